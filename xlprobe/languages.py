@@ -1,0 +1,142 @@
+"""Languages: names, scripts, writing direction, and the integer that stands for a language in a tensor."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from xlprobe.errors import DataError
+
+__all__ = [
+    "KNOWN_LANGUAGES",
+    "LANGUAGES",
+    "Language",
+    "expand_pairs",
+    "get_language",
+    "language_code",
+    "language_id",
+    "register",
+]
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language as the toolkit knows it.
+
+    `code` is ISO 639-1 where there is one (else 639-3), `script` is ISO 15924, `direction` the writing direction.
+    """
+
+    code: str
+    name: str
+    endonym: str
+    script: str
+    direction: Literal["ltr", "rtl"]
+    family: str
+
+
+def _table(*rows: tuple[str, str, str, str, str]) -> dict[str, Language]:
+    return {
+        code: Language(code, name, endonym, script, "rtl" if script in {"Arab", "Hebr"} else "ltr", family)
+        for code, name, endonym, script, family in rows
+    }
+
+
+LANGUAGES: dict[str, Language] = _table(
+    ("en", "English", "English", "Latn", "Germanic"),
+    ("fr", "French", "français", "Latn", "Romance"),
+    ("de", "German", "Deutsch", "Latn", "Germanic"),
+    ("es", "Spanish", "español", "Latn", "Romance"),
+    ("ru", "Russian", "русский", "Cyrl", "Slavic"),
+    ("ar", "Arabic", "العربية", "Arab", "Semitic"),
+    ("fa", "Farsi", "فارسی", "Arab", "Iranian"),
+    ("zh", "Chinese", "中文", "Hans", "Sinitic"),
+)
+"""The eight languages of the study (arXiv 2310.15258, section 4)."""
+
+KNOWN_LANGUAGES: dict[str, Language] = LANGUAGES | _table(
+    ("bg", "Bulgarian", "български", "Cyrl", "Slavic"),
+    ("el", "Greek", "ελληνικά", "Grek", "Hellenic"),
+    ("hi", "Hindi", "हिन्दी", "Deva", "Indic"),
+    ("sw", "Swahili", "Kiswahili", "Latn", "Bantu"),
+    ("th", "Thai", "ไทย", "Thai", "Tai"),
+    ("tr", "Turkish", "Türkçe", "Latn", "Turkic"),
+    ("ur", "Urdu", "اردو", "Arab", "Indic"),
+    ("vi", "Vietnamese", "Tiếng Việt", "Latn", "Vietic"),
+    ("mul", "mixed", "mixed", "Zyyy", "none"),
+    ("und", "undetermined", "undetermined", "Zyyy", "none"),
+)
+"""Every language that a reader may meet; `register` adds more."""
+
+
+def register(language: Language) -> None:
+    """Make a further language known, for readers, generators and figures alike."""
+    language_id(language.code)
+    KNOWN_LANGUAGES[language.code] = language
+
+
+def get_language(code: str) -> Language:
+    """Return the language of a code, or raise `DataError` naming the known ones."""
+    try:
+        return KNOWN_LANGUAGES[code]
+    except KeyError:
+        known = " ".join(KNOWN_LANGUAGES)
+        raise DataError(
+            f"unknown language {code!r}; known: {known}. Use one of these codes, or add the language with "
+            "xlprobe.languages.register"
+        ) from None
+
+
+def language_id(code: str) -> int:
+    """Return the integer that stands for a language code in `Batch.language_ids`.
+
+    The code's letters are the digits of a number to base 27, so that ids need no table: they are the same in
+    every process and every saved file. 0 is no language (padding). Codes have one to four letters a-z.
+    """
+    if not re.fullmatch("[a-z]{1,4}", code):
+        raise DataError(f"got the language code {code!r}; expected one to four lower-case letters, such as 'en'")
+    number = 0
+    for letter in code:
+        number = number * 27 + ord(letter) - 96
+    return number
+
+
+def language_code(number: int) -> str:
+    """Return the language code of an integer made by `language_id`."""
+    letters = ""
+    while number > 0:
+        number, digit = divmod(number, 27)
+        letters = chr(96 + digit) + letters
+    return letters
+
+
+def expand_pairs(pairs: str | list[str] | tuple[str, ...], languages: list[str] | tuple[str, ...]) -> list[tuple[str, str]]:
+    """Expand pairs such as `"en-fr"`, `"en-*"`, `"*-en"`, `"*-*"` into (context language, question language).
+
+    A string may hold several, separated by commas or blanks. `*` stands for every one of `languages`; where one
+    side is `*` and the other is not, the in-language pair is left out (ask for it by name: `"en-en"`). The order
+    is kept and repetitions are dropped.
+    """
+    items = re.split(r"[,\s]+", pairs.strip()) if isinstance(pairs, str) else list(pairs)
+    found: dict[tuple[str, str], None] = {}
+    for item in items:
+        match = re.fullmatch(r"([a-z]{2,4}|\*)-([a-z]{2,4}|\*)", item)
+        if match is None:
+            raise DataError(f"got the language pair {item!r}; expected context-question, such as en-fr, en-* or *-en")
+        first, second = match.groups()
+        for code in (first, second):
+            if code != "*":
+                get_language(code)
+                if code not in languages:
+                    raise DataError(
+                        f"the pair {item!r} asks for {code!r}, which is not among the languages {' '.join(languages)}; "
+                        "add it to the languages or drop the pair"
+                    )
+        lefts = languages if first == "*" else (first,)
+        rights = languages if second == "*" else (second,)
+        one_sided = (first == "*") != (second == "*")
+        for left in lefts:
+            for right in rights:
+                if not (one_sided and left == right):
+                    found[left, right] = None
+    return list(found)
