@@ -1,0 +1,86 @@
+"""Look inside multilingual encoders when they reason across languages.
+
+Checkpoints + parallel samples -> capture -> one tidy table -> statistics -> figures:
+
+    checkpoint = xlprobe.load("bundled:encoder")
+    problems = xlprobe.samples.generate(theories=20, languages=("en", "fr", "zh"), seed=0)
+    results = xlprobe.measure(checkpoint, problems, pairs="en-fr, fr-en, en-zh, zh-en")
+    figure = xlprobe.plots.stability_by_layer(results)
+
+Method: Foroutan et al. 2023, "Breaking the Language Barrier: Improving Cross-Lingual Reasoning with Structured
+Self-Attention", arXiv 2310.15258. Everything below is imported on first use, so that `import xlprobe` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from xlprobe.errors import CaptureError, CheckpointError, DataError, ResultsError, TrainingError, XlprobeError
+from xlprobe.languages import LANGUAGES, Language
+
+if TYPE_CHECKING:
+    from xlprobe import interventions, metrics, models, plots, samples, statistics, training
+    from xlprobe.capture import capture
+    from xlprobe.measure import measure
+    from xlprobe.models.checkpoint import Checkpoint, load
+    from xlprobe.results import Results
+    from xlprobe.samples import Batch, ParallelSample, Sample, batches, encode
+
+_LAZY = {
+    "Batch": "xlprobe.samples",
+    "Checkpoint": "xlprobe.models.checkpoint",
+    "ParallelSample": "xlprobe.samples",
+    "Results": "xlprobe.results",
+    "Sample": "xlprobe.samples",
+    "batches": "xlprobe.samples",
+    "capture": "xlprobe.capture",
+    "encode": "xlprobe.samples",
+    "load": "xlprobe.models.checkpoint",
+    "measure": "xlprobe.measure",
+}
+_MODULES = ("interventions", "metrics", "models", "plots", "samples", "statistics", "training")
+
+__all__ = [
+    "LANGUAGES",
+    "Batch",
+    "CaptureError",
+    "Checkpoint",
+    "CheckpointError",
+    "DataError",
+    "Language",
+    "ParallelSample",
+    "Results",
+    "ResultsError",
+    "Sample",
+    "TrainingError",
+    "XlprobeError",
+    "batches",
+    "capture",
+    "encode",
+    "interventions",
+    "load",
+    "measure",
+    "metrics",
+    "models",
+    "plots",
+    "samples",
+    "statistics",
+    "training",
+]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"xlprobe.{name}")
+    else:
+        raise AttributeError(f"module 'xlprobe' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
