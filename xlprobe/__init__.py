@@ -21,8 +21,8 @@ from xlprobe.languages import LANGUAGES, Language
 
 if TYPE_CHECKING:
     from xlprobe import interventions, metrics, models, plots, samples, statistics, training
-    from xlprobe.capture import capture
-    from xlprobe.measure import measure
+    from xlprobe.captures import capture
+    from xlprobe.measurement import measure
     from xlprobe.models.checkpoint import Checkpoint, load
     from xlprobe.results import Results
     from xlprobe.samples import Batch, ParallelSample, Sample, batches, encode
@@ -34,10 +34,10 @@ _LAZY = {
     "Results": "xlprobe.results",
     "Sample": "xlprobe.samples",
     "batches": "xlprobe.samples",
-    "capture": "xlprobe.capture",
+    "capture": "xlprobe.captures",
     "encode": "xlprobe.samples",
     "load": "xlprobe.models.checkpoint",
-    "measure": "xlprobe.measure",
+    "measure": "xlprobe.measurement",
 }
 _MODULES = ("interventions", "metrics", "models", "plots", "samples", "statistics", "training")
 

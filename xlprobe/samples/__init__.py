@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from xlprobe.samples.types import ParallelSample, Sample
 
 if TYPE_CHECKING:
-    from xlprobe.samples.encode import Batch, Encoder, batches, encode
+    from xlprobe.samples.encoding import Batch, Encoder, batches, encode
     from xlprobe.samples.rulebase import generate
 
 _LAZY = {
-    "Batch": "xlprobe.samples.encode",
-    "Encoder": "xlprobe.samples.encode",
-    "batches": "xlprobe.samples.encode",
-    "encode": "xlprobe.samples.encode",
+    "Batch": "xlprobe.samples.encoding",
+    "Encoder": "xlprobe.samples.encoding",
+    "batches": "xlprobe.samples.encoding",
+    "encode": "xlprobe.samples.encoding",
     "generate": "xlprobe.samples.rulebase",
 }
 

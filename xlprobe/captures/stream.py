@@ -16,7 +16,7 @@ from xlprobe.models.hooks import attention_modules, observe
 
 if TYPE_CHECKING:
     from xlprobe.models.checkpoint import Checkpoint
-    from xlprobe.samples.encode import Batch
+    from xlprobe.samples.encoding import Batch
 
 __all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reducer", "capture"]
 
