@@ -1,0 +1,72 @@
+"""The attention with two queries and one set of keys and values (arXiv 2310.15258, section 3)."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+__all__ = ["cross_query_attention", "joint_softmax", "scores_of"]
+
+Heads = Float[Tensor, "batch head position d"]
+Pattern = Float[Tensor, "batch head query key"]
+Mask = Bool[Tensor, "batch query key"]
+
+
+@overload
+def cross_query_attention(
+    q: Heads, q_cross: Heads, k: Heads, v: Heads, m1: Mask, m2: Mask, scale: float | None = None,
+    dropout_p: float = 0.0, *, return_pattern: Literal[False] = False,
+) -> Tensor: ...  # fmt: skip
+@overload
+def cross_query_attention(
+    q: Heads, q_cross: Heads, k: Heads, v: Heads, m1: Mask, m2: Mask, scale: float | None = None,
+    dropout_p: float = 0.0, *, return_pattern: Literal[True],
+) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...  # fmt: skip
+def cross_query_attention(
+    q: Heads,
+    q_cross: Heads,
+    k: Heads,
+    v: Heads,
+    m1: Mask,
+    m2: Mask,
+    scale: float | None = None,
+    dropout_p: float = 0.0,
+    *,
+    return_pattern: bool = False,
+) -> Tensor | tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Attend with Q where `m1` is open and with Q_cross where `m2` is, under one denominator.
+
+    s1 = q k^T scale, s2 = q_cross k^T scale, P = (exp(s1) m1 + exp(s2) m2) / row sums, output P v: (batch, head,
+    query, d). With `return_pattern` also (pattern_mono, pattern_cross), (batch, head, query, key) each: the two
+    terms, whose sum is P; closed cells are exactly 0. A term may be closed in a whole row; a row closed in both
+    gives zeros. `scale` defaults to 1/sqrt(d). `dropout_p` acts on P. This is the explicit form, differentiable and
+    the measure of the fused one. Source: arXiv 2310.15258, section 3.
+    """
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    empty = ~(m1 | m2).any(dim=-1)
+    # Softmax over nothing is NaN, in the gradient too: such rows are opened here and zeroed below.
+    some_empty = not torch.compiler.is_compiling() and bool(empty.any())
+    open1 = m1 | empty[..., None] if some_empty else m1
+    mono, cross = joint_softmax(scores_of(q, k, scale, open1[:, None]), scores_of(q_cross, k, scale, m2[:, None]))
+    if some_empty:
+        closed = empty[:, None, :, None]
+        mono, cross = mono.masked_fill(closed, 0.0), cross.masked_fill(closed, 0.0)
+    output = torch.matmul(nn.functional.dropout(mono + cross, p=dropout_p, training=dropout_p > 0), v)
+    return (output, (mono, cross)) if return_pattern else output
+
+
+def scores_of(q: Heads, k: Heads, scale: float, opened: Bool[Tensor, "batch 1 query key"]) -> Pattern:
+    """Return q k^T scale, -inf where closed."""
+    return torch.matmul(q * scale, k.transpose(-1, -2)).masked_fill(~opened, float("-inf"))
+
+
+def joint_softmax(s1: Pattern, s2: Pattern) -> tuple[Pattern, Pattern]:
+    """Return the two terms of softmax(logaddexp(s1, s2)); together their rows sum to 1.
+
+    One softmax over both scores side by side, so a term may be -inf in a whole row; rows closed in both give NaN.
+    """
+    mono, cross = torch.softmax(torch.cat([s1, s2], dim=-1), dim=-1).split(s1.shape[-1], dim=-1)
+    return mono, cross

@@ -1,0 +1,123 @@
+"""The self-attention module with Q_cross, to be mixed into an encoder's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from xlprobe.errors import CaptureError
+from xlprobe.models.attention import cross_query_attention, joint_softmax, scores_of
+from xlprobe.models.hooks import (
+    CROSS_POINTS,
+    Points,
+    fire,
+    fire_by_position,
+    is_hooked,
+    points_of,
+    wants_probabilities,
+)
+from xlprobe.models.plan import AttentionPlan, canonical_pair
+
+__all__ = ["CrossQuerySelfAttention"]
+
+
+class CrossQuerySelfAttention(nn.Module):
+    """Self-attention with two queries and one set of keys and values; goes before the encoder's class in the bases.
+
+    A batch without code-switched samples runs the encoder's own attention: Q alone, Q_cross never touched.
+    """
+
+    if TYPE_CHECKING:
+        query: nn.Linear
+        key: nn.Linear
+        value: nn.Linear
+        dropout: nn.Dropout
+        scaling: float
+        attention_head_size: int
+        config: Any
+
+    def __init__(self, config: Any, is_causal: bool = False, layer_idx: int | None = None) -> None:
+        super().__init__(config, is_causal=is_causal, layer_idx=layer_idx)  # type: ignore[call-arg]
+        width = self.query.in_features, self.query.out_features
+        if config.pairs is None:
+            self.cross_lingual_query = nn.Linear(*width)
+        else:
+            names = sorted({canonical_pair(pair) for pair in config.pairs})
+            self.cross_lingual_queries = nn.ModuleDict({name: nn.Linear(*width) for name in names})
+
+    def cross_queries(self) -> dict[str, nn.Linear]:
+        """Return the Q_cross by language pair; the shared one has the name "shared"."""
+        if hasattr(self, "cross_lingual_query"):
+            return {"shared": self.cross_lingual_query}
+        return dict(self.cross_lingual_queries.items())  # type: ignore[arg-type]
+
+    def forward(
+        self,
+        hidden_states: Float[Tensor, "batch position width"],
+        attention_mask: Tensor | None = None,
+        past_key_values: Any = None,
+        cross_query_plan: AttentionPlan | None = None,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the heads' joined outputs (batch, position, width), and P where it was asked for."""
+        plan = cross_query_plan
+        if plan is None:
+            raise CaptureError(
+                "a cross-query attention layer was run on its own; run the whole encoder, which tells its layers the "
+                "language of every token"
+            )
+        points = points_of(self)
+        if not plan.any_mixed and not _watches_cross(points) and not kwargs.get("output_attentions"):
+            return super().forward(hidden_states, attention_mask, past_key_values, **kwargs)  # type: ignore[misc]
+        q, k, v = (self._heads(linear(hidden_states)) for linear in (self.query, self.key, self.value))
+        q, k, v = (
+            fire_by_position(points, name, tensor) for name, tensor in (("hook_q", q), ("hook_k", k), ("hook_v", v))
+        )
+        q_cross = fire_by_position(points, "hook_q_cross", self._heads(self._project_cross(hidden_states, plan)))
+        dropout_p = self.dropout.p if self.training else 0.0
+        pattern = None
+        if wants_probabilities(points) or kwargs.get("output_attentions"):
+            pattern = self._pattern(q, q_cross, k, plan, points)
+            output = torch.matmul(nn.functional.dropout(pattern, p=dropout_p, training=self.training), v)
+        else:
+            output = cross_query_attention(q, q_cross, k, v, *plan.masks, self.scaling, dropout_p)
+        output = fire(points, "hook_z", output.transpose(1, 2))
+        return output.reshape(*hidden_states.shape[:-1], -1), pattern
+
+    def _heads(self, projected: Tensor) -> Tensor:
+        return projected.unflatten(-1, (-1, self.attention_head_size)).transpose(1, 2)
+
+    def _project_cross(self, hidden_states: Tensor, plan: AttentionPlan) -> Tensor:
+        if hasattr(self, "cross_lingual_query"):
+            return self.cross_lingual_query(hidden_states)
+        if len(plan.pair_rows) == 1:
+            name, rows = next(iter(plan.pair_rows.items()))
+            if len(rows) == len(hidden_states):
+                return self.cross_lingual_queries[name](hidden_states)
+        parts = [(rows, self.cross_lingual_queries[name](hidden_states[rows])) for name, rows in plan.pair_rows.items()]
+        dtype = parts[0][1].dtype if parts else hidden_states.dtype
+        projected = torch.zeros(
+            (*hidden_states.shape[:-1], self.query.out_features), dtype=dtype, device=hidden_states.device
+        )
+        for rows, part in parts:
+            projected = projected.index_copy(0, rows, part)
+        return projected
+
+    def _pattern(
+        self, q: Tensor, q_cross: Tensor, k: Tensor, plan: AttentionPlan, points: Points | None
+    ) -> Float[Tensor, "batch head query key"]:
+        """Compute P explicitly, every step through its hook point."""
+        m1, m2 = plan.masks
+        s1 = fire(points, "hook_attn_scores", scores_of(q, k, self.scaling, m1[:, None]))
+        s2 = fire(points, "hook_attn_scores_cross", scores_of(q_cross, k, self.scaling, m2[:, None]))
+        mono, cross = joint_softmax(s1, s2)
+        mono = fire(points, "hook_pattern_mono", mono)
+        cross = fire(points, "hook_pattern_cross", cross)
+        return fire(points, "hook_pattern", mono + cross)
+
+
+def _watches_cross(points: Points | None) -> bool:
+    return points is not None and any(is_hooked(points[name]) for name in CROSS_POINTS)

@@ -1,0 +1,277 @@
+"""BERT and XLM-R with a second, cross-lingual query in each layer (arXiv 2310.15258, section 3).
+
+The classes are transformers' own with the self-attention module exchanged. `from_pretrained` takes native and plain
+checkpoints; on a plain one each Q_cross starts as a copy of its layer's Q.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import torch
+from huggingface_hub.dataclasses import strict
+from torch import Tensor, nn
+from transformers import BertConfig, XLMRobertaConfig
+from transformers import initialization as init
+from transformers.models.bert import modeling_bert as bert
+from transformers.models.xlm_roberta import modeling_xlm_roberta as xlm_roberta
+
+from xlprobe.errors import CheckpointError
+from xlprobe.models.cross_attention import CrossQuerySelfAttention
+from xlprobe.models.plan import canonical_pair, make_plan
+
+__all__ = [
+    "CrossQueryBertConfig",
+    "CrossQueryBertForMaskedLM",
+    "CrossQueryBertForSequenceClassification",
+    "CrossQueryBertModel",
+    "CrossQueryXLMRobertaConfig",
+    "CrossQueryXLMRobertaForMaskedLM",
+    "CrossQueryXLMRobertaForSequenceClassification",
+    "CrossQueryXLMRobertaModel",
+    "is_cross_query",
+]
+
+logger = logging.getLogger(__name__)
+
+
+class _FromPlain:
+    """Lets a cross-query configuration be read from its plain encoder's without a warning about another type."""
+
+    @classmethod
+    def get_config_dict(cls, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        found, unused = super().get_config_dict(*args, **kwargs)  # type: ignore[misc]
+        plain = cls.__mro__[2].model_type  # type: ignore[attr-defined]
+        if found.get("model_type") == plain:
+            found = {**found, "model_type": cls.model_type}  # type: ignore[attr-defined]
+        return found, unused
+
+
+class CrossQueryOptions(Protocol):
+    """The fields that a cross-query configuration adds to its encoder's."""
+
+    q_p_mask: float
+    cross_p_mask: float
+    eval_q_p_mask: float
+    eval_cross_p_mask: float
+    pairs: list[str] | None
+    fallback_pair: str | None
+    language_by: str
+    cross_layers: list[int] | None
+
+
+@strict
+class CrossQueryBertConfig(_FromPlain, BertConfig):
+    """BERT's configuration and the second query's.
+
+    `q_p_mask`, `cross_p_mask`: probability that Q's cross-language pairs and Q_cross's same-language pairs are closed
+    in training (1 and 1 for pre-training, 0.7 and 0.7 for the interfering fine-tuning); `eval_q_p_mask` and
+    `eval_cross_p_mask` the same in evaluation. `pairs`: None for one shared Q_cross, else a Q_cross for each of these
+    unordered language pairs; `fallback_pair` serves all other pairs (None: they are an error). `language_by`:
+    "segment" if the language changes only between context and question, "token" if anywhere. `cross_layers`: the
+    0-based layers that have a Q_cross (None: all).
+    """
+
+    model_type = "cross_query_bert"
+
+    q_p_mask: float | int = 1.0
+    cross_p_mask: float | int = 1.0
+    eval_q_p_mask: float | int = 1.0
+    eval_cross_p_mask: float | int = 1.0
+    pairs: list[str] | None = None
+    fallback_pair: str | None = None
+    language_by: str = "segment"
+    cross_layers: list[int] | None = None
+
+
+@strict
+class CrossQueryXLMRobertaConfig(_FromPlain, XLMRobertaConfig):
+    """XLM-R's configuration and the second query's; the fields are those of `CrossQueryBertConfig`."""
+
+    model_type = "cross_query_xlm_roberta"
+
+    q_p_mask: float | int = 1.0
+    cross_p_mask: float | int = 1.0
+    eval_q_p_mask: float | int = 1.0
+    eval_cross_p_mask: float | int = 1.0
+    pairs: list[str] | None = None
+    fallback_pair: str | None = None
+    language_by: str = "segment"
+    cross_layers: list[int] | None = None
+
+
+class CrossQueryBertSelfAttention(CrossQuerySelfAttention, bert.BertSelfAttention):
+    """BERT's self-attention with Q_cross."""
+
+
+class CrossQueryXLMRobertaSelfAttention(CrossQuerySelfAttention, xlm_roberta.XLMRobertaSelfAttention):
+    """XLM-R's self-attention with Q_cross."""
+
+
+def is_cross_query(model: nn.Module) -> bool:
+    """Whether a model has a cross-lingual query (and so takes `language_ids`)."""
+    return any(isinstance(module, CrossQuerySelfAttention) for module in model.modules())
+
+
+class _CopiesQuery:
+    """Weight initialisation and loading that start Q_cross as a copy of Q where a checkpoint has none."""
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)  # type: ignore[misc]
+        if isinstance(module, CrossQuerySelfAttention):
+            # Runs after the children's; weights that were loaded are marked and left alone by init.copy_.
+            for linear in module.cross_queries().values():
+                init.copy_(linear.weight, module.query.weight)
+                init.copy_(linear.bias, module.query.bias)
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As transformers'; says when Q_cross was not in the checkpoint and started as a copy of Q."""
+        wants_info = kwargs.pop("output_loading_info", False)
+        model, info = super().from_pretrained(*args, output_loading_info=True, **kwargs)  # type: ignore[misc]
+        copied = [key for key in info["missing_keys"] if "cross_lingual_quer" in key]
+        if copied:
+            logger.warning(
+                "%s: the checkpoint has no cross-lingual query for %d tensors; they start as a copy of Q",
+                cls.__name__,
+                len(copied),
+            )
+        return (model, info) if wants_info else model
+
+
+class _CrossQueryEncoder(_CopiesQuery):
+    """What the two encoders share: the exchange of the attention modules, and one plan per forward pass."""
+
+    attention_class: type[CrossQuerySelfAttention]
+
+    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
+        super().__init__(config, add_pooling_layer=add_pooling_layer)  # type: ignore[call-arg]
+        for layer in _checked_layers(config):
+            self.encoder.layer[layer].attention.self = self.attention_class(config, layer_idx=layer)
+        self.post_init()  # type: ignore[attr-defined]
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        mask_generator: torch.Generator | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As the plain encoder's, with `language_ids` (batch, position), required.
+
+        `mask_generator` is what random masks are drawn from in training (default: torch's generator on the CPU).
+        """
+        plan = make_plan(self.config, language_ids, attention_mask, input_ids, self.training, mask_generator)
+        return super().forward(  # type: ignore[misc]
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            cross_query_plan=plan,
+            **kwargs,
+        )
+
+
+class CrossQueryBertModel(_CrossQueryEncoder, bert.BertModel):
+    """BERT encoder with Q_cross."""
+
+    config_class = CrossQueryBertConfig
+    attention_class = CrossQueryBertSelfAttention
+
+
+class CrossQueryXLMRobertaModel(_CrossQueryEncoder, xlm_roberta.XLMRobertaModel):
+    """XLM-R encoder with Q_cross."""
+
+    config_class = CrossQueryXLMRobertaConfig
+    attention_class = CrossQueryXLMRobertaSelfAttention
+
+
+class _CrossQueryHead(_CopiesQuery):
+    """What the models with a head share: the encoder inside is the cross-query one."""
+
+    encoder_class: type[nn.Module]
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)  # type: ignore[call-arg]
+        prefix = self.base_model_prefix
+        pooled = getattr(self, prefix).pooler is not None
+        setattr(self, prefix, self.encoder_class(config, add_pooling_layer=pooled))
+        self.post_init()  # type: ignore[attr-defined]
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        inputs_embeds: Tensor | None = None,
+        labels: Tensor | None = None,
+        language_ids: Tensor | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """As the plain model's, with `language_ids` (batch, position), required."""
+        return super().forward(  # type: ignore[misc]
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            token_type_ids=token_type_ids,
+            position_ids=position_ids,
+            inputs_embeds=inputs_embeds,
+            labels=labels,
+            language_ids=language_ids,
+            **kwargs,
+        )
+
+
+class CrossQueryBertForSequenceClassification(_CrossQueryHead, bert.BertForSequenceClassification):
+    """BERT classifier with Q_cross."""
+
+    config_class = CrossQueryBertConfig
+    encoder_class = CrossQueryBertModel
+
+
+class CrossQueryBertForMaskedLM(_CrossQueryHead, bert.BertForMaskedLM):
+    """BERT masked language model with Q_cross."""
+
+    config_class = CrossQueryBertConfig
+    encoder_class = CrossQueryBertModel
+
+
+class CrossQueryXLMRobertaForSequenceClassification(_CrossQueryHead, xlm_roberta.XLMRobertaForSequenceClassification):
+    """XLM-R classifier with Q_cross."""
+
+    config_class = CrossQueryXLMRobertaConfig
+    encoder_class = CrossQueryXLMRobertaModel
+
+
+class CrossQueryXLMRobertaForMaskedLM(_CrossQueryHead, xlm_roberta.XLMRobertaForMaskedLM):
+    """XLM-R masked language model with Q_cross."""
+
+    config_class = CrossQueryXLMRobertaConfig
+    encoder_class = CrossQueryXLMRobertaModel
+
+
+def _checked_layers(config: Any) -> list[int]:
+    """Return the layers that get a Q_cross; raises `CheckpointError` on a configuration that makes no sense."""
+    for name in ("q_p_mask", "cross_p_mask", "eval_q_p_mask", "eval_cross_p_mask"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise CheckpointError(f"got {name}={getattr(config, name)} in the configuration; expected 0 to 1")
+    if config.language_by not in ("segment", "token"):
+        raise CheckpointError(f"got language_by={config.language_by!r}; expected 'segment' or 'token'")
+    if config.is_decoder or config.add_cross_attention:
+        raise CheckpointError("got a decoder's configuration; expected an encoder's. Set is_decoder=False")
+    names = {canonical_pair(pair) for pair in config.pairs or ()}
+    if config.pairs is not None and not names:
+        raise CheckpointError("got pairs=[]; expected None for one shared Q_cross, or at least one pair such as en-fr")
+    if config.fallback_pair is not None and canonical_pair(config.fallback_pair) not in names:
+        raise CheckpointError(f"got fallback_pair={config.fallback_pair!r}; expected one of pairs={sorted(names)}")
+    count = config.num_hidden_layers
+    layers = list(range(count)) if config.cross_layers is None else sorted(set(config.cross_layers))
+    if layers and not 0 <= layers[0] <= layers[-1] < count:
+        raise CheckpointError(f"got cross_layers={config.cross_layers}; expected layers from 0 to {count - 1}")
+    return layers

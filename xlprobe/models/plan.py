@@ -1,0 +1,164 @@
+"""What all layers of one forward pass of a cross-query model share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from xlprobe.errors import DataError
+from xlprobe.languages import language_code, language_id
+from xlprobe.models.masks import code_switched, content_seeds, draw_seed, language_masks
+
+if TYPE_CHECKING:
+    from xlprobe.models.cross_query import CrossQueryOptions
+
+__all__ = ["AttentionPlan", "canonical_pair", "make_plan"]
+
+
+@dataclass
+class AttentionPlan:
+    """Languages, padding and masking of one forward pass; the masks themselves are made once, when first asked for.
+
+    `mixed` (batch,) marks the code-switched samples, `any_mixed` says whether there are any. `two_languages` is True
+    if no sample has more than two languages. `pair_rows` gives, for models with a Q_cross per pair, the rows of the
+    batch that each pair's Q_cross serves.
+    """
+
+    language_ids: Int[Tensor, "batch position"]
+    valid: Bool[Tensor, "batch position"]
+    q_p_mask: float
+    cross_p_mask: float
+    mixed: Bool[Tensor, " batch"]
+    any_mixed: bool
+    two_languages: bool
+    seed: Int[Tensor, "1"] | None = None
+    sample_seeds: Int[Tensor, " batch"] | None = None
+    pair_rows: dict[str, Int[Tensor, " rows"]] = field(default_factory=dict)
+    _masks: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
+
+    @property
+    def disjoint(self) -> bool:
+        """Whether every pair of tokens other than the first has exactly one open term."""
+        return self.q_p_mask >= 1 and self.cross_p_mask >= 1
+
+    @property
+    def masks(self) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch query key"]]:
+        """The masks of Q and Q_cross, as `language_masks` makes them."""
+        if self._masks is None:
+            self._masks = language_masks(
+                self.language_ids,
+                self.valid,
+                self.q_p_mask,
+                self.cross_p_mask,
+                seed=self.seed,
+                sample_seeds=self.sample_seeds,
+            )
+        return self._masks
+
+
+def canonical_pair(pair: str) -> str:
+    """Return the name of an unordered pair: "fr-en" and "en-fr" are both "en-fr"."""
+    codes = pair.split("-")
+    if len(codes) != 2 or codes[0] == codes[1]:
+        raise DataError(f"got the language pair {pair!r}; expected two different languages, such as en-fr")
+    for code in codes:
+        language_id(code)
+    return "-".join(sorted(codes))
+
+
+def make_plan(
+    config: CrossQueryOptions,
+    language_ids: Int[Tensor, "batch position"] | None,
+    attention_mask: Int[Tensor, "batch position"] | None,
+    input_ids: Int[Tensor, "batch position"] | None,
+    training: bool,
+    generator: torch.Generator | None = None,
+) -> AttentionPlan:
+    """Work out, once per forward pass, what the layers need to know.
+
+    In training the masks are drawn with `config.q_p_mask` and `config.cross_p_mask`, else with the `eval_` ones.
+    Draws depend on the generator and on each sample's own tokens. Raises `DataError` on missing or misshapen
+    `language_ids`, on text that switches inside a segment while `config.language_by` is "segment", and on a pair of
+    languages that has no Q_cross.
+    """
+    if language_ids is None:
+        raise DataError(
+            "got no language_ids; a cross-query model needs the language of every token, (batch, position). Pass "
+            "batch.model_inputs(cross_query=True), or the same id everywhere for text of one language"
+        )
+    if attention_mask is None:
+        attention_mask = torch.ones_like(language_ids)
+    if attention_mask.shape != language_ids.shape:
+        raise DataError(
+            f"got language_ids of shape {tuple(language_ids.shape)} and attention_mask of shape "
+            f"{tuple(attention_mask.shape)}; expected both (batch, position)"
+        )
+    valid = attention_mask.bool()
+    mixed = code_switched(language_ids, valid)
+    compiling = torch.compiler.is_compiling()
+    any_mixed = True if compiling else bool(mixed.any())
+    q_p, cross_p = (
+        (config.q_p_mask, config.cross_p_mask) if training else (config.eval_q_p_mask, config.eval_cross_p_mask)
+    )
+    plan = AttentionPlan(language_ids, valid, q_p, cross_p, mixed, any_mixed, config.language_by == "segment")
+    if not any_mixed:
+        return plan
+    if not plan.disjoint:
+        plan.seed = draw_seed(generator)
+        plan.sample_seeds = None if input_ids is None else content_seeds(input_ids, attention_mask)
+    if not compiling:
+        if config.language_by == "segment":
+            _check_segments(language_ids, valid)
+        else:
+            plan.two_languages = not bool(_more_than_two(language_ids, valid).any())
+    if config.pairs:
+        plan.pair_rows = _rows_by_pair(config, language_ids, valid, mixed)
+    return plan
+
+
+def _check_segments(language_ids: Tensor, valid: Tensor) -> None:
+    changes = ((language_ids[:, 1:] != language_ids[:, :-1]) & valid[:, 1:]).sum(dim=1)
+    if bool((changes > 1).any()):
+        row = int(changes.argmax())
+        raise DataError(
+            f"sample {row} of the batch changes its language {int(changes[row])} times; expected at most once, between "
+            "context and question. Set language_by='token' in the model's configuration for text that switches inside"
+        )
+
+
+def _bounds(language_ids: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    top = torch.iinfo(language_ids.dtype).max
+    return language_ids.masked_fill(~valid, top).amin(dim=1), language_ids.masked_fill(~valid, -1).amax(dim=1)
+
+
+def _more_than_two(language_ids: Tensor, valid: Tensor) -> Tensor:
+    low, high = _bounds(language_ids, valid)
+    return (valid & (language_ids != low[:, None]) & (language_ids != high[:, None])).any(dim=1)
+
+
+def _rows_by_pair(
+    config: CrossQueryOptions, language_ids: Tensor, valid: Tensor, mixed: Tensor
+) -> dict[str, Tensor]:
+    """Assign each code-switched sample to the Q_cross of its pair of languages, or to the named fallback."""
+    names = [canonical_pair(pair) for pair in config.pairs or ()]
+    low, high = _bounds(language_ids, valid)
+    several = _more_than_two(language_ids, valid).tolist()
+    rows: dict[str, list[int]] = {}
+    for row, (first, second, switched) in enumerate(zip(low.tolist(), high.tolist(), mixed.tolist(), strict=True)):
+        if not switched:
+            continue
+        name = "-".join(sorted((language_code(first), language_code(second))))
+        if several[row] or name not in names:
+            if config.fallback_pair is None:
+                got = "more than two languages" if several[row] else f"the pair {name}"
+                raise DataError(
+                    f"sample {row} of the batch has {got}; this model has a Q_cross for {', '.join(names)}. Train one "
+                    "for it, or name one of them as fallback_pair in the model's configuration"
+                )
+            name = canonical_pair(config.fallback_pair)
+        rows.setdefault(name, []).append(row)
+    return {name: torch.tensor(found, device=language_ids.device) for name, found in rows.items()}
