@@ -19,7 +19,8 @@ from xlprobe.models.hooks import (
     points_of,
     wants_probabilities,
 )
-from xlprobe.models.plan import AttentionPlan, canonical_pair
+from xlprobe.models.pairs import canonical_pair
+from xlprobe.models.plan import AttentionPlan
 
 __all__ = ["CrossQuerySelfAttention"]
 

@@ -10,13 +10,14 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.languages import language_code, language_id
+from xlprobe.languages import language_code
 from xlprobe.models.masks import code_switched, content_seeds, draw_seed, language_masks
+from xlprobe.models.pairs import canonical_pair
 
 if TYPE_CHECKING:
-    from xlprobe.models.cross_query import CrossQueryOptions
+    from xlprobe.models.configuration import CrossQueryOptions
 
-__all__ = ["AttentionPlan", "canonical_pair", "make_plan"]
+__all__ = ["AttentionPlan", "make_plan"]
 
 
 @dataclass
@@ -58,16 +59,6 @@ class AttentionPlan:
                 sample_seeds=self.sample_seeds,
             )
         return self._masks
-
-
-def canonical_pair(pair: str) -> str:
-    """Return the name of an unordered pair: "fr-en" and "en-fr" are both "en-fr"."""
-    codes = pair.split("-")
-    if len(codes) != 2 or codes[0] == codes[1]:
-        raise DataError(f"got the language pair {pair!r}; expected two different languages, such as en-fr")
-    for code in codes:
-        language_id(code)
-    return "-".join(sorted(codes))
 
 
 def make_plan(
@@ -140,9 +131,7 @@ def _more_than_two(language_ids: Tensor, valid: Tensor) -> Tensor:
     return (valid & (language_ids != low[:, None]) & (language_ids != high[:, None])).any(dim=1)
 
 
-def _rows_by_pair(
-    config: CrossQueryOptions, language_ids: Tensor, valid: Tensor, mixed: Tensor
-) -> dict[str, Tensor]:
+def _rows_by_pair(config: CrossQueryOptions, language_ids: Tensor, valid: Tensor, mixed: Tensor) -> dict[str, Tensor]:
     """Assign each code-switched sample to the Q_cross of its pair of languages, or to the named fallback."""
     names = [canonical_pair(pair) for pair in config.pairs or ()]
     low, high = _bounds(language_ids, valid)

@@ -1,0 +1,77 @@
+"""Encoders with and without a cross-lingual query: attention, masks, checkpoints, and the points to look in.
+
+Everything is imported on first use; `import xlprobe.models` alone loads neither torch nor transformers.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xlprobe.models.attention import cross_query_attention
+    from xlprobe.models.checkpoint import Checkpoint, load
+    from xlprobe.models.convert import to_cross_query
+    from xlprobe.models.cross_query import (
+        CrossQueryBertConfig,
+        CrossQueryBertForMaskedLM,
+        CrossQueryBertForSequenceClassification,
+        CrossQueryBertModel,
+        CrossQueryXLMRobertaConfig,
+        CrossQueryXLMRobertaForMaskedLM,
+        CrossQueryXLMRobertaForSequenceClassification,
+        CrossQueryXLMRobertaModel,
+        is_cross_query,
+    )
+    from xlprobe.models.hooks import hook_points, observe
+    from xlprobe.models.masks import language_masks
+
+_LAZY = {
+    "Checkpoint": "checkpoint",
+    "CrossQueryBertConfig": "cross_query",
+    "CrossQueryBertForMaskedLM": "cross_query",
+    "CrossQueryBertForSequenceClassification": "cross_query",
+    "CrossQueryBertModel": "cross_query",
+    "CrossQueryXLMRobertaConfig": "cross_query",
+    "CrossQueryXLMRobertaForMaskedLM": "cross_query",
+    "CrossQueryXLMRobertaForSequenceClassification": "cross_query",
+    "CrossQueryXLMRobertaModel": "cross_query",
+    "cross_query_attention": "attention",
+    "hook_points": "hooks",
+    "is_cross_query": "cross_query",
+    "language_masks": "masks",
+    "load": "checkpoint",
+    "observe": "hooks",
+    "to_cross_query": "convert",
+}
+
+__all__ = [
+    "Checkpoint",
+    "CrossQueryBertConfig",
+    "CrossQueryBertForMaskedLM",
+    "CrossQueryBertForSequenceClassification",
+    "CrossQueryBertModel",
+    "CrossQueryXLMRobertaConfig",
+    "CrossQueryXLMRobertaForMaskedLM",
+    "CrossQueryXLMRobertaForSequenceClassification",
+    "CrossQueryXLMRobertaModel",
+    "cross_query_attention",
+    "hook_points",
+    "is_cross_query",
+    "language_masks",
+    "load",
+    "observe",
+    "to_cross_query",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'xlprobe.models' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"xlprobe.models.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(__all__))
