@@ -110,7 +110,9 @@ def language_code(number: int) -> str:
     return letters
 
 
-def expand_pairs(pairs: str | list[str] | tuple[str, ...], languages: list[str] | tuple[str, ...]) -> list[tuple[str, str]]:
+def expand_pairs(
+    pairs: str | list[str] | tuple[str, ...], languages: list[str] | tuple[str, ...]
+) -> list[tuple[str, str]]:
     """Expand pairs such as `"en-fr"`, `"en-*"`, `"*-en"`, `"*-*"` into (context language, question language).
 
     A string may hold several, separated by commas or blanks. `*` stands for every one of `languages`; where one

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,13 @@ and `seed` of training; `reason`, why a value is NaN. What does not apply is nul
 """
 
 _STRINGS = tuple(field.name for field in SCHEMA if field.type == pa.string())
-_DEFAULTS: dict[str, str | None] = {"reference": None, "sample": None, "group": None, "reason": None, "condition": "observed"}
+_DEFAULTS: dict[str, str | None] = {
+    "reference": None,
+    "sample": None,
+    "group": None,
+    "reason": None,
+    "condition": "observed",
+}
 _MANIFEST_KEY = b"xlprobe_manifest"
 _ROWS_PER_GROUP = 1 << 16
 TABLE, MANIFEST = "results.parquet", "manifest.json"
@@ -123,6 +130,12 @@ class Results:
                 )
         return table.to_pandas()
 
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows as Arrow tables, piece by piece."""
+        for batch in self._dataset.to_batches(columns=list(COLUMNS), filter=self._filter):
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+
     def unique(self, column: str) -> list[Any]:
         """Return the values of a column, sorted, without null."""
         seen: set[Any] = set()
@@ -161,7 +174,9 @@ class Results:
         frame["value"] = np.where(frame["n"] > 0, frame["total"] / frame["n"].clip(lower=1), np.nan)
         return frame.drop(columns="total").sort_values(list(by), ignore_index=True)[[*by, "value", "n", "n_nan"]]
 
-    def contrast(self, a: str, b: str, metric: str, by: Sequence[str] = ("layer", "head"), **options: Any) -> pd.DataFrame:
+    def contrast(
+        self, a: str, b: str, metric: str, by: Sequence[str] = ("layer", "head"), **options: Any
+    ) -> pd.DataFrame:
         """Return the paired differences of two checkpoints, a - b, per combination of `by`.
 
         See `xlprobe.statistics.contrast_frame`: intervals resampled by theory, sign-flip p values, false discovery rate.
@@ -188,8 +203,8 @@ class Results:
     def save(self, directory: str | Path) -> Path:
         """Write `results.parquet` and `manifest.json` into a directory, atomically; return the table's path."""
         with ResultsWriter(directory, self.manifest) as writer:
-            for batch in self._dataset.to_batches(columns=list(COLUMNS), filter=self._filter):
-                writer.append_table(pa.Table.from_batches([batch]))
+            for table in self.tables():
+                writer.append_table(table)
         return Path(directory) / TABLE
 
     @classmethod
@@ -250,6 +265,37 @@ def _default(name: str) -> str | None:
     return "" if name in _STRINGS else None
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Rows that share most columns, unfolded into an Arrow table only when they are written."""
+
+    values: np.ndarray[Any, Any]
+    labels: dict[str, Any]
+    columns: dict[str, Any]
+
+
+def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
+    """Unfold one column of many blocks."""
+    if field.name == "value":
+        return pa.array(np.concatenate([block.values.reshape(-1) for block in blocks]))
+    parts: list[Any] = []
+    counts: list[Any] = []
+    for block in blocks:
+        rows, width = block.values.shape
+        if field.name == "head" and "head" not in block.columns:
+            parts.append([None] if width == 1 else list(range(width)) * rows)
+            counts.append([rows] if width == 1 else [1] * (rows * width))
+        elif field.name in block.labels:
+            parts.append(list(block.labels[field.name]))
+            counts.append([width] * rows)
+        else:
+            parts.append([block.columns.get(field.name, _default(field.name))])
+            counts.append([rows * width])
+    entries = pa.array([entry for part in parts for entry in part], field.type)
+    repeats = np.fromiter((n for count in counts for n in count), dtype=np.int64)
+    return entries.take(pa.array(np.repeat(np.arange(len(entries)), repeats)))
+
+
 class ResultsWriter:
     """Writes rows as they come, into a temporary file that takes its name only when all went well.
 
@@ -259,7 +305,7 @@ class ResultsWriter:
     def __init__(self, directory: str | Path, manifest: Mapping[str, Any]) -> None:
         self.directory = Path(directory)
         self.manifest = dict(manifest)
-        self._pending: dict[str, list[pa.Table]] = {}
+        self._pending: dict[str, list[_Block | pa.Table]] = {}
         self._counts: dict[str, int] = {}
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -272,41 +318,46 @@ class ResultsWriter:
         metadata = {_MANIFEST_KEY: json.dumps(self.manifest, default=str).encode()}
         self._writer = pq.ParquetWriter(self._name, SCHEMA.with_metadata(metadata), compression="zstd")
 
-    def append(self, values: np.ndarray[Any, Any] | float, **columns: Any) -> None:
-        """Append rows: `values` of any shape, and for each column a scalar or an array that broadcasts to it."""
+    def append(
+        self,
+        values: np.ndarray[Any, Any],
+        labels: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Append rows: `values` (row,) or (row, head); `labels` hold one entry per row, `columns` one for all.
+
+        With heads as second dimension each gets its number; a second dimension of 1 means no head (null).
+        """
         array = np.asarray(values, dtype=np.float32)
-        shape, flat = array.shape, array.reshape(-1)
-        data = {}
-        for field in SCHEMA:
-            if field.name == "value":
-                data["value"] = pa.array(flat)
-                continue
-            given = columns.get(field.name, _default(field.name))
-            if isinstance(given, np.ndarray):
-                spread = np.broadcast_to(given, shape).reshape(-1)
-                data[field.name] = pa.array(spread.tolist() if given.dtype == object else spread, field.type)
-            else:
-                data[field.name] = pa.repeat(pa.scalar(given, field.type), flat.size)
-        unknown = set(columns) - set(COLUMNS)
-        if unknown:
+        array = array[:, None] if array.ndim == 1 else array
+        known = {**(labels or {}), **columns}
+        if unknown := set(known) - set(COLUMNS):
             raise ResultsError(f"got the columns {sorted(unknown)}; expected some of {', '.join(COLUMNS)}")
-        self.append_table(pa.table(data, schema=SCHEMA))
+        self._add(str(columns["metric"]), _Block(array, dict(labels or {}), columns), array.size)
 
     def append_table(self, table: pa.Table) -> None:
         """Append the rows of an Arrow table of the right schema."""
         for metric in table["metric"].unique().to_pylist():
-            part = table.filter(pa.compute.equal(table["metric"], metric))
-            self._pending.setdefault(metric, []).append(part.cast(SCHEMA))
-            self._counts[metric] = self._counts.get(metric, 0) + len(part)
-            if self._counts[metric] >= _ROWS_PER_GROUP:
-                self._flush(metric)
+            part = table.filter(pa.compute.equal(table["metric"], metric)).cast(SCHEMA)
+            self._add(metric, part, len(part))
+
+    def _add(self, metric: str, part: _Block | pa.Table, rows: int) -> None:
+        self._pending.setdefault(metric, []).append(part)
+        self._counts[metric] = self._counts.get(metric, 0) + rows
+        if self._counts[metric] >= _ROWS_PER_GROUP:
+            self._flush(metric)
 
     def append_frame(self, frame: pd.DataFrame) -> None:
         """Append the rows of a pandas frame; columns that it lacks take their defaults."""
         self.append_table(_to_table(frame))
 
     def _flush(self, metric: str) -> None:
-        self._writer.write_table(pa.concat_tables(self._pending.pop(metric)), row_group_size=_ROWS_PER_GROUP)
+        parts = self._pending.pop(metric)
+        blocks = [part for part in parts if isinstance(part, _Block)]
+        tables = [part for part in parts if isinstance(part, pa.Table)]
+        if blocks:
+            tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=SCHEMA))
+        self._writer.write_table(pa.concat_tables(tables), row_group_size=_ROWS_PER_GROUP)
         self._counts[metric] = 0
 
     def close(self) -> Results:

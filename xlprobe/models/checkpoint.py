@@ -18,7 +18,7 @@ from xlprobe.models.bundled import bundled_file, file_hash, read_e5
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-__all__ = ["BUNDLED", "Checkpoint", "Head", "hash_tensors", "load"]
+__all__ = ["BUNDLED", "Checkpoint", "Head", "default_specs", "hash_tensors", "load"]
 
 Head = Literal["none", "classification", "mlm"]
 
@@ -46,7 +46,7 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 class Checkpoint:
     """A model in evaluation mode with its tokenizer, where it came from, and how its inputs are encoded.
 
-    `encoding` holds the options of `xlprobe.samples.encode` that the checkpoint expects (such as `prefix`).
+    `encoding` holds the options of `xlprobe.samples.encoding` that the checkpoint expects (such as `prefix`).
     """
 
     name: str
@@ -91,6 +91,12 @@ class Checkpoint:
         return hash_tensors(self.model.state_dict())
 
 
+def default_specs() -> list[str]:
+    """Return the bundled checkpoints that the default report compares: the trained ones, else the encoder."""
+    trained = [f"bundled:{name}" for name in ("baseline", "cross-query") if name in BUNDLED]
+    return trained or ["bundled:encoder"]
+
+
 def load(
     spec: str | Path, *, head: Head | None = None, name: str | None = None, device: str | torch.device = "cpu"
 ) -> Checkpoint:
@@ -110,9 +116,7 @@ def load(
     checkpoint.model.eval().to(device)  # type: ignore[arg-type]
     if name is None:
         return checkpoint
-    return Checkpoint(
-        name, spec, checkpoint.model, checkpoint.tokenizer, checkpoint.provenance, checkpoint.encoding
-    )
+    return Checkpoint(name, spec, checkpoint.model, checkpoint.tokenizer, checkpoint.provenance, checkpoint.encoding)
 
 
 def _load_bundled(spec: str, head: Head | None) -> Checkpoint:

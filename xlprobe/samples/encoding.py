@@ -210,9 +210,7 @@ class Encoder:
         context = self._segment(sample, sample.context, sample.context_language, 0, self.prefix, sample.word_languages)
         if sample.question is None:
             return context, None
-        question = self._segment(
-            sample, (sample.question,), sample.question_language, len(sample.context), "", None
-        )
+        question = self._segment(sample, (sample.question,), sample.question_language, len(sample.context), "", None)
         return context, question
 
     def _segment(

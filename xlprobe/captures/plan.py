@@ -1,0 +1,213 @@
+"""What is run and what is compared with what: versions of problems, comparisons, and batches that hold both sides.
+
+Every comparison's two sides are in one batch, so that patterns are compared as they come and none is kept. Who is
+compared with whom depends on the problems alone, not on the batch size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from xlprobe.errors import DataError
+from xlprobe.languages import language_id
+from xlprobe.samples.encoding import Batch, Encoder
+from xlprobe.samples.types import ParallelSample
+
+__all__ = ["Comparison", "PairedBatch", "Version", "comparisons_of", "paired_batches", "plan"]
+
+Condition = Literal["observed", "floor", "chance", "forced"]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A problem in a pair of languages.
+
+    `routed_as` gives the question's tokens another language than they have, so that a cross-query model puts both
+    its queries to work on an in-language sample (condition "forced"); the text stays as it is.
+    """
+
+    problem: int
+    context_language: str
+    question_language: str
+    routed_as: str | None = None
+
+    @property
+    def in_language(self) -> bool:
+        """Whether context and question are in one language."""
+        return self.context_language == self.question_language
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One version's attention against another's; `by_token` where their contexts are the same text."""
+
+    left: Version
+    right: Version
+    condition: Condition
+    by_token: bool
+
+    @property
+    def reference(self) -> str:
+        """The pair of languages that the left side is compared with."""
+        return f"{self.right.context_language}-{self.right.question_language}"
+
+
+@dataclass(frozen=True)
+class ComparisonGroup:
+    """The comparisons of one kind in a batch, as row numbers."""
+
+    condition: Condition
+    reference: str
+    by_token: bool
+    left: Int[Tensor, " comparison"]
+    right: Int[Tensor, " comparison"]
+
+
+@dataclass(frozen=True)
+class PairedBatch(Batch):
+    """A batch whose rows are versions; `owned` rows are reported, the others are only compared with."""
+
+    versions: tuple[Version, ...]
+    owned: Int[Tensor, " owned"]
+    groups: tuple[ComparisonGroup, ...]
+
+
+@dataclass(frozen=True)
+class ProblemPlan:
+    """What is run and compared for one problem."""
+
+    versions: tuple[Version, ...]
+    comparisons: tuple[Comparison, ...]
+
+
+def plan(
+    problems: Sequence[ParallelSample],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    base: str = "en",
+    controls: bool = True,
+    forced: bool = False,
+) -> list[ProblemPlan]:
+    """Plan versions and comparisons of every problem, theory by theory, similar lengths together.
+
+    A code-switched version (c, q) is compared with (c, c) token by token, and, unless c is `base`, with
+    (base, base) by units; an in-language version with (base, base) by units. With `controls`, each in-language version
+    also has its *floor*, the next question of the same theory, and its *chance*, the same place in a neighbouring
+    theory. With `forced`, (c, q) is compared with (c, c) under both queries too.
+    """
+    if not problems:
+        raise DataError("got no problems to measure; expected at least one")
+    theories: dict[str, list[int]] = {}
+    for number, problem in enumerate(problems):
+        theories.setdefault(problem.group, []).append(number)
+    order = sorted(theories, key=lambda group: (_size(problems[theories[group][0]]), group))
+    contexts = list(dict.fromkeys(context for context, _ in pairs))
+    with_base = all(base in problem.languages for problem in problems)
+    plans = []
+    for place, group in enumerate(order):
+        # Theories are neighbours two by two; the last of an odd number looks back.
+        partner = place ^ 1 if place ^ 1 < len(order) else place - 1
+        others = theories[order[partner]] if partner >= 0 else []
+        members = theories[group]
+        for turn, number in enumerate(members):
+            floor = members[(turn + 1) % len(members)] if len(members) > 1 else None
+            chance = others[turn % len(others)] if others else None
+            found = list(_comparisons(number, pairs, contexts, base if with_base else None, forced))
+            if controls:
+                found += _controls(number, contexts, floor, chance)
+            owned = [Version(number, context, context) for context in contexts]
+            if with_base:
+                owned.append(Version(number, base, base))
+            owned += [comparison.left for comparison in found]
+            owned += [c.right for c in found if c.condition == "forced"]
+            owned += [Version(number, *pair) for pair in pairs]
+            plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(found)))
+    return plans
+
+
+def comparisons_of(plans: Iterable[ProblemPlan], condition: Condition) -> int:
+    """Return how many comparisons of a condition are planned."""
+    return sum(c.condition == condition for one in plans for c in one.comparisons)
+
+
+def _size(problem: ParallelSample) -> tuple[int, int]:
+    units = next(iter(problem.context.values()))
+    return sum(map(len, units)), len(units)
+
+
+def _comparisons(
+    number: int, pairs: Sequence[tuple[str, str]], contexts: list[str], base: str | None, forced: bool
+) -> Iterator[Comparison]:
+    for context, question in pairs:
+        if context == question:
+            continue
+        left = Version(number, context, question)
+        yield Comparison(left, Version(number, context, context), "observed", True)
+        if base not in (None, context):
+            yield Comparison(left, Version(number, base, base), "observed", False)
+        if forced:
+            yield Comparison(left, Version(number, context, context, question), "forced", True)
+    for context in contexts:
+        if base not in (None, context):
+            yield Comparison(Version(number, context, context), Version(number, base, base), "observed", False)
+
+
+def _controls(number: int, contexts: list[str], floor: int | None, chance: int | None) -> Iterator[Comparison]:
+    for context in contexts:
+        left = Version(number, context, context)
+        if floor is not None:
+            yield Comparison(left, Version(floor, context, context), "floor", True)
+        if chance is not None:
+            yield Comparison(left, Version(chance, context, context), "chance", True)
+
+
+def paired_batches(
+    problems: Sequence[ParallelSample],
+    plans: Sequence[ProblemPlan],
+    encoder: Encoder,
+    batch_size: int,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Iterator[PairedBatch]:
+    """Gather planned problems into batches of about `batch_size` versions; a problem's versions stay together."""
+    pending: list[ProblemPlan] = []
+    rows: dict[Version, None] = {}
+    for one in plans:
+        needed = dict.fromkeys([*one.versions, *(c.right for c in one.comparisons)])
+        if pending and len(rows | needed) > batch_size:
+            yield _paired_batch(problems, pending, encoder)
+            advance(len(pending))
+            pending, rows = [], {}
+        pending.append(one)
+        rows |= needed
+    if pending:
+        yield _paired_batch(problems, pending, encoder)
+        advance(len(pending))
+
+
+def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPlan], encoder: Encoder) -> PairedBatch:
+    rows: dict[Version, int] = {}
+    for one in plans:
+        for version in (*one.versions, *(c.right for c in one.comparisons)):
+            rows.setdefault(version, len(rows))
+    batch = encoder.encode([problems[v.problem].pair(v.context_language, v.question_language) for v in rows])
+    language_ids = batch.language_ids.clone()
+    for version, row in rows.items():
+        if version.routed_as is not None:
+            language_ids[row, batch.segment_ids[row] == 1] = language_id(version.routed_as)
+    groups: dict[tuple[Condition, str, bool], list[tuple[int, int]]] = {}
+    for one in plans:
+        for c in one.comparisons:
+            groups.setdefault((c.condition, c.reference, c.by_token), []).append((rows[c.left], rows[c.right]))
+    found = []
+    for (condition, reference, by_token), sides in groups.items():
+        left, right = torch.tensor(sides, dtype=torch.long).T
+        found.append(ComparisonGroup(condition, reference, by_token, left, right))
+    owned = torch.tensor(sorted({rows[version] for one in plans for version in one.versions}), dtype=torch.long)
+    values = {field.name: getattr(batch, field.name) for field in fields(Batch)} | {"language_ids": language_ids}
+    return PairedBatch(**values, versions=tuple(rows), owned=owned, groups=tuple(found))

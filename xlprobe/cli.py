@@ -1,0 +1,158 @@
+"""The command line: `xlprobe report | measure | data | pretrain | finetune | evaluate | ...`."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from xlprobe.errors import XlprobeError
+
+__all__ = ["app", "main", "run"]
+
+app = typer.Typer(
+    name="xlprobe",
+    help="Look inside multilingual encoders when they reason across languages.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+CheckpointOption = Annotated[
+    list[str] | None,
+    typer.Option("--checkpoint", "-c", help="Bundled name, directory, or Hub id; repeat for several.", metavar="SPEC"),
+]
+SamplesOption = Annotated[
+    str, typer.Option(help="'generated', or a file or directory, with its format as PATH:FORMAT where it is not plain.")
+]
+LanguagesOption = Annotated[str, typer.Option(help="Languages of the samples, such as 'en fr zh'.")]
+PairsOption = Annotated[
+    str | None, typer.Option(help="Context-question pairs, such as 'en-fr, *-en'. Default: en-* and *-en.")
+]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="How many problems to measure at most.")]
+OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of generated samples and of resampling.")]
+DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
+MetricsOption = Annotated[str, typer.Option(help="'default', 'all', or names separated by commas.")]
+TooLongOption = Annotated[
+    str, typer.Option(help="'error', or 'skip' to leave out samples that are too long, counted and listed.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def report(
+    checkpoint: CheckpointOption = None,
+    samples: SamplesOption = "generated",
+    languages: LanguagesOption = "en fr ar zh",
+    pairs: PairsOption = None,
+    limit: LimitOption = None,
+    metrics: MetricsOption = "default",
+    results: Annotated[
+        Path | None, typer.Option(help="Draw from this table (directory or file); no model is loaded.", metavar="TABLE")
+    ] = None,
+    out: OutOption = Path("figures"),
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    batch_size: BatchSizeOption = 64,
+    too_long: TooLongOption = "error",
+    debug: DebugOption = False,
+) -> None:
+    """Measure checkpoints on parallel problems, draw the figures, and write one page about them.
+
+    Without options: the bundled checkpoints on generated problems, offline, on the CPU, in a few minutes.
+    """
+    from xlprobe.report.build import ReportOptions, build
+
+    options = ReportOptions(
+        checkpoints=tuple(checkpoint or ()),
+        samples=samples,
+        languages=tuple(languages.replace(",", " ").split()),
+        pairs=pairs,
+        limit=limit,
+        metrics=metrics,
+        results=results,
+        out=out,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        too_long=too_long,
+    )
+    build(options)
+
+
+@app.command()
+def measure(
+    checkpoint: CheckpointOption = None,
+    samples: SamplesOption = "generated",
+    languages: LanguagesOption = "en fr ar zh",
+    pairs: PairsOption = None,
+    limit: LimitOption = None,
+    metrics: MetricsOption = "default",
+    out: OutOption = Path("results"),
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    batch_size: BatchSizeOption = 64,
+    too_long: TooLongOption = "error",
+    debug: DebugOption = False,
+) -> None:
+    """Measure checkpoints on parallel problems and write the table only."""
+    from xlprobe.report.build import ReportOptions, measure_table
+
+    options = ReportOptions(
+        checkpoints=tuple(checkpoint or ()),
+        samples=samples,
+        languages=tuple(languages.replace(",", " ").split()),
+        pairs=pairs,
+        limit=limit,
+        metrics=metrics,
+        out=out,
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        too_long=too_long,
+    )
+    table, _ = measure_table(options)
+    typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
+
+
+for _module in ("xlprobe.samples.commands", "xlprobe.training.commands"):
+    if importlib.util.find_spec(_module) is not None:
+        importlib.import_module(_module).register(app)
+
+
+def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Run a command line and return its exit status: errors are one line, unless --debug asks for more."""
+    given = sys.argv[1:] if arguments is None else arguments
+    # Checkpoints that are not found must fail in a moment, and nothing is sent anywhere that was not asked for.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        application(given, standalone_mode=False)
+    except XlprobeError as error:
+        if "--debug" in given:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("interrupted; nothing half-written was left behind", file=sys.stderr)
+        return 130
+    except typer.Exit as end:
+        return end.exit_code
+    except Exception as error:
+        # click's own errors (unknown option, bad value) know how to show themselves.
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        raise
+    return 0
+
+
+def main() -> None:
+    """Entry point of `xlprobe` and `python -m xlprobe`."""
+    sys.exit(run(app))

@@ -1,0 +1,155 @@
+"""From options to a directory of figures: measure, draw, write the page, and say what was left out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xlprobe.errors import DataError, ResultsError
+from xlprobe.languages import get_language
+from xlprobe.results import Results, write_atomically
+
+if TYPE_CHECKING:
+    from xlprobe.captures.patterns import KeptPattern
+    from xlprobe.samples.types import ParallelSample
+
+__all__ = ["ReportOptions", "build", "measure_table"]
+
+DEFAULT_PROBLEMS = 48
+"""How many generated problems the default report measures."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What `xlprobe report` was asked for; see its help."""
+
+    checkpoints: tuple[str, ...] = ()
+    samples: str = "generated"
+    languages: tuple[str, ...] = ("en", "fr", "ar", "zh")
+    pairs: str | None = None
+    limit: int | None = None
+    metrics: str = "default"
+    results: Path | None = None
+    out: Path = Path("figures")
+    seed: int = 0
+    device: str = "cpu"
+    batch_size: int = 64
+    too_long: str = "error"
+
+
+def build(options: ReportOptions) -> Path:
+    """Make the report and return the page's path."""
+    _check_writable(options.out)
+    kept: list[KeptPattern] = []
+    if options.results is not None:
+        results = Results.load(options.results)
+        if len(results) == 0:
+            raise ResultsError(f"the table {options.results} has no rows; measure something first")
+    else:
+        results, kept = measure_table(options)
+    drawn, left_out = _draw(results, options.out)
+    page = _page(results, drawn, left_out, kept, options)
+    print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
+    for name, reason in left_out.items():
+        print(f"left out: {name} ({reason})")
+    print(f"open {page}")
+    return page
+
+
+def measure_table(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
+    """Load the checkpoints, make or read the samples, and measure; the table is written to `options.out`."""
+    for code in options.languages:
+        get_language(code)
+    if len(set(options.languages)) < 2:
+        raise DataError(f"got the languages {' '.join(options.languages)!r}; expected at least two, such as 'en fr'")
+    _check_writable(options.out)
+    samples = _samples(options)
+    from xlprobe.measurement import measure
+    from xlprobe.models.checkpoint import default_specs, load
+
+    checkpoints = [load(spec, device=options.device) for spec in options.checkpoints or default_specs()]
+    kept: list[KeptPattern] = []
+    results = measure(
+        checkpoints,
+        samples,
+        pairs=options.pairs,
+        metrics=options.metrics,
+        base=options.languages[0],
+        keep_patterns=[sample.key for sample in _one_per_theory(samples)[:3]],
+        out=options.out,
+        batch_size=options.batch_size,
+        too_long=options.too_long,
+        seed=options.seed,
+        kept=kept,
+        arguments={key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()},
+    )
+    return results, kept
+
+
+def _samples(options: ReportOptions) -> list[ParallelSample]:
+    if options.samples == "generated":
+        from xlprobe.samples import generate
+
+        count = options.limit or DEFAULT_PROBLEMS
+        return generate(theories=-(-count // 2), questions=2, languages=options.languages, seed=options.seed)[:count]
+    from xlprobe.samples.readers import parse_spec, read
+
+    path, form = parse_spec(options.samples)
+    found = []
+    for sample in read(path, format=form, languages=options.languages):
+        found.append(sample)
+        if options.limit is not None and len(found) >= options.limit:
+            break
+    return found
+
+
+def _one_per_theory(samples: list[ParallelSample]) -> list[ParallelSample]:
+    return list({sample.group: sample for sample in reversed(samples)}.values())[::-1]
+
+
+def _check_writable(directory: Path) -> None:
+    """Find out before the long work whether its results can be kept."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=directory, prefix=".xlprobe.")
+        os.close(handle)
+        os.unlink(name)
+    except OSError as error:
+        raise ResultsError(f"cannot write to {directory}: {error.strerror}. Choose another directory with --out") from error
+
+
+def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]:
+    """Draw every figure that the table allows; return their names, and why the others were left out."""
+    from xlprobe import plots
+    from xlprobe.progress import progress
+
+    left_out = {}
+    wanted = []
+    for name, figure in plots.FIGURES.items():
+        reason = figure.needs(results)
+        if reason is None:
+            wanted.append(name)
+        else:
+            left_out[name] = reason
+    with progress("figures", len(wanted)) as advance:
+        for name in wanted:
+            figure = plots.FIGURES[name]
+            plots.save(figure.draw(results), name, directory, figure.table(results))
+            advance(1)
+    if not wanted:
+        raise ResultsError("the table allows no figure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items()))
+    return wanted, left_out
+
+
+def _page(
+    results: Results, drawn: list[str], left_out: dict[str, str], kept: list[KeptPattern], options: ReportOptions
+) -> Path:
+    from xlprobe.report import page
+
+    extra: dict[str, Any] = {"explorer_data": page.explorer_data(kept)} if kept else {}
+    path = options.out / "report.html"
+    write_atomically(path, page.render(results, drawn, options.out, left_out=left_out, **extra))
+    return path
