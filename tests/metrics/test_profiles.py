@@ -18,6 +18,7 @@ from xlprobe.metrics import (
     excise,
     hellinger,
     js_stability,
+    norm_weighted,
     pearson,
     profile,
     total_variation,
@@ -93,6 +94,18 @@ def test_padding_and_batch_order_change_nothing(make_batch, block, pooling):
         single = compare(*(profile(pattern, *alone.ids, block=block, pooling=pooling) for pattern in own))
         for name in SIMILARITIES:
             assert torch.allclose(whole[name][number], single[name][0], equal_nan=True), name
+
+
+@pytest.mark.parametrize("block", list(BLOCKS))
+@pytest.mark.parametrize("pooling", ["token", "mass", "density"])
+def test_norms_act_as_on_the_weighted_pattern(make_batch, block, pooling):
+    batch = make_batch(*SAMPLES)
+    pattern, roles = batch.pattern(), Roles.from_ids(*batch.ids)
+    norms = torch.rand(3, 3, pattern.shape[-1], generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    direct = PooledPattern(pattern, roles, norms).profile(block, pooling)
+    weighted = PooledPattern(norm_weighted(pattern, norms), roles).profile(block, pooling)
+    for name in ("values", "weights", "sink", "rows", "cells"):
+        assert torch.allclose(getattr(direct, name), getattr(weighted, name)), name
 
 
 def test_compare_equals_the_functions_on_rows(make_batch):

@@ -1,11 +1,9 @@
-"""Comparing two profiles of the same samples: all similarity measures in one go, sharing their sums."""
+"""Comparing two profiles of the same samples: all measures in one go, sharing what each profile knows of itself."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -13,62 +11,46 @@ from torch import Tensor
 
 from xlprobe.errors import DataError
 from xlprobe.metrics.profiles import Profile, align
-from xlprobe.metrics.stability import pearson_from_sums
-from xlprobe.metrics.tensors import row_entropy, weighted_mean
+from xlprobe.metrics.stability import hellinger, pearson_from_sums, total_variation
+from xlprobe.metrics.tensors import by_rows, row_entropy, weighted_mean
 
 __all__ = ["SIMILARITIES", "compare"]
 
 
-@dataclass(frozen=True)
-class _RowSums:
-    """The sums over cells that the measures share, each computed when first asked for."""
-
-    p: Profile
-    q: Profile
-
-    @cached_property
-    def middle(self) -> Float[Tensor, "batch head row cell"]:
-        return (self.p.values + self.q.values).mul_(0.5)
-
-    @cached_property
-    def products(self) -> Float[Tensor, "batch head row"]:
-        return torch.linalg.vecdot(self.p.values, self.q.values)
-
-    @cached_property
-    def stability(self) -> Float[Tensor, "batch head row"]:
-        nats = row_entropy(self.middle) - (self.p.entropy + self.q.entropy) * 0.5
-        return 1.0 - (nats / math.log(2)).clamp(0.0, 1.0)
-
-    @cached_property
-    def total_variation(self) -> Float[Tensor, "batch head row"]:
-        return (self.p.values - self.q.values).abs_().sum(dim=-1) * 0.5
-
-    @cached_property
-    def cosine(self) -> Float[Tensor, "batch head row"]:
-        return self.products / (self.p.squares * self.q.squares).sqrt()
-
-    @cached_property
-    def hellinger(self) -> Float[Tensor, "batch head row"]:
-        return (1.0 - (self.p.values * self.q.values).sqrt_().sum(dim=-1)).clamp_min(0.0).sqrt()
-
-    @cached_property
-    def pearson(self) -> Float[Tensor, "batch head row"]:
-        ones = torch.ones_like(self.products)
-        count = self.p.num_cells[:, None, None]
-        return pearson_from_sums(self.products, self.p.squares, self.q.squares, ones, ones, count)
-
-    @cached_property
-    def argmax_agreement(self) -> Float[Tensor, "batch head row"]:
-        return (self.middle.amax(dim=-1) * 2 == self.p.largest + self.q.largest).double()
+def _middle_entropy(p: Tensor, q: Tensor) -> Tensor:
+    return row_entropy((p + q).mul_(0.5))
 
 
-_MEASURES: dict[str, Callable[[_RowSums], Tensor]] = {
-    "js_stability": lambda rows: rows.stability,
-    "total_variation": lambda rows: rows.total_variation,
-    "cosine": lambda rows: rows.cosine,
-    "hellinger": lambda rows: rows.hellinger,
-    "pearson": lambda rows: rows.pearson,
-    "argmax_agreement": lambda rows: rows.argmax_agreement,
+def _largest_of_sum(p: Tensor, q: Tensor) -> Tensor:
+    return (p + q).amax(dim=-1)
+
+
+def _stability(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
+    nats = by_rows(_middle_entropy, p.values, q.values) - (p.entropy + q.entropy) * 0.5
+    return 1.0 - (nats / math.log(2)).clamp(0.0, 1.0)
+
+
+def _cosine(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
+    return torch.linalg.vecdot(p.values, q.values) / (p.squares * q.squares).sqrt()
+
+
+def _pearson(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
+    products = torch.linalg.vecdot(p.values, q.values)
+    ones = torch.ones_like(products)
+    return pearson_from_sums(products, p.squares, q.squares, ones, ones, p.num_cells[:, None, None])
+
+
+def _argmax_agreement(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
+    return (by_rows(_largest_of_sum, p.values, q.values) == p.largest + q.largest).double()
+
+
+_MEASURES: dict[str, Callable[[Profile, Profile], Tensor]] = {
+    "js_stability": _stability,
+    "total_variation": lambda p, q: by_rows(total_variation, p.values, q.values),
+    "cosine": _cosine,
+    "hellinger": lambda p, q: by_rows(hellinger, p.values, q.values),
+    "pearson": _pearson,
+    "argmax_agreement": _argmax_agreement,
 }
 
 SIMILARITIES = tuple(_MEASURES)
@@ -95,5 +77,6 @@ def compare(p: Profile, q: Profile, names: Sequence[str] = SIMILARITIES) -> dict
         p, q = align(p, q)
     weights = torch.minimum(p.weights, q.weights)
     undefined = (p.num_cells < 2)[:, None]
-    rows = _RowSums(p, q)
-    return {name: weighted_mean(_MEASURES[name](rows), weights).masked_fill(undefined, math.nan) for name in names}
+    rowwise = torch.stack([_MEASURES[name](p, q).double() for name in names])
+    means = weighted_mean(rowwise, weights).masked_fill(undefined, math.nan)
+    return dict(zip(names, means, strict=True))

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.metrics.pooling import pool_keys, pool_queries
+from xlprobe.metrics.pooling import pool_keys
 from xlprobe.metrics.roles import BLOCKS, Roles, Span
 from xlprobe.metrics.tensors import as_float, row_entropy, safe_divide, weighted_mean
 
@@ -68,15 +68,25 @@ class Profile:
 
 @dataclass(frozen=True)
 class PooledPattern:
-    """One layer's pattern of a batch with what all its profiles share, each part computed once, when asked for."""
+    """One layer's pattern of a batch with what all its profiles share, each part computed once, when asked for.
+
+    With `norms` (see `xlprobe.metrics.value_norms`) everything is as for `norm_weighted(pattern, norms)`, without
+    holding that second pattern.
+    """
 
     pattern: Float[Tensor, "batch head query key"]
     roles: Roles
+    norms: Float[Tensor, "batch head key"] | None = None
 
     @cached_property
     def by_cell(self) -> Float[Tensor, "batch head query cell"]:
         """Attention of every query token to each unit, to the question, and to the special tokens (last)."""
-        return pool_keys(self.pattern, self.roles.cells)
+        if self.norms is None:
+            return pool_keys(self.pattern, self.roles.cells)
+        # One more column, of ones, gives each row's total. Heads go where the samples were: each has its own norms.
+        cells = torch.nn.functional.pad(self.roles.cells, (0, 1), value=1.0)[:, None] * self.norms[..., None]
+        summed = pool_keys(self.pattern[:, :, None], cells)[:, :, 0]
+        return safe_divide(summed[..., :-1], summed[..., -1:])
 
     @cached_property
     def pooled(self) -> Float[Tensor, "batch head row cell"]:
@@ -84,7 +94,7 @@ class PooledPattern:
 
         In float64; see `Roles.rows` and `Roles.cells` for the order.
         """
-        return pool_queries(self.by_cell.double(), self.roles.rows.double())
+        return self.roles.row_means.transpose(1, 2).double().unsqueeze(1) @ self.by_cell.double()
 
     def profile(self, block: str = "context->context", pooling: ProfilePooling = "token") -> Profile:
         """Return one block of the pattern as a `Profile`.
@@ -103,31 +113,50 @@ class PooledPattern:
         return self._unit_profile(queries, keys, pooling)
 
     def _token_profile(self, queries: str, keys: str) -> Profile:
-        spans = self.roles.spans
-        sink = self.by_cell[..., -1:]
+        cells = self.roles.spans[keys]
         if queries in ("context", "text"):
-            span = spans[queries]
-            values, sink, rows = _take(self.pattern, span, 2), _take(sink, span, 2), span.mask
+            span = self.roles.spans[queries]
+            values, rows = _take(self.pattern, span, 2), span.mask
+            by_cell = _take(self.by_cell, span, 2)
         else:
             number = self.roles.row_numbers[queries]
-            values = pool_queries(self.pattern, self.roles.rows[..., number : number + 1])
-            sink = self.pooled[:, :, number : number + 1, -1:]
-            rows = self.roles.rows[..., number].any(dim=1, keepdim=True)
-        cells = spans[keys]
+            rows = self.roles.rows_exist[:, number : number + 1]
+            by_cell = self.pooled[:, :, number : number + 1].to(self.pattern.dtype)
+            values = self._mean_row(number)
         values = _take(values, cells, 3)
-        if cells.ragged:
-            values = values * cells.mask[:, None, None, :].to(values.dtype)
-        weights = values.sum(dim=-1) * rows[:, None].to(values.dtype)
-        values = values * safe_divide(torch.ones_like(weights), weights)[..., None]
-        return Profile(values, weights, sink[..., 0], rows, cells.mask)
+        scale = self._cell_scale(cells)
+        if scale is not None:
+            values = values * scale
+        total = values.sum(dim=-1)
+        share = by_cell[..., self.roles.cell_parts[keys]].sum(dim=-1)
+        inverse = safe_divide(torch.ones_like(total), total)[..., None]
+        values = values * inverse if scale is None else values.mul_(inverse)
+        weights = share * rows[:, None].to(share.dtype)
+        return Profile(values, weights, by_cell[..., -1], rows, cells.mask)
+
+    def _mean_row(self, number: int) -> Float[Tensor, "batch head 1 key"]:
+        """Mean of a pooled row's queries, over tokens; up to the norms, which `_cell_scale` brings in."""
+        means = self.roles.row_means[:, None, :, number].to(self.pattern.dtype)
+        if self.norms is not None:
+            # Rows are normalised before the mean is taken.
+            totals = (self.pattern @ self.norms[..., None])[..., 0]
+            means = means * safe_divide(torch.ones_like(totals), totals)
+        return means[:, :, None, :] @ self.pattern
+
+    def _cell_scale(self, cells: Span) -> Float[Tensor, "batch head 1 cell"] | None:
+        """What the block's columns are multiplied by: norms, and 0 for absent cells; None for nothing."""
+        if self.norms is None:
+            return cells.mask[:, None, None, :].to(self.pattern.dtype) if cells.ragged else None
+        scale = _take(self.norms[:, :, None, :], cells, 3)
+        return scale * cells.mask[:, None, None, :].to(scale.dtype)
 
     def _unit_profile(self, queries: str, keys: str, pooling: str) -> Profile:
-        units = self.roles.num_units
-        parts = {"context": slice(0, units), "question": slice(units, units + 1), "text": slice(0, units + 1)}
-        parts["cls"] = slice(units + 1, units + 2)
-        picked = self.pooled[:, :, parts[queries]]
-        rows = self.roles.rows.any(dim=1)[:, parts[queries]]
-        sizes = self.roles.unit_sizes[:, parts[keys]].double()
+        parts = self.roles.cell_parts
+        number = self.roles.row_numbers["cls"]
+        picked_rows = slice(number, number + 1) if queries == "cls" else parts[queries]
+        picked = self.pooled[:, :, picked_rows]
+        rows = self.roles.rows_exist[:, picked_rows]
+        sizes = self.roles.unit_sizes[:, parts[keys]]
         values = picked[..., parts[keys]]
         weights = values.sum(dim=-1)
         if pooling == "density":

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.metrics.pooling import unit_matrix
+from xlprobe.metrics.pooling import mean_weights, unit_matrix
 
 __all__ = ["BLOCKS", "Roles", "Span"]
 
@@ -97,17 +98,33 @@ class Roles:
         spans = {name: _span(mask) for name, mask in masks.items()}
         return cls(context, question, special, rows, cells, count, spans)
 
+    @cached_property
+    def row_means(self) -> Float[Tensor, "batch position row"]:
+        """`rows` scaled so that multiplying by it takes means."""
+        return mean_weights(self.rows)
+
+    @cached_property
+    def rows_exist(self) -> Bool[Tensor, "batch row"]:
+        """Which of the pooled rows a sample has."""
+        return self.rows.any(dim=1)
+
     @property
     def row_numbers(self) -> dict[str, int]:
         """Where the pooled rows of the question, the first token and the whole context are in `rows`."""
         return {"question": self.num_units, "cls": self.num_units + 1, "context": self.num_units + 2}
 
     @property
+    def cell_parts(self) -> dict[str, slice]:
+        """Where the cells of context, question and both (text) are in `cells`."""
+        units = self.num_units
+        return {"context": slice(0, units), "question": slice(units, units + 1), "text": slice(0, units + 1)}
+
+    @cached_property
     def unit_sizes(self) -> Float[Tensor, "batch unit"]:
         """The number of tokens of each context unit and, last, of the question."""
-        return self.cells.sum(dim=1)[:, : self.num_units + 1]
+        return self.cells.sum(dim=1)[:, : self.num_units + 1].double()
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, Float[Tensor, " batch"]]:
         """The number of context and of question tokens of each sample."""
         return {"context": self.context.sum(dim=1).double(), "question": self.question.sum(dim=1).double()}

@@ -45,7 +45,7 @@ def attention_distance(
     *,
     normalise: bool = False,
 ) -> Float[Tensor, "*batch query"]:
-    """Mean distance in tokens between a query and what it attends to: sum_k A_qk |q - k|, rows renormalised over `keep`.
+    """Mean distance in tokens between a query and what it attends to: sum_k A_qk |q - k|, rows renormalised.
 
     Range [0, n - 1], or [0, 1) with `normalise`, which divides by the number n of kept tokens, as is needed across
     languages. 0: attention to itself only. NaN for queries outside `keep`, and for rows without mass inside it.
@@ -65,7 +65,7 @@ def pattern_distance(pooled: PooledPattern) -> Float[Tensor, "batch head"]:
     """Attention distance of a pattern over its text tokens, divided by their number, averaged over queries.
 
     Range [0, 1); 0: every token attends to itself. The mean weighs queries by their residual mass. Special tokens and
-    padding are left out on both sides. NaN without text.
+    padding are left out on both sides, norms out of account. NaN without text.
     """
     text: Int[Tensor, "batch position"] = pooled.roles.context | pooled.roles.question
     near, mass = _reach(pooled.pattern, text[:, None])
@@ -79,4 +79,11 @@ def _reach(values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
     positions = torch.arange(values.shape[-1], device=values.device, dtype=values.dtype)
     steps = (positions[: values.shape[-2], None] - positions).abs()
     open_keys = kept[..., None, :].to(values.dtype)
-    return torch.linalg.vecdot(values, steps * open_keys), torch.linalg.vecdot(values, open_keys)
+    mass = (values @ open_keys.transpose(-1, -2))[..., 0]
+    if values.dim() < 4:
+        return (values * steps * open_keys).sum(dim=-1), mass
+    # Sample by sample, so that the products stay in the processor's cache.
+    near = [
+        torch.linalg.vecdot(one, (steps * keys).expand_as(one)) for one, keys in zip(values, open_keys, strict=True)
+    ]
+    return torch.stack(near), mass

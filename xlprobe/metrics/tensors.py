@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["as_float", "as_float64", "row_entropy", "safe_divide", "weighted_mean"]
+__all__ = ["as_float", "as_float64", "by_rows", "row_entropy", "safe_divide", "weighted_mean"]
+
+CHUNK_ELEMENTS = 2**17
+"""How many numbers elementwise work takes at a time on a processor: half a megabyte in single precision."""
 
 
 def as_float(values: Any) -> Tensor:
@@ -43,6 +47,27 @@ def weighted_mean(values: Float[Tensor, "*batch row"], weights: Float[Tensor, "*
 
 def row_entropy(values: Float[Tensor, "*batch cell"]) -> Float[Tensor, "*batch"]:
     """Return the entropy of each row in nats, with 0 log 0 = 0."""
+    return by_rows(_entropy, values)
+
+
+def _entropy(values: Float[Tensor, "row cell"]) -> Float[Tensor, " row"]:
     tiny = torch.finfo(values.dtype).tiny
     # clamp + log + dot is twice as fast as torch.special.entr followed by a sum.
     return -torch.linalg.vecdot(values, values.clamp_min(tiny).log_())
+
+
+def by_rows(function: Callable[..., Tensor], *arrays: Float[Tensor, "*batch cell"]) -> Tensor:
+    """Apply a function of (row, cell) arrays of equal shape a few rows at a time.
+
+    The function gives one number a row. Temporaries then stay in the processor's cache, which makes elementwise work
+    on long batches twice as fast.
+    """
+    shape = arrays[0].shape[:-1]
+    flat = [array.reshape(-1, array.shape[-1]) for array in arrays]
+    if arrays[0].device.type != "cpu" or flat[0].numel() <= CHUNK_ELEMENTS:
+        result = function(*flat)
+    else:
+        step = max(CHUNK_ELEMENTS // flat[0].shape[-1], 1)
+        parts = zip(*(array.split(step) for array in flat), strict=True)
+        result = torch.cat([function(*part) for part in parts])
+    return result.reshape(shape)
