@@ -17,11 +17,13 @@ import numpy as np
 from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer, OutputReducer
 from xlprobe.captures.patterns import KeptPattern, PatternReducer
 from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan
-from xlprobe.captures.sentences import NEUTRALITY_METRICS, measure_neutrality, sentences_of
+from xlprobe.captures.instability import InstabilityMeans
+from xlprobe.captures.neutrality import NEUTRALITY_METRICS, measure_neutrality
+from xlprobe.captures.sentences import sentences_of
 from xlprobe.captures.stream import capture
 from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs
-from xlprobe.metrics import SIMILARITIES, instability_index
+from xlprobe.metrics import SIMILARITIES
 from xlprobe.models.checkpoint import Checkpoint, load
 from xlprobe.progress import progress
 from xlprobe.results import Results, ResultsWriter
@@ -107,10 +109,7 @@ def measure(
         for checkpoint in loaded:
             _measure_one(checkpoint, samples, options, writer, kept)
         writer.manifest["left_out"] = options.left_out
-    results = Results.load(directory)
-    if "instability" in options.metrics and controls:
-        results = _with_instability(results, directory)
-    return results
+    return Results.load(directory)
 
 
 def _options(
@@ -180,11 +179,14 @@ def _measure_one(
     if "seed" in checkpoint.provenance:
         columns["seed"] = checkpoint.provenance["seed"]
 
+    means = InstabilityMeans()
+
     def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **more: Any) -> None:
+        labels = _labels(batch, rows)
+        if more["metric"] == "js_stability":
+            means.add(values, labels, more)
         layer = more.pop("layer")
-        writer.append(
-            values, _labels(batch, rows), **columns, **more, layer=None if layer < 0 else layer
-        )
+        writer.append(values, labels, **columns, **more, layer=None if layer < 0 else layer)
 
     reducers: list[Any] = []
     if attention := options.wants(ATTENTION_METRICS):
@@ -206,6 +208,10 @@ def _measure_one(
         )
         with progress(f"{checkpoint.name}: attention", len(plans), show=options.show_progress) as advance:
             capture(checkpoint, paired_batches(problems, plans, encoder, options.batch_size, advance), reducers)
+    for values, more in means.rows() if "instability" in options.metrics else ():
+        reason = None if np.isfinite(values).all() else "chance is not above floor in some heads"
+        dataset = ", ".join(sorted({sample.dataset for sample in problems}))
+        writer.append(values[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
     if names := options.wants(NEUTRALITY_METRICS):
         sentences = sentences_of(problems, options.languages_of(), options.max_sentences)
         measure_neutrality(checkpoint, encoder, sentences, names, writer, columns, options)
@@ -253,33 +259,6 @@ def _labels(batch: PairedBatch, rows: np.ndarray[Any, Any]) -> dict[str, list[An
         "group": [sample.group for sample in picked],
         "depth": [sample.depth for sample in picked],
     }
-
-
-def _with_instability(results: Results, directory: Path) -> Results:
-    """Add the instability index per head: from the mean divergences of switched, floor and chance comparisons."""
-    keys = ["checkpoint", "dataset", "context_language", "layer", "head", "block", "pooling"]
-    rows = results.select(metric="js_stability")
-    means = rows.means([*keys, "question_language", "reference", "condition", "seed"])
-    in_language = means["context_language"] == means["question_language"]
-    controls = {
-        name: means[in_language & (means["condition"] == name)].set_index(keys)["value"] for name in ("floor", "chance")
-    }
-    own = means["context_language"] + "-" + means["context_language"]
-    switched = means[(means["condition"] == "observed") & ~in_language & (means["reference"] == own)]
-    if switched.empty or any(control.empty for control in controls.values()):
-        return results
-    index = switched.set_index(keys).index
-    floor, chance = (1 - controls[name].reindex(index).to_numpy() for name in ("floor", "chance"))
-    value = instability_index(1 - switched["value"].to_numpy(), floor, chance).numpy()
-    frame = switched[[*keys, "question_language", "reference", "seed"]].assign(
-        metric="instability", condition="observed", value=value
-    )
-    frame["reason"] = np.where(np.isfinite(value), None, "chance is not above floor")
-    with ResultsWriter(directory, results.manifest) as writer:
-        for batch in results.tables():
-            writer.append_table(batch)
-        writer.append_frame(frame)
-    return Results.load(directory)
 
 
 def _manifest(

@@ -1,0 +1,70 @@
+"""Running means of stability and its controls, for the instability index per head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from xlprobe.metrics import instability_index
+
+__all__ = ["InstabilityMeans"]
+
+_Key = tuple[str, str, str, str, str, str, int]
+
+
+@dataclass
+class InstabilityMeans:
+    """Sums stability per pair, condition, block, pooling and layer, head by head, in float64.
+
+    The index is a ratio of means over samples, because a single sample's chance is often not above its floor.
+    """
+
+    sums: dict[_Key, np.ndarray[Any, Any]] = field(default_factory=dict)
+    counts: dict[_Key, np.ndarray[Any, Any]] = field(default_factory=dict)
+
+    def add(self, values: np.ndarray[Any, Any], labels: dict[str, list[Any]], columns: dict[str, Any]) -> None:
+        """Add (sample, head) values of `js_stability`."""
+        pairs = np.array([f"{c}-{q}" for c, q in zip(labels["context_language"], labels["question_language"], strict=True)])
+        for pair in np.unique(pairs):
+            picked = values[pairs == pair].astype(np.float64)
+            context, question = str(pair).split("-")
+            key = (context, question, *(columns[n] for n in ("reference", "condition", "block", "pooling", "layer")))
+            self.sums[key] = self.sums.get(key, 0.0) + np.nansum(picked, axis=0)
+            self.counts[key] = self.counts.get(key, 0) + np.isfinite(picked).sum(axis=0)
+
+    def merge(self, other: InstabilityMeans) -> None:
+        """Take over another's sums."""
+        for key, total in other.sums.items():
+            self.sums[key] = self.sums.get(key, 0.0) + total
+            self.counts[key] = self.counts.get(key, 0) + other.counts[key]
+
+    def _mean(self, key: _Key) -> np.ndarray[Any, Any] | None:
+        if key not in self.sums:
+            return None
+        count = self.counts[key]
+        return np.divide(self.sums[key], count, out=np.full(count.shape, np.nan), where=count > 0)
+
+    def rows(self) -> Iterator[tuple[np.ndarray[Any, Any], dict[str, Any]]]:
+        """Yield (head,) instability and its columns, for every switched pair compared within its context's language."""
+        for key in self.sums:
+            context, question, reference, condition, block, pooling, layer = key
+            if context == question or condition != "observed" or reference != f"{context}-{context}":
+                continue
+            controls = [
+                self._mean((context, context, reference, name, block, pooling, layer)) for name in ("floor", "chance")
+            ]
+            switched = self._mean(key)
+            if switched is None or controls[0] is None or controls[1] is None:
+                continue
+            value = instability_index(1 - switched, 1 - controls[0], 1 - controls[1]).numpy()
+            yield value, {
+                "context_language": context,
+                "question_language": question,
+                "reference": reference,
+                "block": block,
+                "pooling": pooling,
+                "layer": layer,
+            }
