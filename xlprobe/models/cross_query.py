@@ -7,7 +7,7 @@ checkpoints; on a plain one each Q_cross starts as a copy of its layer's Q.
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -35,11 +35,13 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 
-class CrossQueryBertSelfAttention(CrossQuerySelfAttention, bert.BertSelfAttention):
+class CrossQueryBertSelfAttention(CrossQuerySelfAttention, bert.BertSelfAttention):  # type: ignore[misc]
     """BERT's self-attention with Q_cross."""
 
 
-class CrossQueryXLMRobertaSelfAttention(CrossQuerySelfAttention, xlm_roberta.XLMRobertaSelfAttention):
+class CrossQueryXLMRobertaSelfAttention(  # type: ignore[misc]
+    CrossQuerySelfAttention, xlm_roberta.XLMRobertaSelfAttention
+):
     """XLM-R's self-attention with Q_cross."""
 
 
@@ -78,6 +80,10 @@ class _CrossQueryEncoder(_CopiesQuery):
     """What the two encoders share: the exchange of the attention modules, and one plan per forward pass."""
 
     attention_class: type[CrossQuerySelfAttention]
+    if TYPE_CHECKING:
+        encoder: Any
+        config: Any
+        training: bool
 
     def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
         super().__init__(config, add_pooling_layer=add_pooling_layer)  # type: ignore[call-arg]
@@ -130,6 +136,8 @@ class _CrossQueryHead(_CopiesQuery):
     """What the models with a head share: the encoder inside is the cross-query one."""
 
     encoder_class: type[nn.Module]
+    if TYPE_CHECKING:
+        base_model_prefix: str
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)  # type: ignore[call-arg]

@@ -108,7 +108,9 @@ def observe(model: nn.Module, hooks: dict[str, Any] | Iterable[tuple[str, Any]])
     unknown = sorted({name for name, _ in items} - points.keys())
     if unknown:
         known = ", ".join(name for name in points if name.startswith("blocks.0."))
-        raise CaptureError(f"unknown hook points {unknown}; of {len(attention_modules(model))} layers the first has {known}")
+        raise CaptureError(
+            f"unknown hook points {unknown}; of {len(attention_modules(model))} layers the first has {known}"
+        )
     handles = []
     try:
         for name, hook in items:
@@ -239,6 +241,7 @@ def _switch_off(encoder: nn.Module, args: Any, output: Any) -> None:
 
 
 def _restore(switch: _Switch) -> None:
-    for config, implementation in zip(switch.configs, switch.saved):
-        config._attn_implementation = implementation
+    if switch.saved:
+        for config, implementation in zip(switch.configs, switch.saved, strict=True):
+            config._attn_implementation = implementation
     switch.saved = []

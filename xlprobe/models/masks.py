@@ -24,7 +24,7 @@ def language_masks(
     cross_p_mask: float = 1.0,
     generator: torch.Generator | None = None,
     *,
-    seed: Int[Tensor, "1"] | None = None,
+    seed: Int[Tensor, " one"] | None = None,
     sample_seeds: Int[Tensor, " batch"] | None = None,
 ) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch query key"]]:
     """Return the masks of Q and of Q_cross; True = open.
@@ -63,7 +63,7 @@ def code_switched(
     return ((language_ids != language_ids[:, :1]) & attention_mask.bool()).any(dim=1)
 
 
-def draw_seed(generator: torch.Generator | None = None) -> Int[Tensor, "1"]:
+def draw_seed(generator: torch.Generator | None = None) -> Int[Tensor, " one"]:
     """Draw the number that the masks of one forward pass are made from (default: torch's generator on the CPU)."""
     device = "cpu" if generator is None else generator.device
     return torch.randint(0, _BITS, (1,), generator=generator, device=device)
@@ -82,7 +82,7 @@ def _drawn(
     same: Bool[Tensor, "batch query key"],
     q_p_mask: float,
     cross_p_mask: float,
-    seed: Int[Tensor, "1"],
+    seed: Int[Tensor, " one"],
     sample_seeds: Int[Tensor, " batch"] | None,
 ) -> tuple[Tensor, Tensor]:
     """Open the cells that a random number lets through. One number serves both masks: no cell needs two."""

@@ -36,7 +36,7 @@ class AttentionPlan:
     mixed: Bool[Tensor, " batch"]
     any_mixed: bool
     two_languages: bool
-    seed: Int[Tensor, "1"] | None = None
+    seed: Int[Tensor, " one"] | None = None
     sample_seeds: Int[Tensor, " batch"] | None = None
     pair_rows: dict[str, Int[Tensor, " rows"]] = field(default_factory=dict)
     _masks: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
