@@ -146,3 +146,9 @@ def tiny() -> SimpleNamespace:
         checkpoint=make_checkpoint,
         tokenizers={"bert": bert_tokenizer, "xlm-roberta": xlmr_tokenizer},
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoints() -> Any:
+    """The maker of tiny random checkpoints: (family, head, seed, cross_query) -> Checkpoint."""
+    return make_checkpoint

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import CaptureError, CheckpointError, DataError, ResultsError, TrainingError, XlprobeError
 from xlprobe.languages import LANGUAGES, Language
+from xlprobe.models import registration as _registration
 
 if TYPE_CHECKING:
     from xlprobe import interventions, metrics, models, plots, samples, statistics, training
@@ -69,6 +70,10 @@ __all__ = [
     "training",
 ]
 __version__ = "0.1.0"
+
+
+# transformers' Auto classes know the cross-query models from here on.
+_registration.install()
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ _SUFFIXES: dict[Head, str] = {
     "classification": "ForSequenceClassification",
     "mlm": "ForMaskedLM",
 }
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model", "vocab.json")
 _MODEL_TYPES = ("bert", "roberta", "xlm-roberta", "camembert", "cross-query-bert", "cross-query-xlm-roberta")
 # What a checkpoint may hold beyond the model that is made of it: heads of pre-training, and buffers of old versions.
 _SPARE_KEYS = ("pooler.", "cls.seq_relationship.", "position_ids", "lm_head.decoder.", "cls.predictions.decoder.")
@@ -158,7 +159,7 @@ BUNDLED: dict[str, Callable[[], Checkpoint]] = {"encoder": _bundled_encoder}
 
 def _load_pretrained(spec: str, head: Head | None) -> Checkpoint:
     import transformers
-    from transformers import AutoTokenizer
+    from safetensors import SafetensorError
 
     config = _read_config(spec)
     chosen = head or _head_of(config, spec)
@@ -167,9 +168,12 @@ def _load_pretrained(spec: str, head: Head | None) -> Checkpoint:
         "classification": transformers.AutoModelForSequenceClassification,
         "mlm": transformers.AutoModelForMaskedLM,
     }[chosen]
-    model, info = _quietly(
-        lambda: mapping.from_pretrained(spec, config=config, output_loading_info=True, ignore_mismatched_sizes=True)
-    )
+    try:
+        model, info = _quietly(
+            lambda: mapping.from_pretrained(spec, config=config, output_loading_info=True, ignore_mismatched_sizes=True)
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"{spec}: its weights cannot be read ({str(error).splitlines()[0]})") from error
     if mismatched := sorted(str(key) for key in info["mismatched_keys"]):
         raise CheckpointError(f"{spec}: tensors of another shape than the configuration says: {_some(mismatched)}")
     missing = sorted(info["missing_keys"])
@@ -193,13 +197,26 @@ def _load_pretrained(spec: str, head: Head | None) -> Checkpoint:
             f"{spec}: holds {len(spare)} tensors that {type(model).__name__} has no place for: {_some(spare)}; "
             "the configuration does not fit the weights"
         )
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(spec)
-    except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{spec}: has no tokenizer that loads ({error}); save it beside the model") from error
+    tokenizer = _tokenizer(spec)
     name = Path(spec).name if Path(spec).is_dir() else spec
     provenance = {"model_type": config.model_type, "architecture": type(model).__name__}
     return Checkpoint(name, spec, model, tokenizer, provenance, getattr(config, "xlprobe_encoding", None) or {})
+
+
+def _tokenizer(spec: str) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    # Without its files transformers makes a tokenizer with an empty vocabulary, which knows no word.
+    directory = Path(spec)
+    if directory.is_dir() and not any((directory / name).exists() for name in _TOKENIZER_FILES):
+        raise CheckpointError(
+            f"{spec}: has no tokenizer; expected one of {', '.join(_TOKENIZER_FILES)} beside the weights. "
+            "Save it there: tokenizer.save_pretrained(directory)"
+        )
+    try:
+        return _quietly(lambda: AutoTokenizer.from_pretrained(spec))
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{spec}: its tokenizer cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def _read_config(spec: str) -> PretrainedConfig:
