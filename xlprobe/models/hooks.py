@@ -192,7 +192,8 @@ def _hooked_attention(
         )
         return fire(points, "hook_z", output), None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = closed_to_minus_inf(torch.matmul(query * scale, key.transpose(-1, -2)), attention_mask)
+    # The scale comes after the product, as in transformers' eager attention: the patterns agree to the last bits.
+    scores = closed_to_minus_inf(torch.matmul(query, key.transpose(-1, -2)).mul_(scale), attention_mask)
     scores = fire(points, "hook_attn_scores", scores)
     pattern = fire(points, "hook_pattern", torch.softmax(scores, dim=-1))
     dropped = nn.functional.dropout(pattern, p=dropout, training=module.training)
