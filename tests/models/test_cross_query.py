@@ -109,8 +109,9 @@ def test_pattern_is_the_two_terms_and_edits_act(classifier, inputs):
     e1 = (s1.exp() * (same & valid)[:, None])[:2]
     e2 = (s2.exp() * (different & valid)[:, None])[:2]
     total = (e1 + e2).sum(-1, keepdim=True)
-    torch.testing.assert_close(seen["hook_pattern_mono"][:2], e1 / total, atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(seen["hook_pattern_cross"][:2], e2 / total, atol=1e-6, rtol=1e-4)
+    rows = inputs["attention_mask"][:2, None, :, None]
+    torch.testing.assert_close(seen["hook_pattern_mono"][:2] * rows, e1 / total * rows, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(seen["hook_pattern_cross"][:2] * rows, e2 / total * rows, atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(seen["hook_pattern"], seen["hook_pattern_mono"] + seen["hook_pattern_cross"])
     assert (seen["hook_pattern_cross"][2:] == 0).all()
     for name in ("hook_q_cross", "hook_attn_scores_cross", "hook_pattern_cross", "hook_pattern_mono", "hook_pattern"):

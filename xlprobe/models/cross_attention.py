@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from xlprobe.errors import CaptureError
-from xlprobe.models.attention import cross_query_attention, joint_softmax, scores_of
+from xlprobe.models.attention import joint_softmax, scores_of
+from xlprobe.models.attention_fused import attend
 from xlprobe.models.hooks import (
     CROSS_POINTS,
     Points,
@@ -84,7 +85,7 @@ class CrossQuerySelfAttention(nn.Module):
             pattern = self._pattern(q, q_cross, k, plan, points)
             output = torch.matmul(nn.functional.dropout(pattern, p=dropout_p, training=self.training), v)
         else:
-            output = cross_query_attention(q, q_cross, k, v, *plan.masks, self.scaling, dropout_p)
+            output = attend(q, q_cross, k, v, plan, self.scaling, dropout_p)
         output = fire(points, "hook_z", output.transpose(1, 2))
         return output.reshape(*hidden_states.shape[:-1], -1), pattern
 

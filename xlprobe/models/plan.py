@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -39,7 +39,7 @@ class AttentionPlan:
     seed: Int[Tensor, " one"] | None = None
     sample_seeds: Int[Tensor, " batch"] | None = None
     pair_rows: dict[str, Int[Tensor, " rows"]] = field(default_factory=dict)
-    _masks: tuple[Tensor, Tensor] | None = field(default=None, repr=False)
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def disjoint(self) -> bool:
@@ -49,8 +49,8 @@ class AttentionPlan:
     @property
     def masks(self) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch query key"]]:
         """The masks of Q and Q_cross, as `language_masks` makes them."""
-        if self._masks is None:
-            self._masks = language_masks(
+        if "masks" not in self._made:
+            self._made["masks"] = language_masks(
                 self.language_ids,
                 self.valid,
                 self.q_p_mask,
@@ -58,7 +58,24 @@ class AttentionPlan:
                 seed=self.seed,
                 sample_seeds=self.sample_seeds,
             )
-        return self._masks
+        return self._made["masks"]
+
+    def biases(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return the masks as numbers to add to scores, 0 or -inf: (batch, 1, query, key) each."""
+        if dtype not in self._made:
+            self._made[dtype] = tuple(
+                torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, float("-inf"))[:, None]
+                for mask in self.masks
+            )
+        return self._made[dtype]
+
+    @property
+    def closed_rows(self) -> tuple[Bool[Tensor, "batch 1 query"] | None, Bool[Tensor, "batch 1 query"] | None]:
+        """The rows in which each mask opens nothing; None where there are no such rows."""
+        if "closed" not in self._made:
+            closed = [~mask.any(dim=-1)[:, None] for mask in self.masks]
+            self._made["closed"] = tuple(rows if bool(rows.any()) else None for rows in closed)
+        return self._made["closed"]
 
 
 def make_plan(
@@ -89,6 +106,8 @@ def make_plan(
             f"{tuple(attention_mask.shape)}; expected both (batch, position)"
         )
     valid = attention_mask.bool()
+    # Padding asks as the first token does, so that every form of the attention gives its rows the same output.
+    language_ids = torch.where(valid, language_ids, language_ids[:, :1])
     mixed = code_switched(language_ids, valid)
     compiling = torch.compiler.is_compiling()
     any_mixed = True if compiling else bool(mixed.any())
