@@ -135,8 +135,8 @@ class Roles:
             name: Span(span.index.to(device), span.mask.to(device), span.start, span.ragged)
             for name, span in self.spans.items()
         }
-        moved = [getattr(self, name).to(device) for name in ("context", "question", "special", "rows", "cells")]
-        return Roles(*moved, self.num_units, spans)
+        masks = [mask.to(device) for mask in (self.context, self.question, self.special)]
+        return Roles(masks[0], masks[1], masks[2], self.rows.to(device), self.cells.to(device), self.num_units, spans)
 
 
 def _span(mask: Bool[Tensor, "batch position"]) -> Span:

@@ -1,0 +1,118 @@
+"""Sums and counts by cluster: all that resampling needs to know of the samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from xlprobe.errors import ResultsError
+
+__all__ = ["Clusters"]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Values of many tests, summed within clusters of samples that are drawn together.
+
+    A cell is one group (theory) under one training seed; without seeds cells are groups. `sums` and `counts` are over
+    the values that are numbers; `n_nan` counts the others.
+    """
+
+    sums: Float[ndarray, "cell test"]
+    counts: Float[ndarray, "cell test"]
+    group: Int[ndarray, " cell"]
+    seed: Int[ndarray, " cell"]
+    n_nan: Int[ndarray, " test"]
+
+    @property
+    def num_groups(self) -> int:
+        """The number of groups, over all seeds."""
+        return int(self.group.max()) + 1
+
+    @property
+    def num_seeds(self) -> int:
+        """The number of training seeds."""
+        return int(self.seed.max()) + 1
+
+    @property
+    def estimate(self) -> Float[ndarray, " test"]:
+        """Mean over samples; NaN for a test without numbers."""
+        return divide(self.sums.sum(axis=0), self.counts.sum(axis=0))
+
+    @property
+    def groups_with_data(self) -> Int[ndarray, " test"]:
+        """In how many groups a test has at least one number."""
+        present = np.zeros((self.num_groups, self.counts.shape[1]), dtype=bool)
+        np.logical_or.at(present, self.group, self.counts > 0)
+        return present.sum(axis=0)
+
+    def by_group(self) -> Clusters:
+        """Return the same with seeds put together, so that a group's values move as one."""
+        return self._merged(self.group)
+
+    def by_seed(self) -> Clusters:
+        """Return the same with groups put together, so that a seed's values move as one."""
+        return self._merged(self.seed)
+
+    def _merged(self, label: Int[ndarray, " cell"]) -> Clusters:
+        if len(np.unique(label)) == len(label):
+            return Clusters(self.sums, self.counts, label, np.zeros_like(label), self.n_nan)
+        size = int(label.max()) + 1
+        sums, counts = (np.zeros((size, part.shape[1])) for part in (self.sums, self.counts))
+        np.add.at(sums, label, self.sums)
+        np.add.at(counts, label, self.counts)
+        return Clusters(sums, counts, np.arange(size), np.zeros(size, dtype=np.int64), self.n_nan)
+
+    @classmethod
+    def from_long(
+        cls,
+        values: Float[ndarray, " row"],
+        test: Int[ndarray, " row"],
+        group: Int[ndarray, " row"],
+        seed: Int[ndarray, " row"] | None = None,
+        num_tests: int | None = None,
+    ) -> Clusters:
+        """Sum a long table: one value per row with the numbers (from 0) of its test, group and seed."""
+        if len(values) == 0:
+            raise ResultsError("got no values to compare; expected at least one row")
+        tests = int(test.max()) + 1 if num_tests is None else num_tests
+        seeds = np.zeros_like(group) if seed is None else seed
+        cells, cell = np.unique(seeds.astype(np.int64) * (int(group.max()) + 1) + group, return_inverse=True)
+        known = ~np.isnan(values)
+        place = cell * tests + test
+        size = len(cells) * tests
+        sums = np.bincount(place[known], values[known], size).reshape(len(cells), tests)
+        counts = np.bincount(place[known], minlength=size).astype(np.float64).reshape(len(cells), tests)
+        n_nan = np.bincount(test[~known], minlength=tests)
+        width = int(group.max()) + 1
+        return cls(sums, counts, cells % width, cells // width, n_nan)
+
+    @classmethod
+    def from_array(cls, values: Any, groups: Any = None, seeds: Any = None) -> Clusters:
+        """Sum an array (sample, test) or (sample,) by the samples' groups; without groups each sample is its own.
+
+        Groups and seeds may be any labels.
+        """
+        array = np.asarray(values, dtype=np.float64)
+        array = array[:, None] if array.ndim == 1 else array
+        if array.ndim != 2 or len(array) == 0:
+            raise ResultsError(f"got values of shape {array.shape}; expected (sample, test) with at least one sample")
+        samples, tests = array.shape
+        labels = []
+        for name, given in (("groups", groups), ("seeds", seeds)):
+            if given is not None and len(given) != samples:
+                raise ResultsError(f"got {len(given)} {name} for {samples} samples; expected one for each")
+            default = np.arange(samples) if name == "groups" else np.zeros(samples, dtype=np.int64)
+            labels.append(default if given is None else np.unique(np.asarray(given), return_inverse=True)[1])
+        rows = [np.repeat(label, tests) for label in labels]
+        return cls.from_long(array.reshape(-1), np.tile(np.arange(tests), samples), rows[0], rows[1], tests)
+
+
+def divide(top: Float[ndarray, "..."], bottom: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
+    """Divide, giving NaN where the divisor is 0, without a warning."""
+    top, bottom = np.broadcast_arrays(np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
+    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)
