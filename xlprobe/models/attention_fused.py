@@ -5,8 +5,8 @@
 - `joined`: for disjoint masks and two languages. Queries and keys get twice the width, [q, q_cross] and [k, 0] or
   [0, k] by language, so that one ordinary scaled_dot_product_attention does the work of two; the first token's key
   stands twice, because its column is open in both terms.
-- `selected`: for disjoint masks. One score matrix holds, cell by cell, the score of the open term; then it is ordinary
-  attention, with dropout.
+
+The explicit form is the fallback, and what the CPU takes while attention dropout is on (its flash kernel has none).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from xlprobe.models.attention import Heads, cross_query_attention
 from xlprobe.models.plan import AttentionPlan
 
-__all__ = ["attend", "joined", "merged", "selected"]
+__all__ = ["attend", "joined", "merged"]
 
 _CPU_TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
@@ -31,12 +31,12 @@ def attend(
 ) -> Heads:
     """Return the output (batch, head, query, d) by the fastest form that this device, dtype and plan allow."""
     if not torch.compiler.is_compiling():
-        if q.device.type == "cpu" and dropout_p == 0 and q.dtype in _CPU_TYPES:
+        # The CPU kernel's backward pass in half precision is some thirty times slower than matrix products.
+        slow = q.requires_grad and q.dtype in (torch.bfloat16, torch.float16)
+        if q.device.type == "cpu" and dropout_p == 0 and q.dtype in _CPU_TYPES and not slow:
             return merged(q, q_cross, k, v, plan, scale)
         if plan.disjoint and plan.two_languages and q.device.type == "cuda":
             return joined(q, q_cross, k, v, plan, scale, dropout_p)
-        if plan.disjoint:
-            return selected(q, q_cross, k, v, plan, scale, dropout_p)
     return cross_query_attention(q, q_cross, k, v, *plan.masks, scale, dropout_p)
 
 
@@ -113,21 +113,3 @@ def joined(
         scale=scale,
     )[..., :width]
     return torch.cat([first, rest], dim=2)
-
-
-def selected(
-    q: Heads, q_cross: Heads, k: Heads, v: Heads, plan: AttentionPlan, scale: float, dropout_p: float = 0.0
-) -> Heads:
-    """One explicit score matrix of the open term in each cell; disjoint masks."""
-    keys = k.transpose(-1, -2)
-    s1, s2 = torch.matmul(q * scale, keys), torch.matmul(q_cross * scale, keys)
-    same = (plan.language_ids[:, :, None] == plan.language_ids[:, None, :]) | ~plan.mixed[:, None, None]
-    inner = torch.where(same[:, None, 1:, 1:], s1[:, :, 1:, 1:], s2[:, :, 1:, 1:])
-    # Row and column of the first token have both terms in code-switched samples, and Q's alone in the others.
-    crossed = torch.where(plan.mixed[:, None, None], 0.0, float("-inf")).to(s2.dtype)
-    row = torch.logaddexp(s1[:, :, 0], s2[:, :, 0] + crossed).unsqueeze(2)
-    column = torch.logaddexp(s1[:, :, 1:, 0], s2[:, :, 1:, 0] + crossed).unsqueeze(3)
-    scores = torch.cat([row, torch.cat([column, inner], dim=3)], dim=2)
-    scores = scores.masked_fill(~plan.valid[:, None, None, :], float("-inf"))
-    pattern = nn.functional.dropout(torch.softmax(scores, dim=-1), p=dropout_p, training=dropout_p > 0)
-    return torch.matmul(pattern, v)
