@@ -9,6 +9,18 @@ from xlprobe.samples.types import ParallelSample, Sample
 
 if TYPE_CHECKING:
     from xlprobe.samples.encoding import Batch, Encoder, batches, encode
+    from xlprobe.samples.readers import (
+        read,
+        read_dataset,
+        read_jsonl,
+        read_leap_of_thought,
+        read_parallel_text,
+        read_pararule,
+        read_ruletaker,
+        read_token_tagged,
+        read_xnli,
+        write_jsonl,
+    )
     from xlprobe.samples.rulebase import generate
 
 _LAZY = {
@@ -17,9 +29,37 @@ _LAZY = {
     "batches": "xlprobe.samples.encoding",
     "encode": "xlprobe.samples.encoding",
     "generate": "xlprobe.samples.rulebase",
+    "read": "xlprobe.samples.readers",
+    "read_dataset": "xlprobe.samples.readers",
+    "read_jsonl": "xlprobe.samples.readers",
+    "read_leap_of_thought": "xlprobe.samples.readers",
+    "read_parallel_text": "xlprobe.samples.readers",
+    "read_pararule": "xlprobe.samples.readers",
+    "read_ruletaker": "xlprobe.samples.readers",
+    "read_token_tagged": "xlprobe.samples.readers",
+    "read_xnli": "xlprobe.samples.readers",
+    "write_jsonl": "xlprobe.samples.readers",
 }
 
-__all__ = ["Batch", "Encoder", "ParallelSample", "Sample", "batches", "encode", "generate"]
+__all__ = [
+    "Batch",
+    "Encoder",
+    "ParallelSample",
+    "Sample",
+    "batches",
+    "encode",
+    "generate",
+    "read",
+    "read_dataset",
+    "read_jsonl",
+    "read_leap_of_thought",
+    "read_parallel_text",
+    "read_pararule",
+    "read_ruletaker",
+    "read_token_tagged",
+    "read_xnli",
+    "write_jsonl",
+]
 
 
 def __getattr__(name: str) -> Any:
