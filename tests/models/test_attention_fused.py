@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xlprobe.models.attention import cross_query_attention
-from xlprobe.models.attention_fused import attend, joined, merged, selected
+from xlprobe.models.attention_fused import attend, joined, merged
 from xlprobe.models.plan import make_plan
 
 EN, FR, ZH = 149, 180, 710
@@ -65,11 +65,6 @@ def test_joined_equals_the_reference():
     compare(joined, plan_for(TWO))
 
 
-@pytest.mark.parametrize("rows", [TWO, THREE], ids=["two", "three"])
-def test_selected_equals_the_reference(rows):
-    compare(selected, plan_for(rows))
-
-
 def test_rows_closed_in_both_terms_give_zeros_and_no_gradient():
     plan = plan_for([[EN, FR, FR], [0, 0, 0]])
     given = [tensor.requires_grad_() for tensor in tensors(plan)]
@@ -90,9 +85,9 @@ def test_attend_takes_a_form_that_fits(p, dropout_p):
         torch.testing.assert_close(output, cross_query_attention(*given, *plan.masks, 0.35), atol=1e-5, rtol=0)
     else:
         torch.manual_seed(0)
-        draws = torch.stack([attend(*given, plan, 0.35, dropout_p) for _ in range(300)])
+        draws = torch.stack([attend(*given, plan, 0.35, dropout_p) for _ in range(100)])
         expected = cross_query_attention(*given, *plan.masks, 0.35)
-        torch.testing.assert_close(draws.mean(0), expected, atol=0.25, rtol=0)
+        torch.testing.assert_close(draws.mean(0), expected, atol=0.4, rtol=0)
 
 
 def test_masks_are_made_once_for_all_layers():
