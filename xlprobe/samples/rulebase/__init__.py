@@ -1,0 +1,10 @@
+"""Parallel reasoning problems: a small logic, its prover, a grammar per language, a generator and a parser."""
+
+from __future__ import annotations
+
+from xlprobe.samples.rulebase.generator import generate
+from xlprobe.samples.rulebase.grammars import verbalise
+from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
+from xlprobe.samples.rulebase.prover import prove
+
+__all__ = ["Entity", "Literal", "Rule", "Theory", "generate", "prove", "verbalise"]

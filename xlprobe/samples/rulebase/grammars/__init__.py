@@ -1,0 +1,55 @@
+"""Grammars: one module per language, found by its presence.
+
+A module `xlprobe/samples/rulebase/grammars/<code>.py` provides
+
+- `GRAMMAR`, an object of a class derived from `base.Grammar`, with
+  - `code`, the language's code, the module's name;
+  - `conditional`, how a rule is put together: "If {} then {}" (conditions, conclusion);
+  - `also`, what joins conditions: " and ";
+  - `stop`, what ends a sentence: ".";
+  - `clause(subject, literals)`: a clause such as "the dog does not need Anne" or "someone is big and not red". The
+    subject is an entity or a rule's variable; the literals are one literal, or several attributes of the variable;
+  - `quantified(attributes, conclusion, people, every)`: "all kind, big people are not red";
+- `LANGUAGE`, a `Language`, only where `xlprobe.languages` does not know the code.
+
+The words of a language stand in the same file: every entity, attribute and relation of `vocabulary` needs its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache, lru_cache
+
+from xlprobe.errors import DataError
+from xlprobe.languages import KNOWN_LANGUAGES, register
+from xlprobe.samples.rulebase.grammars.base import Grammar
+from xlprobe.samples.rulebase.logic import Statement
+
+__all__ = ["available", "grammar", "verbalise"]
+
+
+@cache
+def available() -> tuple[str, ...]:
+    """Return the codes of the languages that have a grammar."""
+    return tuple(sorted(name for _, name, _ in pkgutil.iter_modules(__path__) if name != "base"))
+
+
+@cache
+def grammar(code: str) -> Grammar:
+    """Return the grammar of a language, or raise `DataError` naming those that exist."""
+    if code not in available():
+        raise DataError(
+            f"there is no grammar for {code!r}; there is one for {' '.join(available())}. Use one of these, or add "
+            "a language (docs/adding_a_language.md)"
+        )
+    module = importlib.import_module(f"{__name__}.{code}")
+    if hasattr(module, "LANGUAGE") and code not in KNOWN_LANGUAGES:
+        register(module.LANGUAGE)
+    return module.GRAMMAR
+
+
+@lru_cache(maxsize=1 << 18)
+def verbalise(statement: Statement, language: str) -> str:
+    """Return a fact, question or rule as a sentence of a language."""
+    return grammar(language).verbalise(statement)

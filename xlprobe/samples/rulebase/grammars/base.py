@@ -1,0 +1,77 @@
+"""What the grammars of all languages share: the order of clauses in a statement, and its outer form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xlprobe.samples.rulebase.logic import QUANTIFIED, Entity, Literal, Rule, Statement
+
+__all__ = ["Grammar", "Subject", "groups"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Who a clause is about: an entity, or the variable of a rule.
+
+    `word` is "" for an entity; "someone" or "something" where the variable is first met; "they" or "it" afterwards.
+    """
+
+    word: str
+    entity: Entity | None = None
+
+
+def groups(conditions: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
+    """Join attributes of the variable that stand beside each other into one clause: "someone is big and not red"."""
+    found: list[tuple[Literal, ...]] = []
+    for literal in conditions:
+        last = found[-1][-1] if found else None
+        if last and literal.subject is None is last.subject and literal.is_attribute and last.is_attribute:
+            found[-1] += (literal,)
+        else:
+            found.append((literal,))
+    return found
+
+
+class Grammar:
+    """The wording of statements in one language; see the package's docstring for what a language provides."""
+
+    code: str = ""
+    conditional: str = ""
+    also: str = ""
+    stop: str = "."
+
+    def clause(self, subject: Subject, literals: tuple[Literal, ...]) -> str:
+        """Return a clause about the subject: one literal, or several attributes."""
+        raise NotImplementedError
+
+    def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        """Return the sentence, without stop, that people or things with these attributes have another."""
+        raise NotImplementedError
+
+    def verbalise(self, statement: Statement) -> str:
+        """Return the statement as one sentence."""
+        if isinstance(statement, Literal):
+            text = self.clause(Subject("", statement.subject), (statement,))
+        elif statement.form in QUANTIFIED:
+            people, every = statement.form.endswith("people"), statement.form.startswith("all")
+            attributes = tuple(condition.predicate for condition in statement.conditions)
+            text = self.quantified(attributes, statement.conclusion, people, every)
+        else:
+            text = self._conditional(statement)
+        return self.polish(text[0].upper() + text[1:] + self.stop)
+
+    def polish(self, sentence: str) -> str:
+        """Return the finished sentence; a language may join words here."""
+        return sentence
+
+    def _conditional(self, rule: Rule) -> str:
+        first, later = ("someone", "they") if rule.form == "someone" else ("something", "it")
+        clauses = []
+        for group in groups(rule.conditions):
+            entity = group[0].subject
+            clauses.append(self.clause(Subject("" if entity else first, entity), group))
+            if entity is None:
+                first = later
+        entity = rule.conclusion.subject
+        conclusion = self.clause(Subject("" if entity else later, entity), (rule.conclusion,))
+        return self.conditional.format(self.also.join(clauses), conclusion)

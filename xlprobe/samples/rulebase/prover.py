@@ -1,0 +1,147 @@
+"""Forward chaining under the closed world, with negation as failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from xlprobe.errors import DataError
+from xlprobe.samples.rulebase.logic import Entity, Literal, Theory
+
+__all__ = ["Answer", "Model", "Step", "prove", "solve"]
+
+Instance = tuple[tuple[Literal, ...], Literal, int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where a literal comes from: the number of the statement in the theory, and the literals that it used."""
+
+    literal: Literal
+    statement: int
+    premises: tuple[Literal, ...]
+    depth: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether a statement follows, at what proof depth, and the steps of the proof, premises first.
+
+    `by_failure` says that nothing proves or refutes the statement: it is decided by the closed world alone.
+    """
+
+    label: bool
+    depth: int
+    by_failure: bool
+    proof: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that follows from a theory: each literal with the step that first gave it, and what rules might have given."""
+
+    steps: dict[Literal, Step]
+    instances: tuple[Instance, ...]
+
+    def holds(self, literal: Literal) -> bool:
+        """Whether a ground literal is true: a positive one where it is proved, a negative one where its atom is not."""
+        return literal in self.steps if literal.positive else literal.negated() not in self.steps
+
+    def answer(self, question: Literal) -> Answer:
+        """Return label, depth and proof of a ground statement."""
+        label = self.holds(question)
+        atom = question if question.positive else question.negated()
+        step = self.steps.get(atom) or self.steps.get(atom.negated())
+        if step is not None:
+            return Answer(label, step.depth, False, self._proof(step))
+        return Answer(label, self.failure_depth(atom), True, ())
+
+    def failure_depth(self, atom: Literal) -> int:
+        """Return how deep the shallowest failed proof of an unproved atom goes: 0 where no rule could give it."""
+        depths = []
+        for conditions, conclusion, _ in self.instances:
+            if conclusion == atom:
+                given = [self.steps[c].depth for c in conditions if c in self.steps]
+                depths.append(1 + max(given, default=0))
+        return min(depths, default=0)
+
+    def _proof(self, step: Step) -> tuple[Step, ...]:
+        found: dict[Literal, Step] = {}
+
+        def visit(one: Step) -> None:
+            for premise in one.premises:
+                if premise in self.steps and premise not in found:
+                    visit(self.steps[premise])
+            found[one.literal] = one
+
+        visit(step)
+        return tuple(found.values())
+
+
+def solve(theory: Theory, entities: Iterable[Entity] = ()) -> Model:
+    """Return all that follows from a theory; rules also speak of the further `entities`.
+
+    The meaning is the well-founded model, which for stratified theories is the usual one (all of RuleTaker's are).
+    Raises `DataError` where a theory makes an atom depend on its own failure, so that it is neither true nor false.
+    """
+    domain = tuple(dict.fromkeys((*theory.entities, *entities)))
+    instances = _instances(theory, domain)
+    facts = {fact: number for number, fact in reversed(list(enumerate(theory.statements))) if isinstance(fact, Literal)}
+    low: dict[Literal, Step] = {}
+    while True:
+        high = _chain(facts, instances, low)
+        new = _chain(facts, instances, high)
+        if new.keys() == low.keys():
+            break
+        low = new
+    if {x for x in high if x.positive} != {x for x in low if x.positive}:
+        raise DataError(
+            "got a theory in which something holds exactly where it does not; expected rules whose negated conditions "
+            "do not depend on their own conclusions"
+        )
+    return Model(low, instances)
+
+
+def _instances(theory: Theory, domain: tuple[Entity, ...]) -> tuple[Instance, ...]:
+    found: list[Instance] = []
+    for number, rule in enumerate(theory.statements):
+        if isinstance(rule, Literal):
+            continue
+        if rule.form == "ground":
+            found.append((rule.conditions, rule.conclusion, number))
+            continue
+        for entity in domain:
+            found.append((tuple(c.bound(entity) for c in rule.conditions), rule.conclusion.bound(entity), number))
+    return tuple(found)
+
+
+def _chain(facts: dict[Literal, int], instances: tuple[Instance, ...], believed: dict[Literal, Step]) -> dict[Literal, Step]:
+    """Chain to the fixpoint round by round, where a negated condition holds if its atom is not among `believed`."""
+    known = {fact: Step(fact, number, (), 0) for fact, number in facts.items()}
+    waiting = [
+        (conditions, conclusion, number)
+        for conditions, conclusion, number in instances
+        if not any(not c.positive and c.negated() in believed for c in conditions)
+    ]
+    depth = 0
+    while True:
+        depth += 1
+        new: dict[Literal, Step] = {}
+        rest = []
+        for conditions, conclusion, number in waiting:
+            if conclusion in known:
+                continue
+            if all(c in known for c in conditions if c.positive):
+                new.setdefault(conclusion, Step(conclusion, number, conditions, depth))
+            else:
+                rest.append((conditions, conclusion, number))
+        if not new:
+            return known
+        known.update(new)
+        waiting = rest
+
+
+def prove(theory: Theory, question: Literal) -> Answer:
+    """Return whether a statement follows from a theory, at what depth, and the proof."""
+    mentioned = [entity for entity in (question.subject, question.object) if entity is not None]
+    return solve(theory, mentioned).answer(question)
