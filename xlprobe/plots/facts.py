@@ -1,0 +1,119 @@
+"""What a table is about: its checkpoints, pairs, languages and numbers of problems, for titles and captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from xlprobe.errors import ResultsError
+from xlprobe.results import Results
+
+__all__ = ["checkpoints", "contrasts", "describe", "needs_rows", "pair_label", "pairs", "switched_pairs"]
+
+
+def checkpoint_facts(results: Results) -> dict[str, dict[str, Any]]:
+    """Return what the manifest says of each checkpoint, in the order of the run; joined tables are looked through."""
+    found: dict[str, dict[str, Any]] = {}
+    for manifest in [results.manifest, *results.manifest.get("parts", [])]:
+        found |= manifest.get("checkpoints", {})
+    return found
+
+
+def checkpoints(results: Results) -> list[str]:
+    """Return the names of the checkpoints that have rows, in the order of the run."""
+    present = results.unique("checkpoint")
+    known = [name for name in checkpoint_facts(results) if name in present]
+    return known + [name for name in present if name not in known]
+
+
+def contrasts(results: Results) -> list[tuple[str, str]]:
+    """Return (cross-query, baseline) for every cross-query checkpoint; else the first checkpoint is the baseline."""
+    names = checkpoints(results)
+    if len(names) < 2:
+        return []
+    facts = checkpoint_facts(results)
+    crossed = [name for name in names if facts.get(name, {}).get("is_cross_query")]
+    if not crossed:
+        with_shares = set(results.select(metric="share_cross").unique("checkpoint"))
+        crossed = [name for name in names if name in with_shares]
+    plain = [name for name in names if name not in crossed]
+    if crossed and plain:
+        return [(name, plain[0]) for name in crossed]
+    return [(name, names[0]) for name in names[1:]]
+
+
+def pairs(results: Results) -> list[tuple[str, str]]:
+    """Return the pairs of context and question language of the rows, in-language ones first, then by name."""
+    table = results.means(["context_language", "question_language"])
+    rows = zip(table["context_language"], table["question_language"], strict=True)
+    found = {(str(c), str(q)) for c, q in rows if isinstance(c, str) and isinstance(q, str) and c and q}
+    return sorted(found, key=lambda pair: (pair[0] != pair[1], pair))
+
+
+def switched_pairs(results: Results) -> list[tuple[str, str]]:
+    """Return the pairs whose languages differ; those with the base language as context first."""
+    found = [pair for pair in pairs(results) if pair[0] != pair[1]]
+    base = base_language(results)
+    return sorted(found, key=lambda pair: (pair[0] != base, pair[1] != base, pair))
+
+
+def base_language(results: Results) -> str:
+    """Return the language that the others are compared with: the manifest's, or the one in most pairs."""
+    for manifest in [results.manifest, *results.manifest.get("parts", [])]:
+        if base := manifest.get("arguments", {}).get("base"):
+            return str(base)
+    counts: dict[str, int] = {}
+    for pair in pairs(results):
+        if pair[0] != pair[1]:
+            for code in pair:
+                counts[code] = counts.get(code, 0) + 1
+    return max(sorted(counts), key=lambda code: counts[code], default="en")
+
+
+def pair_label(context: str, question: str) -> str:
+    """Return "en–fr": the context's language, then the question's."""
+    return f"{context}–{question}"
+
+
+def other_language(pair: Sequence[str], base: str) -> str:
+    """Return the language of a pair that is not the base, which gives the pair its colour."""
+    return pair[1] if pair[0] == base else pair[0]
+
+
+def describe(rows: Results, interval: str = "Bands: 95 % bootstrap intervals over theories.") -> str:
+    """Return the caption's facts: checkpoints, problems, theories, languages, interval, and undefined values."""
+    names = ", ".join(checkpoints(rows))
+    samples, groups = len(rows.unique("sample")), len(rows.unique("group"))
+    codes = sorted({code for pair in pairs(rows) for code in pair})
+    datasets = ", ".join(name for name in rows.unique("dataset") if name)
+    undefined = int(rows.means(["metric"])["n_nan"].sum())
+    parts = [f"Checkpoint{'s' if ', ' in names else ''}: {names}."]
+    if samples:
+        parts.append(f"{samples} problems from {groups} theories{f' of {datasets}' if datasets else ''}.")
+    elif datasets:
+        parts.append(f"Data: {datasets}.")
+    if codes:
+        parts.append(f"Languages: {', '.join(codes)}.")
+    if interval:
+        parts.append(interval)
+    if undefined:
+        parts.append(f"{undefined:,} of {len(rows):,} values are undefined and left out.")
+    return " ".join(parts)
+
+
+def needs_rows(results: Results, what: str, **filters: Any) -> str | None:
+    """Return why a figure cannot be drawn, or None: it needs rows with a number that meet `filters`."""
+    rows = results.select(**filters)
+    if len(rows) == 0:
+        return f"the table has no {what}"
+    table = rows.means(["metric"])
+    if int(table["n"].sum()) == 0:
+        reasons = rows.unique("reason")
+        return f"{what}: {'; '.join(reasons[:2])}" if reasons else f"every {what} is undefined"
+    return None
+
+
+def require(reason: str | None) -> None:
+    """Refuse to draw what cannot be drawn, with the reason."""
+    if reason is not None:
+        raise ResultsError(f"cannot draw this figure: {reason}. Measure what it needs, or draw another")

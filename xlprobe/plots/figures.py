@@ -1,0 +1,55 @@
+"""What a figure of the report is: a name, when it can be drawn, how, and the numbers behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xlprobe.results import Results, write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "FigureSpec", "save"]
+
+FORMATS = ("pdf", "svg", "png")
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """One figure: `needs` says why a table does not allow it (or None), `draw` and `table` make it and its numbers."""
+
+    title: str
+    caption: str
+    needs: Callable[[Results], str | None]
+    draw: Callable[[Results], Figure]
+    table: Callable[[Results], pd.DataFrame]
+
+
+def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame | None = None) -> list[Path]:
+    """Write a figure as pdf, svg and png, and its numbers as csv, under one name; return the paths.
+
+    Equal figures give equal bytes: no dates, fixed ids. Fonts are embedded in the pdf; text in pdf and svg can be
+    selected. The figure is emptied.
+    """
+    import io
+
+    from xlprobe.plots.style import style
+
+    directory = Path(directory)
+    metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
+    paths = []
+    with style():
+        for kind in FORMATS:
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=metadata[kind])
+            paths.append(directory / f"{name}.{kind}")
+            write_atomically(paths[-1], buffer.getvalue())
+    figure.clear()
+    if table is not None:
+        paths.append(directory / f"{name}.csv")
+        write_atomically(paths[-1], table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    return paths
