@@ -19,7 +19,7 @@ from xlprobe.captures.patterns import KeptPattern, PatternReducer
 from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan
 from xlprobe.captures.instability import InstabilityMeans
 from xlprobe.captures.neutrality import NEUTRALITY_METRICS, measure_neutrality
-from xlprobe.captures.sentences import sentences_of
+from xlprobe.captures.sentences import sentence_vectors, sentences_of
 from xlprobe.captures.stream import capture
 from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs
@@ -208,13 +208,15 @@ def _measure_one(
         )
         with progress(f"{checkpoint.name}: attention", len(plans), show=options.show_progress) as advance:
             capture(checkpoint, paired_batches(problems, plans, encoder, options.batch_size, advance), reducers)
+    dataset = ", ".join(sorted({sample.dataset for sample in problems}))
     for values, more in means.rows() if "instability" in options.metrics else ():
         reason = None if np.isfinite(values).all() else "chance is not above floor in some heads"
-        dataset = ", ".join(sorted({sample.dataset for sample in problems}))
         writer.append(values[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
     if names := options.wants(NEUTRALITY_METRICS):
         sentences = sentences_of(problems, options.languages_of(), options.max_sentences)
-        measure_neutrality(checkpoint, encoder, sentences, names, writer, columns, options)
+        vectors = sentence_vectors(checkpoint, sentences, encoder=encoder, show_progress=options.show_progress)
+        more = {**columns, "dataset": dataset}
+        measure_neutrality(vectors, names, writer, more, seed=options.seed, show_progress=options.show_progress)
 
 
 def _missing(writer: ResultsWriter, checkpoint: Checkpoint, options: Measurement, reason: str) -> None:

@@ -214,7 +214,7 @@ class Results:
         file = path / TABLE if path.is_dir() else path
         try:
             dataset = ds.dataset(file, format="parquet")
-            metadata = pq.read_schema(file).metadata or {}
+            metadata = pq.read_metadata(file).metadata or {}
         except (OSError, pa.ArrowException) as error:
             raise ResultsError(
                 f"cannot read the table {file}: {str(error).splitlines()[0]}. Expected a {TABLE} written by xlprobe"
@@ -315,8 +315,7 @@ class ResultsWriter:
             raise ResultsError(
                 f"cannot write to {self.directory}: {error.strerror}. Choose another directory"
             ) from error
-        metadata = {_MANIFEST_KEY: json.dumps(self.manifest, default=str).encode()}
-        self._writer = pq.ParquetWriter(self._name, SCHEMA.with_metadata(metadata), compression="zstd")
+        self._writer = pq.ParquetWriter(self._name, SCHEMA, compression="zstd")
 
     def append(
         self,
@@ -364,6 +363,8 @@ class ResultsWriter:
         """Finish the table, give it its name, and open it."""
         for metric in sorted(self._pending):
             self._flush(metric)
+        # The manifest is complete only now: it also tells what was left out.
+        self._writer.add_key_value_metadata({_MANIFEST_KEY: json.dumps(self.manifest, default=str).encode()})
         self._writer.close()
         os.chmod(self._name, 0o644)
         os.replace(self._name, self.directory / TABLE)

@@ -76,9 +76,10 @@ def cosine(p: Float[Tensor, "*batch cell"], q: Float[Tensor, "*batch cell"]) -> 
 
 
 def hellinger(p: Float[Tensor, "*batch cell"], q: Float[Tensor, "*batch cell"]) -> Float[Tensor, "*batch"]:
-    """Hellinger distance sqrt(1 - sum sqrt(p q)); range [0, 1], 0: equal, 1: no cell in common. Symmetric."""
+    """Hellinger distance sqrt(sum (sqrt p - sqrt q)^2 / 2); range [0, 1], 0: equal, 1: no cell in common. Symmetric."""
     p, q = _pair(p, q)
-    return (1.0 - (p * q).sqrt_().sum(dim=-1)).clamp_min(0.0).sqrt()
+    # Not sqrt(1 - sum sqrt(p q)): that loses half the digits where the rows are nearly equal.
+    return ((p.sqrt() - q.sqrt()).square_().sum(dim=-1) * 0.5).sqrt()
 
 
 def pearson(
@@ -118,7 +119,7 @@ def pearson_from_sums(
 def argmax_agreement(p: Float[Tensor, "*batch cell"], q: Float[Tensor, "*batch cell"]) -> Float[Tensor, "*batch"]:
     """1 where both rows have their largest value in the same cell, else 0; a tie agrees if any largest cell is shared.
 
-    NaN for a row of zeros.
+    Averaged over rows its range is [0, 1], up = more stable. Symmetric. NaN for a row of zeros.
     """
     p, q = _pair(p, q)
     # The largest sum reaches the sum of the largest exactly when one cell is largest in both.

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from xlprobe import DataError, measure
+from xlprobe.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
+
+KEYS = ["checkpoint", "context_language", "question_language", "reference", "sample", "layer", "head", "metric", "block"]
+KEYS += ["pooling", "condition"]
+ATTENTION = [name for name in METRICS if name not in NEUTRALITY_METRICS]
+
+
+def values(results):
+    frame = results.to_frame()
+    frame[KEYS] = frame[KEYS].astype(object).where(frame[KEYS].notna(), "")
+    series = frame.set_index(KEYS)["value"]
+    assert not series.index.duplicated().any()
+    return series.sort_index()
+
+
+@pytest.mark.parametrize("cross_query", [False, True])
+def test_every_number_is_the_same_for_every_batch_size(tiny, tiny_checkpoints, tmp_path, cross_query):
+    checkpoint = tiny_checkpoints("xlm-roberta", "ForSequenceClassification", cross_query=cross_query)
+    problems = tiny.problems(5, 3)
+    options = {"pairs": "en-fr, fr-en, zh-en", "metrics": ATTENTION, "show_progress": False}
+    small = values(measure(checkpoint, problems, batch_size=1, out=tmp_path / "a", **options))
+    large = values(measure(checkpoint, problems[::-1], batch_size=500, out=tmp_path / "b", **options))
+    # The order of problems decides who is whose neighbour; within one order only rounding may differ.
+    again = values(measure(checkpoint, problems, batch_size=500, out=tmp_path / "c", **options))
+    assert small.index.equals(again.index)
+    np.testing.assert_allclose(again, small, atol=2e-5)
+    observed = small.index.get_level_values("condition") == "observed"
+    own = observed & (small.index.get_level_values("metric") != "instability")
+    np.testing.assert_allclose(large.reindex(small.index[own]), small[own], atol=2e-5)
+
+
+def test_the_table_has_a_row_for_everything_that_was_asked(tiny, tiny_checkpoints):
+    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification", cross_query=True)
+    problems = tiny.problems(4, 2)
+    results = measure(checkpoint, problems, pairs="en-fr, fr-en", metrics=ATTENTION, show_progress=False)
+    assert set(results.unique("metric")) == set(ATTENTION)
+    assert set(results.unique("condition")) == {"observed", "floor", "chance", "forced"}
+    stability = results.select(metric="js_stability", block="question->context", pooling="token")
+    assert len(stability.select(condition="observed")) == 2 * len(problems) * 2 * 4
+    assert len(stability.select(condition="forced", context_language="en")) == len(problems) * 2 * 4
+    frame = stability.to_frame()
+    assert frame.value.between(0, 1).all()
+    correct = results.select(metric="correct").to_frame()
+    assert set(correct.value) <= {0.0, 1.0}
+    assert correct[correct.condition == "observed"].groupby(["context_language", "question_language"], observed=True).size().to_dict() == {
+        ("en", "en"): 8, ("en", "fr"): 8, ("fr", "en"): 8, ("fr", "fr"): 8
+    }  # fmt: skip
+    shares = results.select(metric=["share_mono", "share_cross"], block="question->context").to_frame()
+    assert np.allclose(shares.groupby(["context_language", "question_language", "sample", "layer", "head", "condition"], observed=True).value.sum(), 1)
+    in_language = shares[(shares.context_language == shares.question_language) & (shares.condition == "observed")]
+    assert (in_language[in_language.metric == "share_cross"].value == 0).all()
+    forced = shares[(shares.condition == "forced") & (shares.metric == "share_cross")]
+    assert (forced.value == 1).all()
+
+
+def test_the_manifest_tells_where_the_numbers_come_from(tiny, tiny_checkpoints):
+    checkpoint = tiny_checkpoints("bert")
+    results = measure(checkpoint, tiny.problems(2), pairs="en-fr", metrics=["entropy"], show_progress=False)
+    manifest = results.manifest
+    assert manifest["checkpoints"][checkpoint.name]["sha256"] == checkpoint.hash
+    assert manifest["data"]["samples"] == 4
+    assert manifest["data"]["groups"] == 2
+    assert manifest["arguments"]["pairs"] == ["en-fr"]
+    assert {"python", "torch", "transformers"} <= set(manifest["versions"])
+    other = measure(checkpoint, tiny.problems(3), pairs="en-fr", metrics=["entropy"], show_progress=False)
+    assert other.manifest["data"]["sha256"] != manifest["data"]["sha256"]
+
+
+def test_what_cannot_be_computed_is_a_row_with_a_reason(tiny, tiny_checkpoints):
+    results = measure(tiny_checkpoints("bert"), tiny.problems(2), pairs="en-fr", metrics=["correct"], show_progress=False)
+    frame = results.to_frame()
+    assert frame.value.isna().all()
+    assert frame.reason.tolist() == ["no classification head"]
+
+
+def test_patterns_are_kept_for_the_samples_that_are_named(tiny, tiny_checkpoints):
+    checkpoint = tiny_checkpoints("bert", cross_query=True)
+    kept = []
+    measure(checkpoint, tiny.problems(3), pairs="en-zh", metrics=["entropy"], keep_patterns=["t1-q0"], kept=kept, show_progress=False)
+    found = {(k.sample.context_language, k.sample.question_language): k for k in kept}
+    assert set(found) == {("en", "en"), ("en", "zh")}
+    for one in kept:
+        pattern = one.pattern()
+        assert pattern.shape == (2, 4, len(one.tokens), len(one.tokens))
+        np.testing.assert_allclose(pattern.astype(np.float64).sum(-1), 1, atol=5e-3)
+        parts = one.pattern("mono").astype(np.float32) + one.pattern("cross").astype(np.float32)
+        np.testing.assert_allclose(parts, pattern, atol=2e-3)
+
+
+def test_samples_that_are_too_long_are_refused_or_counted(tiny, tiny_checkpoints, monkeypatch):
+    checkpoint = tiny_checkpoints("bert")
+    monkeypatch.setattr(checkpoint.model.config, "max_position_embeddings", 18)
+    with pytest.raises(DataError, match=r"of 8 samples have more than the 18 tokens"):
+        measure(checkpoint, tiny.problems(4), pairs="en-fr", metrics=["entropy"], show_progress=False)
+    results = measure(checkpoint, tiny.problems(4), pairs="en-fr", metrics=["entropy"], too_long="skip", show_progress=False)
+    left_out = results.manifest["left_out"][checkpoint.name]
+    assert left_out["too_long"] == len(left_out["samples"]) > 0
+    assert len(results.unique("sample")) == 8 - left_out["too_long"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": ["nonsense"]}, "got the metrics"),
+        ({"pairs": "en-de"}, "'de', which is not among the languages"),
+        ({"keep_patterns": ["nobody"]}, "not among the 4 samples"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"too_long": "cut"}, "too_long='cut'"),
+    ],
+)
+def test_wrong_options_are_errors_before_any_work(tiny, tiny_checkpoints, options, message):
+    with pytest.raises(DataError, match=message):
+        measure(tiny_checkpoints("bert"), tiny.problems(2), show_progress=False, **options)
+
+
+def test_no_samples_and_two_checkpoints_of_one_name_are_errors(tiny, tiny_checkpoints):
+    checkpoint = tiny_checkpoints("bert")
+    with pytest.raises(DataError, match="no samples"):
+        measure(checkpoint, [])
+    with pytest.raises(DataError, match="several checkpoints named"):
+        measure([checkpoint, checkpoint], tiny.problems(2))
+    assert "js_stability" in DEFAULT_METRICS
