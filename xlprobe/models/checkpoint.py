@@ -14,6 +14,7 @@ from torch import Tensor
 
 from xlprobe.errors import CheckpointError
 from xlprobe.models.bundled import bundled_file, file_hash, read_e5
+from xlprobe.models.shipped import SHIPPED, load_packed, shipped_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -153,7 +154,13 @@ def _bundled_encoder() -> Checkpoint:
     return Checkpoint("encoder", "bundled:encoder", model, file.tokenizer, provenance)
 
 
-BUNDLED: dict[str, Callable[[], Checkpoint]] = {"encoder": _bundled_encoder}
+def _shipped(name: str) -> Callable[[], Checkpoint]:
+    return lambda: load_packed(shipped_file(name), name, f"bundled:{name}")
+
+
+BUNDLED: dict[str, Callable[[], Checkpoint]] = {"encoder": _bundled_encoder} | {
+    name: _shipped(name) for name in SHIPPED if shipped_file(name).is_file()
+}
 """The bundled checkpoints: what each name makes."""
 
 

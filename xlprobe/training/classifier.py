@@ -1,0 +1,111 @@
+"""From an encoder to a classifier that can be fine-tuned, with or without cross-lingual queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor
+
+from xlprobe.errors import CheckpointError, TrainingError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from xlprobe.models.checkpoint import Checkpoint
+
+__all__ = ["Mechanism", "make_classifier", "set_cross_query"]
+
+Mechanism = Literal["baseline", "cross-query"]
+
+
+def make_classifier(
+    base: Checkpoint,
+    mechanism: Mechanism = "baseline",
+    *,
+    num_labels: int = 2,
+    seed: int = 0,
+    query: Mapping[str, Tensor] | None = None,
+    p_mask: float = 0.7,
+    cross_p_mask: float = 0.7,
+    pairs: list[str] | None = None,
+    dropout: float | None = None,
+) -> PreTrainedModel:
+    """Return a sequence classifier on the first token with a checkpoint's encoder and a fresh, seeded head.
+
+    A baseline and a cross-query model of one seed start with the same head. `query` are pre-trained Q_cross tensors
+    (names may have any prefix); without them Q_cross is a copy of Q. XLM-R's classifier starts with the dense layer
+    of the pre-trained LM head, where the checkpoint has one. The checkpoint itself is not changed.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    from xlprobe.models.convert import to_cross_query
+
+    if mechanism not in ("baseline", "cross-query"):
+        raise TrainingError(f"got mechanism={mechanism!r}; expected 'baseline' or 'cross-query'")
+    if base.is_cross_query:
+        raise TrainingError(
+            f"{base.name} already has a Q_cross; start from a plain encoder and give the Q_cross as query="
+        )
+    if mechanism == "baseline" and query is not None:
+        raise TrainingError("got a Q_cross for a baseline, which has no place for it; use mechanism='cross-query'")
+    config = type(base.model.config).from_dict(base.model.config.to_dict())
+    config.num_labels = num_labels
+    if dropout is not None:
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = AutoModelForSequenceClassification.from_config(config)
+    _fill(model, base)
+    if mechanism == "cross-query":
+        with torch.random.fork_rng():
+            model = to_cross_query(
+                model, num_labels=num_labels, q_p_mask=p_mask, cross_p_mask=cross_p_mask, pairs=pairs
+            )
+        if query is not None:
+            set_cross_query(model, query)
+    # Fused attention has no fast backward pass in bfloat16 on CPUs (measured: four times slower than explicit).
+    if base.device.type == "cpu":
+        model.set_attn_implementation("eager")
+    return model.to(base.device)
+
+
+def _fill(model: PreTrainedModel, base: Checkpoint) -> None:
+    """Copy the encoder, the pooler if there is one, and XLM-R's dense layer from the LM head."""
+    encoder = base.model.base_model.state_dict()
+    own = model.base_model.state_dict()
+    own.update({name: tensor for name, tensor in encoder.items() if name in own})
+    lost = [name for name in encoder if name not in own and not name.startswith("pooler.")]
+    fresh = [name for name in own if name not in encoder and not name.startswith("pooler.")]
+    if lost or fresh:
+        raise CheckpointError(f"{base.name}: the encoder does not fit its classifier: {[*lost, *fresh][:4]}")
+    model.base_model.load_state_dict(own)
+    dense = getattr(getattr(base.model, "lm_head", None), "dense", None)
+    target = getattr(getattr(model, "classifier", None), "dense", None)
+    if dense is not None and target is not None:
+        target.load_state_dict(dense.state_dict())
+
+
+def set_cross_query(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
+    """Copy Q_cross tensors into a model, matched from `encoder.` on.
+
+    Raises `CheckpointError` where a tensor is missing, left over, or of another width.
+    """
+    own: dict[str, Any] = {
+        name[name.index("encoder.") :]: tensor for name, tensor in model.state_dict().items() if "cross_lingual_quer" in name
+    }
+    given = {name[name.index("encoder.") :]: tensor for name, tensor in tensors.items() if "encoder." in name}
+    if set(own) != set(given):
+        wrong = sorted(set(own) ^ set(given))
+        raise CheckpointError(
+            f"the Q_cross does not fit: {len(wrong)} tensors are missing or left over, such as {wrong[0] if wrong else ''}; "
+            f"got {len(given)}, expected {len(own)}, of the same layers and language pairs"
+        )
+    for name, tensor in given.items():
+        if tensor.shape != own[name].shape:
+            raise CheckpointError(
+                f"the Q_cross is of another width: {name} is {tuple(tensor.shape)}, expected {tuple(own[name].shape)}. "
+                "Pre-train one for this encoder"
+            )
+        own[name].copy_(tensor)

@@ -1,0 +1,131 @@
+"""`xlprobe pretrain | finetune | evaluate | ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+RecipeArgument = Annotated[Path, typer.Argument(help="A TOML recipe, such as those in recipes/.", metavar="RECIPE")]
+OutOption = Annotated[Path, typer.Option(help="Directory of the run; a run that was killed goes on from there.")]
+DataOption = Annotated[Path | None, typer.Option(help="Directory that the recipe's relative paths are looked up in.")]
+BaseOption = Annotated[str | None, typer.Option(help="Start from this checkpoint instead of the recipe's.", metavar="SPEC")]
+StepsOption = Annotated[int | None, typer.Option(min=1, help="Train for this many steps instead.")]
+SeedOption = Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")]
+RateOption = Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")]
+QueryOption = Annotated[Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")]
+DeviceOption = Annotated[str | None, typer.Option(help="'cpu', or 'auto' for a GPU where there is one.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def pretrain(
+    recipe: RecipeArgument,
+    out: OutOption = Path("runs/pretrain"),
+    data: DataOption = None,
+    base: BaseOption = None,
+    steps: StepsOption = None,
+    learning_rate: RateOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Pre-train Q_cross by masked-language modelling on code-switched pairs; writes query.safetensors."""
+    from xlprobe.training.recipes import read_recipe
+    from xlprobe.training.runs import run_pretrain
+
+    read = read_recipe(recipe, base=base, steps=steps, learning_rate=learning_rate, seed=seed, device=device)
+    typer.echo(f"Q_cross: {run_pretrain(read, out, data)}")
+
+
+def finetune(
+    recipe: RecipeArgument,
+    out: OutOption = Path("runs/finetune"),
+    data: DataOption = None,
+    base: BaseOption = None,
+    query: QueryOption = None,
+    learning_rate: RateOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Fine-tune a classifier, baseline or cross-query, and show its accuracy on the validation problems."""
+    from xlprobe.training.recipes import read_recipe
+    from xlprobe.training.runs import run_finetune
+
+    read = read_recipe(recipe, base=base, learning_rate=learning_rate, seed=seed, device=device)
+    checkpoint = run_finetune(read, out, data, query)
+    typer.echo(f"{checkpoint.name}: {out}")
+
+
+def evaluate(
+    checkpoint: Annotated[list[str], typer.Option("--checkpoint", "-c", help="Checkpoint; repeat for several.", metavar="SPEC")],
+    samples: Annotated[str, typer.Option(help="'generated', or a file or directory, PATH:FORMAT where it is not plain.")] = "generated",
+    languages: Annotated[str, typer.Option(help="Languages, such as 'en fr zh'.")] = "en fr de es ru ar fa zh",
+    pairs: Annotated[str, typer.Option(help="Context-question pairs, such as 'en-*, *-en'.")] = "*-*",
+    limit: Annotated[int | None, typer.Option(min=1, help="How many problems at most.")] = None,
+    depths: Annotated[str | None, typer.Option(help="Only problems of these proof depths, such as '0 1'.")] = None,
+    trained_on: Annotated[str, typer.Option(help="Pairs seen in training; every other cell is marked zero-shot.")] = "",
+    by_depth: Annotated[bool, typer.Option("--by-depth", help="One row per proof depth.")] = False,
+    out: Annotated[Path, typer.Option(help="Directory for results.parquet and accuracy.csv.")] = Path("results"),
+    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of generated samples and of resampling.")] = 0,
+    debug: DebugOption = False,
+) -> None:
+    """Accuracy for every pair of context and question language, with intervals and baselines."""
+    from xlprobe.results import Results, write_atomically
+    from xlprobe.training.evaluation import accuracy_table
+    from xlprobe.training.evaluation import evaluate as run
+    from xlprobe.training.sources import evaluation_problems
+
+    problems = evaluation_problems(samples, languages, limit, depths, seed)
+    results = Results.concat([run(spec, problems, pairs=pairs, batch_size=batch_size, show_progress=True) for spec in checkpoint])
+    results.save(out)
+    table = accuracy_table(
+        results,
+        by_depth=by_depth,
+        trained_on=trained_on.replace(",", " ").split(),
+        labels={sample.key: int(sample.label or 0) for sample in problems},
+        seed=seed,
+    )
+    write_atomically(out / "accuracy.csv", table.to_csv(index=False, float_format="%.4f"))
+    typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+
+
+def ablate(
+    recipe: RecipeArgument,
+    out: OutOption = Path("runs/ablation"),
+    data: DataOption = None,
+    base: BaseOption = None,
+    query: QueryOption = None,
+    seeds: Annotated[str, typer.Option(help="Seeds, such as '0 1 2'.")] = "0",
+    p_masks: Annotated[str, typer.Option(help="Masking probabilities of the interfering scheme.")] = "0.3 0.5 0.7",
+    cells: Annotated[str | None, typer.Option(help="Only these cells of the grid, by name, separated by commas.")] = None,
+    pairs: Annotated[str, typer.Option(help="Pairs to evaluate on.")] = "en-en, en-*, *-en",
+    steps: StepsOption = None,
+    device: DeviceOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Train and evaluate the whole grid of mechanisms and masks; goes on where it was interrupted."""
+    from xlprobe.training.ablation import ablate as run
+    from xlprobe.training.recipes import read_recipe
+
+    table = run(
+        read_recipe(recipe, base=base, device=device, scale_to=steps),
+        out,
+        data=data,
+        query=query,
+        seeds=[int(seed) for seed in seeds.replace(",", " ").split()],
+        p_masks=[float(value) for value in p_masks.replace(",", " ").split()],
+        only=None if cells is None else [name.strip() for name in cells.split(",")],
+        pairs=pairs,
+    )
+    typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (pretrain, finetune, evaluate, ablate):
+        app.command()(command)

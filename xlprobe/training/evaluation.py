@@ -1,0 +1,170 @@
+"""Accuracy of a classifier on every pair of context and question language."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from xlprobe.errors import DataError, TrainingError
+from xlprobe.languages import expand_pairs
+from xlprobe.models.checkpoint import Checkpoint, load
+from xlprobe.progress import progress
+from xlprobe.results import Results
+from xlprobe.samples import Encoder, ParallelSample
+
+__all__ = ["accuracy_table", "evaluate", "wilson"]
+
+
+def evaluate(
+    checkpoint: Checkpoint | str,
+    samples: Sequence[ParallelSample],
+    *,
+    pairs: str | Sequence[str] = "*-*",
+    batch_size: int = 64,
+    step: int | None = None,
+    seed: int | None = None,
+    bf16: bool = False,
+    show_progress: bool = False,
+) -> Results:
+    """Return, per problem and language pair, whether the classifier is right and by which margin.
+
+    Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
+    = surer). `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language have no row in
+    its cells. Raises `TrainingError` for a checkpoint without a classifier, `DataError` for labels that it does not know.
+    """
+    checkpoint = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
+    if checkpoint.head != "classification":
+        raise TrainingError(f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier. Fine-tune it first")
+    _check_labels(checkpoint, samples)
+    languages = list(dict.fromkeys(code for sample in samples for code in sample.languages))
+    encoder = Encoder(checkpoint.tokenizer, **checkpoint.encoding)
+    cells = expand_pairs(pairs, languages)
+    counts = [sum(set(pair) <= set(sample.languages) for sample in samples) for pair in cells]
+    if empty := ["-".join(pair) for pair, count in zip(cells, counts, strict=True) if not count]:
+        raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
+    frames = []
+    with progress(f"evaluate {checkpoint.name}", sum(counts), show=show_progress) as advance:
+        for pair in cells:
+            chosen = [sample.pair(*pair) for sample in samples if set(pair) <= set(sample.languages)]
+            for frame in _cell(checkpoint, encoder, chosen, batch_size, bf16):
+                frames.append(frame)
+                advance(len(frame) // 2)
+    table = pd.concat(frames, ignore_index=True)
+    table["checkpoint"], table["step"], table["seed"] = checkpoint.name, step, seed
+    return Results(table, {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)})
+
+
+def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> None:
+    if not samples:
+        raise DataError("got no samples to evaluate on; expected at least one")
+    labels = {sample.label for sample in samples}
+    known = int(checkpoint.model.config.num_labels)
+    if None in labels or any(label is not None and not 0 <= label < known for label in labels):
+        raise DataError(
+            f"got the labels {sorted(map(str, labels))}; expected class indices from 0 to {known - 1}, which "
+            f"{checkpoint.name} was trained on. Use samples of the same task"
+        )
+
+
+def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int, bf16: bool) -> Iterable[pd.DataFrame]:
+    samples = sorted(samples, key=encoder.length)
+    device = checkpoint.device
+    for start in range(0, len(samples), size):
+        batch = encoder.encode(samples[start : start + size]).to(device)
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+            logits = checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query)).logits.float().cpu()
+        gold = logits.gather(1, batch.labels.cpu()[:, None])[:, 0]
+        others = logits.scatter(1, batch.labels.cpu()[:, None], float("-inf")).amax(dim=1)
+        margin = (gold - others).numpy()
+        columns = {
+            "dataset": [sample.dataset for sample in batch.samples],
+            "context_language": [sample.context_language for sample in batch.samples],
+            "question_language": [sample.question_language for sample in batch.samples],
+            "sample": list(batch.keys),
+            "group": [sample.group for sample in batch.samples],
+            "depth": [sample.depth for sample in batch.samples],
+        }
+        parts = [
+            pd.DataFrame({**columns, "metric": name, "value": values})
+            for name, values in (("correct", (margin > 0).astype(float)), ("gold_margin", margin))
+        ]
+        yield pd.concat(parts, ignore_index=True)
+
+
+def _data_hash(samples: Sequence[ParallelSample]) -> str:
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode())
+    return digest.hexdigest()
+
+
+def wilson(right: float, count: int, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's interval of a proportion (Wilson 1927): `right` of `count`, both ends in 0..1; NaN for count 0."""
+    from scipy.stats import binomtest
+
+    if count == 0:
+        return float("nan"), float("nan")
+    interval = binomtest(round(right), count).proportion_ci(level, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def accuracy_table(
+    results: Results,
+    *,
+    by_depth: bool = False,
+    trained_on: Iterable[str] = (),
+    labels: dict[str, int] | None = None,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return accuracy per checkpoint and language pair (and depth), with intervals and baselines.
+
+    Columns: `n` problems, `theories`, `accuracy`, Wilson's `low` and `high` (95 %, problems as independent),
+    `theory_low` and `theory_high` (95 %, theories resampled, percentiles), `chance` (1 / classes), `majority` (always
+    the commonest label, where `labels` gives each key's), `zero_shot` (the pair is not in `trained_on`).
+    """
+    rows = results.select(metric="correct").to_frame()
+    if rows.empty:
+        raise DataError("the table has no 'correct' rows; make it with evaluate")
+    seen = set(trained_on)
+    keys = ["checkpoint", "context_language", "question_language", *(["depth"] if by_depth else [])]
+    found = []
+    for values, cell in rows.groupby(keys, observed=True, dropna=False, sort=True):
+        count, right = len(cell), float(cell["value"].sum())
+        low, high = wilson(right, count)
+        theory_low, theory_high, theories = _by_theory(cell, draws, seed)
+        named = dict(zip(keys, values, strict=True))
+        found.append(
+            {
+                **named, "n": count, "theories": theories, "accuracy": right / count, "low": low, "high": high,
+                "theory_low": theory_low, "theory_high": theory_high, "chance": 1 / _classes(labels),
+                "majority": _majority(cell["sample"], labels),
+                "zero_shot": f"{named['context_language']}-{named['question_language']}" not in seen,
+            }
+        )  # fmt: skip
+    return pd.DataFrame(found)
+
+
+def _by_theory(cell: pd.DataFrame, draws: int, seed: int) -> tuple[float, float, int]:
+    sums = cell.groupby("group", observed=True)["value"].agg(["sum", "count"]).to_numpy(float)
+    rng = np.random.default_rng(seed)
+    picked = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
+    means = (picked @ sums[:, 0]) / (picked @ sums[:, 1])
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high), len(sums)
+
+
+def _classes(labels: dict[str, int] | None) -> int:
+    return max(2, len(set(labels.values()))) if labels else 2
+
+
+def _majority(keys: pd.Series, labels: dict[str, int] | None) -> float:
+    if labels is None:
+        return float("nan")
+    counts = pd.Series([labels[str(key)] for key in keys]).value_counts()
+    return float(counts.iloc[0] / counts.sum())

@@ -1,0 +1,246 @@
+"""Fine-tuning on reasoning problems: baseline or cross-query, full or BitFit, on a mix of language pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from xlprobe.errors import DataError, TrainingError
+from xlprobe.models.checkpoint import Checkpoint, load
+from xlprobe.samples import Encoder, ParallelSample, Sample
+from xlprobe.training.classifier import Mechanism, make_classifier
+from xlprobe.training.collation import Classification
+from xlprobe.training.settings import TrainSettings, fix_seed
+from xlprobe.training.stream import Mix, Stream
+from xlprobe.training.tuning import check_frozen, frozen_hash, select
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+__all__ = ["Stage", "finetune"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a curriculum: so many steps on these problems."""
+
+    samples: Sequence[ParallelSample]
+    steps: int
+
+
+def finetune(
+    base: Checkpoint | str,
+    train: Sequence[ParallelSample] | Sequence[Stage],
+    *,
+    out: Path | str,
+    settings: TrainSettings,
+    mechanism: Mechanism = "baseline",
+    tuning: str = "bitfit",
+    mix: Mapping[str, float] | None = None,
+    query: Mapping[str, Tensor] | None = None,
+    p_mask: float = 0.7,
+    cross_p_mask: float = 0.7,
+    structured_dropout: float = 0.0,
+    pairs: Sequence[str] | None = None,
+    freeze: Sequence[str] = ("embeddings",),
+    validation: Sequence[ParallelSample] = (),
+    validation_pair: str = "en-en",
+    callbacks: Sequence[TrainerCallback] = (),
+    name: str | None = None,
+) -> Checkpoint:
+    """Fine-tune an encoder to tell whether a question follows from its context; return it in evaluation mode.
+
+    `mix` gives the shares of language pairs (default: English in-language); each example goes to one pair for the
+    whole run. `query` are pre-trained Q_cross tensors, `pairs` the language pairs that have a Q_cross of their own
+    (None: a shared one). `p_mask` and `cross_p_mask` close Q's cross-language and Q_cross's same-language pairs in
+    training; `structured_dropout` does so for a baseline. `train` may be a curriculum of `Stage`s, whose steps then replace the settings'. With `validation`, the weights
+    that do best on it (in `validation_pair`) are returned, and kept in `out/best`. A run that was killed resumes from its last
+    checkpoint in `out` and ends with the same weights. Source: arXiv 2310.15258, section 4.
+    """
+    checkpoint = load(base) if isinstance(base, str) else base
+    mix_ = Mix(dict(mix or {"en-en": 1.0}))
+    if structured_dropout and mechanism == "cross-query":
+        raise TrainingError("structured_dropout is for baselines; a cross-query model has p_mask and cross_p_mask for it")
+    stages = _stages(train, settings)
+    labels = _check_problems([stage.samples for stage in stages], validation, mix_)
+    fix_seed(settings.seed)
+    encoder = Encoder(checkpoint.tokenizer, **{"max_length": settings.max_length, **checkpoint.encoding})
+    parts = [
+        _part(stage, number, mix_, settings, encoder) for number, stage in enumerate(stages)
+    ]
+    model = make_classifier(
+        checkpoint,
+        mechanism,
+        num_labels=labels,
+        seed=settings.seed,
+        query=query,
+        p_mask=p_mask,
+        cross_p_mask=cross_p_mask,
+        pairs=list(pairs) if pairs else None,
+        dropout=settings.dropout,
+    )
+    _check_pairs(model, mix_, parts)
+    select(model, tuning, tuple(freeze))
+    before = frozen_hash(model)
+    from xlprobe.training.trainer import train as run
+
+    cross = mechanism == "cross-query"
+    options = {
+        "mechanism": mechanism, "tuning": tuning, "mix": dict(mix_.shares), "p_mask": p_mask,
+        "cross_p_mask": cross_p_mask, "structured_dropout": structured_dropout, "freeze": list(freeze),
+    }  # fmt: skip
+    report = run(
+        model,
+        _Joined(parts, settings.batch_size),  # type: ignore[arg-type]
+        Classification(encoder, cross, structured_dropout, settings.seed),
+        settings,
+        Path(out),
+        validate=_validator(validation, validation_pair, encoder, cross, settings) if validation else None,
+        callbacks=callbacks,
+        fingerprint=_fingerprint(before, options, settings, parts),
+    )
+    check_frozen(model, before)
+    provenance = {
+        **checkpoint.provenance, "base": checkpoint.spec, "base_hash": checkpoint.hash, "routine": "finetune",
+        **options, "settings": asdict(settings), "run": report, "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    return Checkpoint(
+        name or Path(out).name, str(out), model.eval(), checkpoint.tokenizer, provenance, checkpoint.encoding
+    )
+
+
+def _stages(train: Sequence[Any], settings: TrainSettings) -> list[Stage]:
+    if not train:
+        raise DataError("got no training problems; expected at least one")
+    if all(isinstance(item, Stage) for item in train):
+        return list(train)
+    if any(isinstance(item, Stage) for item in train):
+        raise TrainingError("got stages and problems in one list; expected one or the other")
+    return [Stage(train, settings.total_steps(len(train)))]
+
+
+def _check_problems(parts: Sequence[Sequence[ParallelSample]], validation: Sequence[ParallelSample], mix: Mix) -> int:
+    """Check labels, languages and overlap before any step is spent; return the number of classes."""
+    seen: list[set[int]] = []
+    for number, samples in enumerate(parts):
+        if not samples:
+            raise DataError(f"stage {number} has no training problems; expected at least one")
+        labels = {sample.label for sample in samples}
+        if None in labels:
+            raise DataError("got training problems without a label; expected a class index in each")
+        seen.append({int(label) for label in labels if label is not None})
+        _check_languages(samples, mix)
+    if any(labels != seen[0] for labels in seen):
+        raise DataError(f"got stages with the label sets {seen}; expected the same labels in each")
+    unknown = {sample.label for sample in validation} - set(seen[0])
+    if unknown:
+        raise DataError(f"validation has the labels {unknown}, training {seen[0]}; expected the same label sets")
+    shared = {sample.group for sample in validation} & {sample.group for part in parts for sample in part}
+    if shared:
+        raise DataError(
+            f"{len(shared)} theories are in training and in validation, such as {next(iter(shared))!r}; split by theory"
+        )
+    count = max(seen[0]) + 1
+    if len(seen[0]) != count or count < 2:
+        raise DataError(f"got the labels {sorted(seen[0])}; expected class indices 0, 1, ... without a gap, at least two")
+    return count
+
+
+def _check_languages(samples: Sequence[ParallelSample], mix: Mix) -> None:
+    for sample in samples:
+        missing = mix.languages() - set(sample.languages)
+        if missing:
+            raise DataError(
+                f"the mix asks for {' '.join(sorted(missing))}, which sample {sample.key!r} does not have; it exists "
+                f"in {' '.join(sample.languages)}"
+            )
+
+
+def _check_pairs(model: Any, mix: Mix, parts: Sequence[Stream[Sample]]) -> None:
+    """Raise before training where the mix holds a language pair that no Q_cross serves."""
+    pairs = getattr(model.config, "pairs", None)
+    if not pairs or model.config.fallback_pair is not None:
+        return
+    known = {frozenset(pair.split("-")) for pair in pairs}
+    for part in parts:
+        for sample in part.examples:
+            if sample.is_code_switched and frozenset((sample.context_language, sample.question_language)) not in known:
+                raise TrainingError(
+                    f"the mix holds {sample.context_language}-{sample.question_language}, which has no Q_cross; the "
+                    f"model has {', '.join(pairs)}. Pre-train that pair, name a fallback, or leave it out"
+                )
+
+
+def _part(stage: Stage, number: int, mix: Mix, settings: TrainSettings, encoder: Encoder) -> Stream[Sample]:
+    samples = [mix.assign(sample, settings.seed) for sample in stage.samples]
+    long = encoder.too_long(samples)
+    if long:
+        raise DataError(
+            f"{len(long)} of {len(samples)} training problems have more than {encoder.max_length} tokens, such as "
+            f"{long[0].key!r}; raise max_length or leave them out"
+        )
+    return Stream(
+        samples,
+        batch_size=settings.batch_size,
+        steps=stage.steps,
+        seed=settings.seed * 1000 + number,
+        length=encoder.length,
+    )
+
+
+class _Joined(torch.utils.data.Dataset[Any]):
+    """Streams one after another."""
+
+    def __init__(self, parts: Sequence[Stream[Any]], batch_size: int) -> None:
+        self.parts, self.batch_size = parts, batch_size
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def __getitem__(self, place: int) -> tuple[int, Any]:
+        rest = place
+        for part in self.parts:
+            if rest < len(part):
+                return place, part[rest][1]
+            rest -= len(part)
+        raise IndexError(place)
+
+
+def _validator(
+    validation: Sequence[ParallelSample], pair: str, encoder: Encoder, cross: bool, settings: TrainSettings
+) -> Any:
+    samples = sorted((sample.pair(*pair.split("-")) for sample in validation), key=encoder.length)
+    batches = [encoder.encode(samples[start : start + 64]) for start in range(0, len(samples), 64)]
+
+    def validate(model: nn.Module) -> dict[str, float]:
+        right, loss, device = 0, 0.0, next(model.parameters()).device
+        for batch in batches:
+            with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
+                logits = model(**batch.to(device).model_inputs(cross)).logits.float().cpu()
+            right += int((logits.argmax(-1) == batch.labels).sum())
+            loss += float(nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))
+        # Accuracy decides; of equal ones the surer.
+        return {
+            "score": right / len(samples) - 1e-4 * loss / len(samples), "accuracy": right / len(samples),
+            "loss": loss / len(samples),
+        }  # fmt: skip
+
+    return validate
+
+
+def _fingerprint(before: str, options: Mapping[str, Any], settings: TrainSettings, parts: Sequence[Stream[Sample]]) -> str:
+    told = replace(settings, save_every=0, keep=0, log_every=1, report_to=())
+    digest = hashlib.sha256(json.dumps([before, options, asdict(told)], sort_keys=True, default=str).encode())
+    for part in parts:
+        digest.update(f"{len(part)} {part.seed}\n".encode())
+        for sample in part.examples:
+            digest.update(f"{sample.key} {sample.context_language}-{sample.question_language} {sample.label}\n".encode())
+            digest.update("\n".join((*sample.context, sample.question or "")).encode())
+    return digest.hexdigest()

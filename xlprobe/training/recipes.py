@@ -1,0 +1,131 @@
+"""Recipes: what to train, on what, and how, as a TOML file that a command reproduces."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from xlprobe.errors import DataError, TrainingError
+from xlprobe.training.settings import TrainSettings
+
+__all__ = ["Recipe", "StageRecipe", "read_recipe"]
+
+ROUTINES = ("finetune", "pretrain", "ablate")
+
+
+@dataclass(frozen=True)
+class StageRecipe:
+    """Data of one part of a run: a `source` (see `xlprobe.training.sources`), its options, and for how many steps."""
+
+    source: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole run. `stages` is the data in order (one stage without steps: the settings say how long).
+
+    `structured_dropout` closes a baseline's cross-language pairs with that probability in training (a cross-query model
+    has `p_mask` and `cross_p_mask` for it). `store` is how the result is kept: "float32", "8-bit" or "4-bit".
+    `evaluation` is what the study and the ablation are measured on; nothing is chosen by it.
+    """
+
+    routine: str
+    base: str
+    settings: TrainSettings
+    stages: tuple[StageRecipe, ...]
+    name: str = ""
+    mechanism: str = "baseline"
+    tuning: str = "bitfit"
+    mix: Mapping[str, float] = field(default_factory=lambda: {"en-en": 1.0})
+    p_mask: float = 0.7
+    cross_p_mask: float = 0.7
+    query: str | None = None
+    specific: bool = False
+    pairs: tuple[str, ...] = ()
+    order: str = "x-x"
+    trim: bool = True
+    freeze: tuple[str, ...] = ("embeddings",)
+    head: Mapping[str, Any] = field(default_factory=dict)
+    validation: StageRecipe | None = None
+    evaluation: StageRecipe | None = None
+    structured_dropout: float = 0.0
+    store: str = "float32"
+
+
+def read_recipe(path: Path | str, **overrides: Any) -> Recipe:
+    """Read a recipe; `overrides` replace top-level entries, and those of `[settings]` where the name is a setting.
+
+    Raises `TrainingError` for a file that is no TOML, and for an entry that no recipe has.
+    """
+    path = Path(path)
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf8"))
+    except OSError as error:
+        raise TrainingError(f"cannot read the recipe {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise TrainingError(f"{path} is not TOML: {error}") from error
+    return make_recipe(raw, str(path), **overrides)
+
+
+def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides: Any) -> Recipe:
+    """Return the recipe of a table such as TOML gives; see `read_recipe`."""
+    entries = dict(raw)
+    settings = dict(entries.pop("settings", {}))
+    names = {entry.name for entry in fields(TrainSettings)}
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        if key in names:
+            settings[key] = value
+            if key in ("steps", "epochs"):
+                settings.pop("epochs" if key == "steps" else "steps", None)
+        else:
+            entries[key] = value
+    stages = tuple(_stage(stage, source) for stage in entries.pop("stages", ()))
+    if (wanted := entries.pop("scale_to", None)) is not None:
+        stages = _scaled(stages, int(wanted))
+    for name in ("validation", "evaluation"):
+        if name in entries:
+            entries[name] = _stage(entries[name], source)
+    steps = [stage.steps for stage in stages]
+    if "steps" not in settings and "epochs" not in settings and stages and None not in steps:
+        settings["steps"] = sum(step or 0 for step in steps)
+    known = {entry.name for entry in fields(Recipe)}
+    _only(entries, known, source)
+    _only(settings, names, f"[settings] of {source}")
+    if entries.get("routine") not in ROUTINES:
+        raise TrainingError(f"{source}: routine is {entries.get('routine')!r}; expected one of {', '.join(ROUTINES)}")
+    if "base" not in entries or not stages:
+        raise TrainingError(f"{source}: expected a base checkpoint and at least one [[stages]] of data")
+    for key in ("pairs", "freeze"):
+        if key in entries:
+            entries[key] = tuple(entries[key])
+    if entries.get("store", "float32") not in ("float32", "8-bit", "4-bit"):
+        raise TrainingError(f"{source}: store is {entries['store']!r}; expected 'float32', '8-bit' or '4-bit'")
+    settings["report_to"] = tuple(settings.get("report_to", ()))
+    return Recipe(settings=TrainSettings(**settings), stages=stages, **entries)
+
+
+def _stage(raw: Mapping[str, Any], source: str) -> StageRecipe:
+    entries = dict(raw)
+    if "source" not in entries:
+        raise DataError(f"{source}: a stage names no source; expected one, such as source = 'generated'")
+    return StageRecipe(entries.pop("source"), {k: v for k, v in entries.items() if k != "steps"}, entries.get("steps"))
+
+
+def _scaled(stages: tuple[StageRecipe, ...], wanted: int) -> tuple[StageRecipe, ...]:
+    """Return the stages with their steps in the same proportions, so many in all."""
+    total = sum(stage.steps or 0 for stage in stages)
+    if total == 0:
+        return stages
+    return tuple(replace(stage, steps=max(1, round((stage.steps or 0) * wanted / total))) for stage in stages)
+
+
+def _only(entries: Mapping[str, Any], known: set[str], source: str) -> None:
+    if unknown := sorted(set(entries) - known):
+        raise TrainingError(f"{source}: unknown entries {unknown}; expected some of {', '.join(sorted(known))}")

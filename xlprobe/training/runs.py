@@ -1,0 +1,168 @@
+"""From a recipe to a finished run: data, training, and what is kept of it."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from xlprobe.errors import TrainingError
+from xlprobe.models.checkpoint import Checkpoint, load
+from xlprobe.models.packing import pack, unpack, write_packed
+from xlprobe.results import write_atomically
+from xlprobe.training.finetuning import Stage, finetune
+from xlprobe.training.pretraining import pretrain_cross_query, train_lm_head
+from xlprobe.training.recipes import Recipe, StageRecipe
+from xlprobe.training.settings import TrainSettings
+from xlprobe.training.sources import samples_of
+from xlprobe.training.tuning import trained_tensors
+
+if TYPE_CHECKING:
+    from transformers import TrainerCallback
+
+__all__ = ["QUERY", "keep", "run_finetune", "run_pretrain"]
+
+QUERY, WEIGHTS, MANIFEST, MODEL = "query.safetensors", "weights.safetensors", "manifest.json", "model"
+_BITS = {"4-bit": 4, "8-bit": 8}
+
+
+def run_pretrain(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
+    """Pre-train Q_cross (and first an LM head, where the base has none); return the file of its tensors.
+
+    Writes `query.safetensors`, and in `lm-head/` the head's run.
+    """
+    corpus = _problems(recipe.stages, data)
+    base = load(recipe.base)
+    told: dict[str, Any] = {}
+    if base.head != "mlm":
+        settings = TrainSettings(**{**asdict(recipe.settings), "steps": None, "epochs": None, **dict(recipe.head)})
+        monolingual = [_plain(sample, language) for sample in corpus for language in sample.languages]
+        base = train_lm_head(base, monolingual, out=out / "lm-head", settings=settings, trim=recipe.trim)
+        told["lm_head"] = {key: base.provenance[key] for key in ("settings", "run", "pieces")}
+    tensors, report = pretrain_cross_query(
+        base,
+        corpus,
+        out=out,
+        settings=recipe.settings,
+        pairs=recipe.pairs,
+        specific=recipe.specific,
+        order=recipe.order,  # type: ignore[arg-type]
+        trim=recipe.trim,
+    )
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, out / f".{QUERY}")
+    (out / f".{QUERY}").replace(out / QUERY)
+    write_manifest(out, recipe, {**told, **report})
+    return out / QUERY
+
+
+def _plain(sample: Any, language: str) -> Any:
+    """Return a text in one language, without a question."""
+    return replace(sample.pair(language, language), question=None)
+
+
+def run_finetune(
+    recipe: Recipe,
+    out: Path,
+    data: Path | None = None,
+    query: Path | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Checkpoint:
+    """Fine-tune as a recipe says, and keep the result; return the checkpoint as it was stored.
+
+    A cross-query recipe takes its Q_cross from `query` (or the recipe's `query`); "copy" starts it as a copy of Q.
+    """
+    place = query or (Path(recipe.query) if recipe.query and recipe.query != "copy" else None)
+    if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy":
+        raise TrainingError(
+            "a cross-query recipe needs a pre-trained Q_cross (--query FILE, made by xlprobe pretrain), or query = 'copy'"
+        )
+    stages = [Stage(_problems([stage], data), stage.steps or 0) for stage in recipe.stages]
+    if len(stages) == 1 and not stages[0].steps:
+        stages = [Stage(stages[0].samples, recipe.settings.total_steps(len(stages[0].samples)))]
+    base = load(recipe.base)
+    checkpoint = finetune(
+        base,
+        stages,
+        out=out,
+        settings=recipe.settings,
+        mechanism=recipe.mechanism,  # type: ignore[arg-type]
+        tuning=recipe.tuning,
+        mix=recipe.mix,
+        query=None if place is None else load_file(place),
+        p_mask=recipe.p_mask,
+        cross_p_mask=recipe.cross_p_mask,
+        structured_dropout=recipe.structured_dropout,
+        pairs=recipe.pairs or None,
+        freeze=recipe.freeze,
+        validation=samples_of(recipe.validation.source, recipe.validation.options, data) if recipe.validation else (),
+        callbacks=callbacks,
+        name=recipe.name or out.name,
+    )
+    return keep(checkpoint, base, out, recipe)
+
+
+def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) -> Checkpoint:
+    """Store a fine-tuned checkpoint in `out`, and return it with the weights as they were stored.
+
+    With `store` "4-bit" or "8-bit": `weights.safetensors`, what differs from the base, matrices rounded. Else the
+    whole model in `model/`, which `xlprobe.load` reads.
+    """
+    model: Any = checkpoint.model
+    about = {
+        "base": base.spec, "base_hash": base.hash, "mechanism": recipe.mechanism, "seed": recipe.settings.seed,
+        "config": {"num_labels": model.config.num_labels}, "encoding": dict(checkpoint.encoding),
+        "trained_on": sorted(recipe.mix), "recipe": asdict(recipe),
+    }  # fmt: skip
+    if recipe.mechanism == "cross-query":
+        about["cross_query"] = {name: getattr(model.config, name) for name in ("q_p_mask", "cross_p_mask", "pairs")}
+    if recipe.store in _BITS:
+        prefix = model.base_model_prefix + "."
+        base_tensors = {prefix + name: tensor for name, tensor in base.model.state_dict().items()}
+        changed = {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if name not in base_tensors or not torch.equal(tensor, base_tensors[name])
+        }
+        packed = pack(changed, base_tensors, _BITS[recipe.store])
+        write_packed(out / WEIGHTS, packed, about)
+        own = model.state_dict()
+        own.update(unpack(packed, base_tensors))
+        model.load_state_dict(own)
+    else:
+        model.config.xlprobe_encoding = dict(checkpoint.encoding)
+        model.save_pretrained(out / MODEL)
+        checkpoint.tokenizer.save_pretrained(out / MODEL)
+    report = {key: value for key, value in checkpoint.provenance.items() if key in ("run", "threads")}
+    write_manifest(out, recipe, report)
+    return Checkpoint(
+        checkpoint.name, checkpoint.spec, model, checkpoint.tokenizer, {**checkpoint.provenance, **about}, checkpoint.encoding
+    )
+
+
+def write_manifest(out: Path, recipe: Recipe, report: dict[str, Any]) -> None:
+    """Write what was run, with which versions, and how it went."""
+    versions = {name: metadata.version(name) for name in ("torch", "transformers", "accelerate", "safetensors")}
+    text = {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "recipe": asdict(recipe),
+        "report": report,
+        "versions": {"python": platform.python_version(), **versions},
+    }
+    write_atomically(out / MANIFEST, json.dumps(text, indent=1, default=str, ensure_ascii=False))
+
+
+def _problems(stages: Sequence[StageRecipe], data: Path | None) -> list[Any]:
+    return [sample for stage in stages for sample in samples_of(stage.source, stage.options, data)]
+
+
+def trained_size(model: torch.nn.Module) -> int:
+    """Return how many numbers are being trained."""
+    return sum(tensor.numel() for tensor in trained_tensors(model).values())

@@ -1,0 +1,88 @@
+"""How to train: numbers that every routine shares, and seeds."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from xlprobe.errors import TrainingError
+
+__all__ = ["TrainSettings", "fix_seed"]
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Numbers of one training run.
+
+    Either `steps` (optimiser steps) or `epochs` (passes over the data). `batch_size` is what one optimiser step sees
+    over all processes and `accumulate` gradient-accumulation parts. `schedule` falls to 0 in a straight line after
+    `warmup` (a share of the steps), or stays constant. `dropout` replaces the configuration's (None: leave it).
+    `head_learning_rate` is for classifier and pooler, `bias_learning_rate` for the other biases (None: the same). `bf16` computes in bfloat16 with float32
+    weights. `save_every` and `validate_every` are in steps, 0 for never. `keep` is how many checkpoints to keep.
+    """
+
+    learning_rate: float = 4e-4
+    steps: int | None = None
+    epochs: float | None = None
+    batch_size: int = 32
+    accumulate: int = 1
+    warmup: float = 0.1
+    schedule: Literal["linear", "constant"] = "linear"
+    head_learning_rate: float | None = None
+    bias_learning_rate: float | None = None
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    dropout: float | None = None
+    seed: int = 0
+    bf16: bool = False
+    max_length: int = 512
+    save_every: int = 0
+    validate_every: int = 0
+    log_every: int = 10
+    keep: int = 2
+    report_to: tuple[str, ...] = ()
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.epochs is None):
+            raise TrainingError(
+                f"got steps={self.steps} and epochs={self.epochs}; expected exactly one of them, to know when to stop"
+            )
+        for name in ("learning_rate", "batch_size", "accumulate", "clip"):
+            if getattr(self, name) <= 0:
+                raise TrainingError(f"got {name}={getattr(self, name)}; expected a number above 0")
+        if (self.steps is not None and self.steps < 1) or (self.epochs is not None and self.epochs <= 0):
+            raise TrainingError(f"got steps={self.steps}, epochs={self.epochs}; expected a number above 0")
+        if not 0 <= self.warmup < 1:
+            raise TrainingError(f"got warmup={self.warmup}; expected a share of the steps, 0 to below 1")
+        if self.schedule not in ("linear", "constant"):
+            raise TrainingError(f"got schedule={self.schedule!r}; expected 'linear' or 'constant'")
+        if self.batch_size % self.accumulate:
+            raise TrainingError(
+                f"got batch_size={self.batch_size} and accumulate={self.accumulate}; expected a batch that divides "
+                "into that many equal parts"
+            )
+
+    def total_steps(self, examples: int) -> int:
+        """Return how many optimiser steps a run over that many examples takes."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, round(self.epochs * examples / self.batch_size))
+
+
+def fix_seed(seed: int) -> None:
+    """Seed python, numpy and torch, and ask torch for deterministic kernels.
+
+    Two runs on CPUs of one kind with the same number of threads are then bit-identical.
+    """
+    import numpy as np
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,0 +1,82 @@
+"""Where a recipe's samples come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from xlprobe.errors import DataError
+from xlprobe.samples import ParallelSample
+
+__all__ = ["SOURCES", "samples_of"]
+
+
+def _generated(**options: Any) -> list[ParallelSample]:
+    from xlprobe.samples import generate
+
+    return list(generate(**options))
+
+
+def _file(*, path: str, format: str | None = None, first: int = 0, limit: int | None = None, **options: Any) -> list[ParallelSample]:
+    from xlprobe.samples.readers import read
+
+    found = list(read(path, format=format, **options))
+    return found[first:][:limit]
+
+
+def _token_tagged(*, path: str, **options: Any) -> list[Any]:
+    from xlprobe.samples.readers import read_token_tagged
+
+    return list(read_token_tagged(path, **options))
+
+
+SOURCES: dict[str, Callable[..., list[Any]]] = {
+    "generated": _generated,
+    "file": _file,
+    "token-tagged": _token_tagged,
+}
+"""`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows (`path`,
+`format`, `languages`; `first` and `limit` take a part). `token-tagged`: text that switches inside sentences."""
+
+
+def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None) -> list[Any]:
+    """Return a source's samples; a relative `path` is looked up below `data`.
+
+    Raises `DataError` for an unknown source or option, and where nothing is left.
+    """
+    if source not in SOURCES:
+        raise DataError(f"got the source {source!r}; expected one of {', '.join(SOURCES)}")
+    given = dict(options)
+    if "path" in given and data is not None and not Path(given["path"]).is_absolute():
+        given["path"] = str(data / given["path"])
+    for key, value in given.items():
+        if isinstance(value, list):
+            given[key] = tuple(value)
+    try:
+        found = SOURCES[source](**given)
+    except TypeError as error:
+        raise DataError(f"the source {source!r} does not take these options ({sorted(given)}): {error}") from error
+    if not found:
+        raise DataError(f"the source {source!r} gave no samples with {given}; expected at least one")
+    return found
+
+
+def evaluation_problems(
+    samples: str, languages: str, limit: int | None = None, depths: str | None = None, seed: int = 0
+) -> list[ParallelSample]:
+    """Return the problems of a command line: "generated", or `PATH[:FORMAT]`; labelled ones of the given depths."""
+    codes = tuple(languages.replace(",", " ").split())
+    if samples == "generated":
+        found = samples_of("generated", {"theories": limit or 200, "languages": codes, "seed": seed})
+    else:
+        from xlprobe.samples.readers import parse_spec
+
+        path, form = parse_spec(samples)
+        found = samples_of("file", {"path": str(path), "format": form, "languages": codes})
+    if depths is not None:
+        wanted = {int(depth) for depth in depths.replace(",", " ").split()}
+        found = [sample for sample in found if sample.depth in wanted]
+        if not found:
+            raise DataError(f"no problem has a depth of {depths}; leave --depths away to take all")
+    return found[:limit]
