@@ -17,7 +17,7 @@ from xlprobe.samples.types import ParallelSample
 
 __all__ = ["SPLITS", "generate", "parallel_sample", "split_of"]
 
-SPLITS = {"train": range(0, 6), "validation": range(6, 8), "test": range(8, 10)}
+SPLITS = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
 TRIES = 5000
 Slot = tuple[int, int, bool]
 

@@ -7,8 +7,9 @@ A module `xlprobe/samples/rulebase/grammars/<code>.py` provides
   - `conditional`, how a rule is put together: "If {} then {}" (conditions, conclusion);
   - `also`, what joins conditions: " and ";
   - `stop`, what ends a sentence: ".";
-  - `clause(subject, literals)`: a clause such as "the dog does not need Anne" or "someone is big and not red". The
-    subject is an entity or a rule's variable; the literals are one literal, or several attributes of the variable;
+  - `clause(subject, literals, place)`: a clause such as "the dog does not need Anne" or "someone is big and not red".
+    The subject is an entity or a rule's variable; the literals are one literal, or several attributes of the variable;
+    `place` is "main", "condition" or "conclusion", where word order or mood depend on it;
   - `quantified(attributes, conclusion, people, every)`: "all kind, big people are not red";
 - `LANGUAGE`, a `Language`, only where `xlprobe.languages` does not know the code.
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal as OneOf
 
 from xlprobe.samples.rulebase.logic import QUANTIFIED, Entity, Literal, Rule, Statement
 
-__all__ = ["Grammar", "Subject", "groups"]
+__all__ = ["Grammar", "Place", "Subject", "groups"]
+
+Place = OneOf["main", "condition", "conclusion"]
+"""Where a clause stands: alone, after "if", or after "then"; languages differ in word order and mood."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Grammar:
     also: str = ""
     stop: str = "."
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...]) -> str:
-        """Return a clause about the subject: one literal, or several attributes."""
+    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
+        """Return a clause about the subject: one literal, or (in conditions) several attributes."""
         raise NotImplementedError
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
@@ -51,7 +55,7 @@ class Grammar:
     def verbalise(self, statement: Statement) -> str:
         """Return the statement as one sentence."""
         if isinstance(statement, Literal):
-            text = self.clause(Subject("", statement.subject), (statement,))
+            text = self.clause(Subject("", statement.subject), (statement,), "main")
         elif statement.form in QUANTIFIED:
             people, every = statement.form.endswith("people"), statement.form.startswith("all")
             attributes = tuple(condition.predicate for condition in statement.conditions)
@@ -69,9 +73,9 @@ class Grammar:
         clauses = []
         for group in groups(rule.conditions):
             entity = group[0].subject
-            clauses.append(self.clause(Subject("" if entity else first, entity), group))
+            clauses.append(self.clause(Subject("" if entity else first, entity), group, "condition"))
             if entity is None:
                 first = later
         entity = rule.conclusion.subject
-        conclusion = self.clause(Subject("" if entity else later, entity), (rule.conclusion,))
+        conclusion = self.clause(Subject("" if entity else later, entity), (rule.conclusion,), "conclusion")
         return self.conditional.format(self.also.join(clauses), conclusion)

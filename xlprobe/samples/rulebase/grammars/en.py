@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -17,7 +17,7 @@ class English(Grammar):
         """Return a person's name, or the kind of animal with its article."""
         return entity.name if entity.kind == "person" else f"the {entity.name}"
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...]) -> str:
+    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
         who = self.name(subject.entity) if subject.entity else subject.word
         return f"{who} {self.predicate(literals, subject.word == 'they')}"
 

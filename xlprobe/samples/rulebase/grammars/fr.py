@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
 from xlprobe.samples.rulebase.logic import Entity, Literal
 from xlprobe.samples.rulebase.vocabulary import WOMEN
 
@@ -63,7 +63,7 @@ class French(Grammar):
         noun, gender = ANIMALS[entity.name]
         return f"{'le' if gender == 'm' else 'la'} {noun}"
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...]) -> str:
+    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
         entity = subject.entity
         form = 0
         if entity is not None:

@@ -1,0 +1,155 @@
+"""Arabic: gender of verb and adjective, negation with لا and ليس, conditions with كان, people in the plural."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.logic import Literal
+
+__all__ = ["GRAMMAR"]
+
+# noun, whether feminine
+NOUNS = {
+    "Anne": ("آن", True),
+    "Bob": ("بوب", False),
+    "Charlie": ("تشارلي", False),
+    "Dave": ("ديف", False),
+    "Erin": ("إيرين", True),
+    "Fiona": ("فيونا", True),
+    "Gary": ("غاري", False),
+    "Harry": ("هاري", False),
+    "bald eagle": ("النسر الأصلع", False),
+    "bear": ("الدب", False),
+    "cat": ("القط", False),
+    "cow": ("البقرة", True),
+    "dog": ("الكلب", False),
+    "lion": ("الأسد", False),
+    "mouse": ("الفأر", False),
+    "rabbit": ("الأرنب", False),
+    "squirrel": ("السنجاب", False),
+    "tiger": ("النمر", False),
+}
+
+
+@dataclass(frozen=True)
+class Adjective:
+    """Masculine and feminine; masculine accusative; plural nominative, genitive with the article, and accusative."""
+
+    masculine: str
+    feminine: str
+    accusative: str
+    plural: str
+    plural_genitive: str
+    plural_accusative: str
+
+    @classmethod
+    def sound(cls, stem: str, rest: str = "") -> Adjective:
+        """Return an adjective with the regular plural."""
+        return cls(
+            f"{stem}{rest}", f"{stem}ة{rest}", f"{stem}ًا{rest}", f"{stem}ون{rest}", f"{stem}ين{rest}", f"{stem}ين{rest}"
+        )
+
+    @classmethod
+    def broken(cls, stem: str, plural: str, nunation: bool = True) -> Adjective:
+        """Return an adjective with a broken plural, which takes the ending -an as accusative, or (diptote) none."""
+        return cls(stem, f"{stem}ة", f"{stem}ًا", plural, plural, f"{plural}ًا" if nunation else plural)
+
+    @classmethod
+    def colour(cls, masculine: str, feminine: str, plural: str) -> Adjective:
+        """Return a colour, which takes no -an in the singular."""
+        return cls(masculine, feminine, masculine, plural, plural, f"{plural}ًا")
+
+
+ATTRIBUTES = {
+    "big": Adjective.broken("كبير", "كبار"),
+    "blue": Adjective.colour("أزرق", "زرقاء", "زرق"),
+    "cold": Adjective.sound("بارد"),
+    "furry": Adjective.sound("مكسو", " بالفرو"),
+    "green": Adjective.colour("أخضر", "خضراء", "خضر"),
+    "kind": Adjective.sound("طيب"),
+    "nice": Adjective.broken("لطيف", "لطفاء", nunation=False),
+    "quiet": Adjective.sound("هادئ"),
+    "red": Adjective.colour("أحمر", "حمراء", "حمر"),
+    "rough": Adjective.sound("خشن"),
+    "round": Adjective.sound("مستدير"),
+    "smart": Adjective.broken("ذكي", "أذكياء", nunation=False),
+    "white": Adjective.colour("أبيض", "بيضاء", "بيض"),
+    "young": Adjective.broken("شاب", "شباب"),
+}
+# masculine, feminine, plural (people), preposition
+RELATIONS = {
+    "chase": ("يطارد", "تطارد", "يطاردون", ""),
+    "eat": ("يأكل", "تأكل", "يأكلون", ""),
+    "like": ("يحب", "تحب", "يحبون", ""),
+    "need": ("يحتاج", "تحتاج", "يحتاجون", "إلى "),
+    "see": ("يرى", "ترى", "يرون", ""),
+    "visit": ("يزور", "تزور", "يزورون", ""),
+}
+VARIABLE = {"someone": "شخص ما", "something": "شيء ما", "they": "", "it": ""}
+PEOPLE = 2
+
+
+class Arabic(Grammar):
+    code = "ar"
+    conditional = "إذا {}، {}"
+    also = " و"
+
+    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
+        who, feminine = NOUNS[subject.entity.name] if subject.entity else (VARIABLE[subject.word], False)
+        if place == "condition":
+            return self.condition(who, literals, feminine)
+        predicate = self.predicate(literals[0], int(feminine))
+        if place == "main":
+            return f"{who} {predicate}"
+        return f"فإن {who} {predicate}" if who else f"فإنه {predicate}"
+
+    def predicate(self, literal: Literal, form: int) -> str:
+        """Return what is said of the subject; form is 0 masculine, 1 feminine, 2 people in the plural."""
+        if literal.object is not None:
+            return self.action(literal, form)
+        adjective = ATTRIBUTES[literal.predicate]
+        if literal.positive:
+            return (adjective.masculine, adjective.feminine, adjective.plural)[form]
+        accusative = (adjective.accusative, adjective.feminine, adjective.plural_accusative)[form]
+        return f"{('ليس', 'ليست', 'ليسوا')[form]} {accusative}"
+
+    def action(self, literal: Literal, form: int) -> str:
+        """Return verb and object, negated with لا."""
+        assert literal.object is not None
+        relation = RELATIONS[literal.predicate]
+        return f"{'' if literal.positive else 'لا '}{relation[form]} {relation[3]}{NOUNS[literal.object.name][0]}"
+
+    def condition(self, who: str, literals: tuple[Literal, ...], feminine: bool) -> str:
+        """Return "كان القط كبيرًا ولم يكن أحمر": what holds after كان, attributes that do not after لم يكن."""
+        text = ""
+        last: bool | None = None
+        for literal in literals:
+            verb = ("كان", "كانت")[feminine] if literal.positive or literal.object else ("لم يكن", "لم تكن")[feminine]
+            if literal.object is not None:
+                said = self.action(literal, int(feminine))
+            else:
+                adjective = ATTRIBUTES[literal.predicate]
+                said = adjective.feminine if feminine else adjective.accusative
+            if last and literal.positive:
+                text += f" و{said}"
+            else:
+                parts = (verb, who if last is None else "", said)
+                text += (" و" if text else "") + " ".join(part for part in parts if part)
+            last = literal.positive
+        return text
+
+    def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        words = [ATTRIBUTES[attribute] for attribute in attributes]
+        if people:
+            forms = [word.plural_genitive if every else word.plural for word in words]
+        else:
+            forms = [word.feminine for word in words]
+        listed = " و".join(f"ال{form}" for form in forms)
+        noun = "الأشخاص" if people else "الأشياء"
+        # Things in the plural agree as a feminine singular.
+        predicate = self.predicate(conclusion, PEOPLE if people else 1)
+        return f"{'كل ' if every else ''}{noun} {listed} {predicate}"
+
+
+GRAMMAR = Arabic()
