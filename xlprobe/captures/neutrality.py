@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from xlprobe.captures.sentences import SentenceVectors
 from xlprobe.metrics import cka, language_eta_squared, language_mdl_bits, language_probe
@@ -47,7 +48,9 @@ def measure_neutrality(
         for layer in range(layers):
             here = {code: np.asarray(parts[layer], dtype=np.float64) for code, parts in vectors.vectors.items()}
             _pairs(vectors, here, layer, metrics, writer, columns, seed)
-            _languages(vectors, here, layer, metrics, writer, columns, seed)
+            # The probes' matrices are small: threads only wait for each other, up to thirty times longer.
+            with threadpool_limits(1):
+                _languages(vectors, here, layer, metrics, writer, columns, seed)
             advance(1)
 
 
