@@ -1,65 +1,164 @@
 """Metrics: pure functions from attention patterns and hidden states to numbers. They know no model and no file.
 
 Attention: `Roles` and `PooledPattern` cut a batch's pattern into profiles; `compare` compares two of them;
-`normalised_entropy`, `attention_distance`, `norm_weighted`, `block_mass` and `query_shares` describe one.
+`normalised_entropy`, `attention_distance`, `norm_weighted`, `block_mass` and `query_shares` describe one;
+`head_divergences` relates heads. Representations: `cka`, `retrieval_rates`, `language_eta_squared`,
+`language_probe`, `language_mdl_bits`. `METRICS` declares the properties of each by its name in the table.
+Those that compute are imported on first use, so that labels and ranges can be looked up quickly.
 """
 
-from xlprobe.metrics.compare import SIMILARITIES, compare
-from xlprobe.metrics.mass import (
-    MASS_BLOCKS,
-    BlockMass,
-    block_mass,
-    cross_lingual_mass,
-    mass_expectation,
-    mass_lift,
-    query_shares,
-)
-from xlprobe.metrics.norms import norm_weighted, value_norms
-from xlprobe.metrics.pooling import excise, unit_pool
-from xlprobe.metrics.profiles import PooledPattern, Profile, align, profile
-from xlprobe.metrics.roles import BLOCKS, Roles
-from xlprobe.metrics.shape import attention_distance, normalised_entropy, pattern_distance, profile_entropy
-from xlprobe.metrics.stability import (
-    argmax_agreement,
-    cosine,
-    hellinger,
-    instability_index,
-    js_divergence,
-    js_stability,
-    pearson,
-    total_variation,
-)
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from xlprobe.metrics.registry import METRICS, Metric, get_metric
+
+if TYPE_CHECKING:
+    from xlprobe.metrics.alignment import AlignmentSums, cka
+    from xlprobe.metrics.comparison import SIMILARITIES, compare
+    from xlprobe.metrics.heads import attention_rollout, head_divergences, head_rsa, top_heads_jaccard
+    from xlprobe.metrics.mass import (
+        MASS_BLOCKS,
+        BlockMass,
+        block_mass,
+        cross_lingual_mass,
+        mass_expectation,
+        mass_lift,
+        query_shares,
+    )
+    from xlprobe.metrics.neutrality import (
+        RETRIEVALS,
+        halves,
+        language_eta_squared,
+        language_subspace,
+        remove_subspace,
+        retrieval,
+        retrieval_items,
+        retrieval_rates,
+    )
+    from xlprobe.metrics.norms import norm_weighted, value_norms
+    from xlprobe.metrics.pooling import excise, unit_pool
+    from xlprobe.metrics.probes import LanguageProbe, language_mdl_bits, language_probe, online_code_length
+    from xlprobe.metrics.profiles import PooledPattern, Profile, align, profile
+    from xlprobe.metrics.roles import BLOCKS, Roles
+    from xlprobe.metrics.shape import attention_distance, normalised_entropy, pattern_distance, profile_entropy
+    from xlprobe.metrics.stability import (
+        argmax_agreement,
+        cosine,
+        hellinger,
+        instability_index,
+        js_divergence,
+        js_stability,
+        pearson,
+        total_variation,
+    )
+
+_NAMES = {
+    "alignment": ("AlignmentSums", "cka"),
+    "comparison": ("SIMILARITIES", "compare"),
+    "heads": ("attention_rollout", "head_divergences", "head_rsa", "top_heads_jaccard"),
+    "mass": (
+        "BlockMass",
+        "MASS_BLOCKS",
+        "block_mass",
+        "cross_lingual_mass",
+        "mass_expectation",
+        "mass_lift",
+        "query_shares",
+    ),
+    "neutrality": (
+        "RETRIEVALS",
+        "halves",
+        "language_eta_squared",
+        "language_subspace",
+        "remove_subspace",
+        "retrieval",
+        "retrieval_items",
+        "retrieval_rates",
+    ),
+    "norms": ("norm_weighted", "value_norms"),
+    "pooling": ("excise", "unit_pool"),
+    "probes": ("LanguageProbe", "language_mdl_bits", "language_probe", "online_code_length"),
+    "profiles": ("PooledPattern", "Profile", "align", "profile"),
+    "roles": ("BLOCKS", "Roles"),
+    "shape": ("attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"),
+    "stability": (
+        "argmax_agreement",
+        "cosine",
+        "hellinger",
+        "instability_index",
+        "js_divergence",
+        "js_stability",
+        "pearson",
+        "total_variation",
+    ),
+}
+_LAZY = {name: f"xlprobe.metrics.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BLOCKS",
     "MASS_BLOCKS",
+    "METRICS",
+    "RETRIEVALS",
     "SIMILARITIES",
+    "AlignmentSums",
     "BlockMass",
+    "LanguageProbe",
+    "Metric",
     "PooledPattern",
     "Profile",
     "Roles",
     "align",
     "argmax_agreement",
     "attention_distance",
+    "attention_rollout",
     "block_mass",
+    "cka",
     "compare",
     "cosine",
     "cross_lingual_mass",
     "excise",
+    "get_metric",
+    "halves",
+    "head_divergences",
+    "head_rsa",
     "hellinger",
     "instability_index",
     "js_divergence",
     "js_stability",
+    "language_eta_squared",
+    "language_mdl_bits",
+    "language_probe",
+    "language_subspace",
     "mass_expectation",
     "mass_lift",
     "norm_weighted",
     "normalised_entropy",
+    "online_code_length",
     "pattern_distance",
     "pearson",
     "profile",
     "profile_entropy",
     "query_shares",
+    "remove_subspace",
+    "retrieval",
+    "retrieval_items",
+    "retrieval_rates",
+    "top_heads_jaccard",
     "total_variation",
     "unit_pool",
     "value_norms",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(importlib.import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -42,7 +42,7 @@ def cross_lingual_mass(
 
 
 def mass_expectation(n_target: Float[Tensor, "*batch"], n_other: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-    """Share that uniform attention would give the target: its share of the tokens. NaN without tokens."""
+    """Share that uniform attention would give the target: its share of the tokens. Range [0, 1]; NaN without tokens."""
     target, other = as_float64(n_target), as_float64(n_other)
     return target / (target + other)
 

@@ -133,8 +133,8 @@ def instability_index(
 ) -> Float[Tensor, "*batch"]:
     """Instability relative to its controls: (d_switched - d_floor) / (d_chance - d_floor), d = 1 - stability.
 
-    0: as stable as another question in the same language; 1: no more alike than two unrelated problems; it may leave
-    [0, 1]. Down = more stable. NaN where chance is not above floor: then the scale has no length.
+    0: as stable as another question in the same language; 1: no more alike than two unrelated problems; its range is
+    not bounded by them. Down = more stable. NaN where chance is not above floor: then the scale has no length.
     """
     d, low, high = as_float64(switched), as_float64(floor), as_float64(chance)
     return ((d - low) / (high - low)).masked_fill(high <= low, math.nan)

@@ -7,7 +7,7 @@ relates a result per language to one factor.
 from xlprobe.statistics.association import Association, associate, spearman
 from xlprobe.statistics.bootstrap import Intervals, bootstrap_means, intervals
 from xlprobe.statistics.clusters import Clusters
-from xlprobe.statistics.contrast import Contrast, contrast, contrast_clusters, effect_size
+from xlprobe.statistics.contrasts import Contrast, contrast, contrast_clusters, effect_size
 from xlprobe.statistics.frames import contrast_frame, difference_in_differences, subtract_reference, summarise
 from xlprobe.statistics.multiple import benjamini_hochberg
 from xlprobe.statistics.permutation import SignFlip, sign_flip

@@ -12,7 +12,7 @@ from numpy import ndarray
 from xlprobe.errors import ResultsError
 from xlprobe.statistics.bootstrap import intervals
 from xlprobe.statistics.clusters import Clusters
-from xlprobe.statistics.contrast import contrast_clusters
+from xlprobe.statistics.contrasts import contrast_clusters
 
 if TYPE_CHECKING:
     import pandas as pd
