@@ -19,23 +19,30 @@ __all__ = ["control_bands", "draw_pairs", "stability_axis"]
 def draw_pairs(axes: Axes, table: pd.DataFrame, base: str, *, x: str = "layer") -> None:
     """Draw a line with its interval per pair: colour and marker by the language that is not the base.
 
-    Solid: the context is in the base language; dashed: the question is.
+    Solid: the context is in the base language; dashed: the question is; dotted: both are in one language.
     """
-    for (context, question), rows in table.groupby(["context_language", "question_language"], observed=True, sort=True):
-        rows = rows.sort_values(x)
-        other = other_language((context, question), base)
-        dashed = context != base
+    pairs = {
+        (str(context), str(question)): rows
+        for (context, question), rows in table.groupby(["context_language", "question_language"], observed=True)
+    }
+    for context, question in sorted(pairs, key=lambda pair: (pair[0] == pair[1], pair[0] != base, pair)):
+        rows = pairs[context, question].sort_values(x)
+        colour = language_colour(other_language((context, question), base))
+        kind = "own" if context == question else "solid" if context == base else "dashed"
         axes.plot(
             rows[x],
             rows["mean"],
-            color=language_colour(other),
-            marker=language_marker(other),
-            markerfacecolor="white" if dashed else language_colour(other),
-            linestyle=(0, (4, 2)) if dashed else "-",
+            color=colour,
+            marker=language_marker(other_language((context, question), base)),
+            markersize=3 if kind == "own" else 5.5,
+            markerfacecolor="white" if kind == "dashed" else colour,
+            linestyle={"own": (0, (1, 1.5)), "solid": "-", "dashed": (0, (4, 2))}[kind],
+            linewidth=1.3 if kind == "own" else 1.8,
             label=pair_label(context, question),
         )
-        band(axes, rows, x, language_colour(other))
-    whole_ticks(axes)
+        band(axes, rows, x, colour)
+    if x == "layer":
+        whole_ticks(axes)
 
 
 def band(axes: Axes, rows: pd.DataFrame, x: str, colour: str, alpha: float = 0.16, **options: Any) -> None:

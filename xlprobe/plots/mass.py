@@ -72,7 +72,7 @@ def cross_lingual_mass(
     labels = {"lift": "lift (logits)", "difference": "lift − in-language lift"}
     with style():
         rows_of = [(name, kind) for name in names for kind in kinds]
-        figure, grid = panels(len(rows_of), len(blocks), height=2.7)
+        figure, grid = panels(len(rows_of), len(blocks), width=12.0, height=2.7)
         for row, (name, kind) in zip(grid, rows_of, strict=True):
             for axes, part in zip(row, blocks, strict=True):
                 one(axes, name, part, kind)

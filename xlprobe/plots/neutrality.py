@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "neutrality_by_layer"]
 
 METRICS = {
-    "retrieval_raw": "translation retrieved, raw",
-    "retrieval_centred": "translation retrieved, language mean removed",
-    "neutrality_gap": "neutrality gap (centred − raw)",
+    "retrieval_raw": "as they are",
+    "retrieval_centred": "language mean removed",
+    "neutrality_gap": "gap between both",
 }
 
 
@@ -58,19 +58,19 @@ def neutrality_by_layer(
         return ax.figure  # type: ignore[return-value]
     present = [name for name in METRICS if (table["metric"] == name).any()]
     with style():
-        figure, grid = panels(len(present), len(names), width=max(10.0, 4.6 * len(names)), height=2.6)
+        figure, grid = panels(len(present), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6)
         for row, part in zip(grid, present, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
                 axes.set_title(METRICS[part] + (f" · {name}" if len(names) > 1 else ""))
                 if part != "neutrality_gap":
                     axes.set_ylim(0, 1.02)
-            row[0].set_ylabel("gap" if part == "neutrality_gap" else "top-1 share")
+            row[0].set_ylabel("gain in share" if part == "neutrality_gap" else "retrieved, top 1")
         for axes in grid[-1]:
             axes.set_xlabel("layer (0: embeddings)")
         legend(figure, grid)
         rows = results.select(metric=present, checkpoint=names)
-        caption(figure, "Do translations lie together?", describe(rows).replace("problems", "sentences"))
+        caption(figure, "Is the translation of a sentence the nearest sentence?", describe(rows).replace("problems", "sentences"))
     return figure
 
 

@@ -71,7 +71,7 @@ def stability_by_layer(
         one(ax, names[0], blocks[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(len(blocks), len(names), width=max(10.0, 5.0 * len(names)), height=2.9)
+        figure, grid = panels(len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.9)
         for row, part in zip(grid, blocks, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
@@ -135,7 +135,7 @@ def instability_by_layer(
         one(ax, names[0], blocks[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(len(blocks), len(names), width=max(10.0, 5.0 * len(names)), height=2.6)
+        figure, grid = panels(len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6)
         for row, part in zip(grid, blocks, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)

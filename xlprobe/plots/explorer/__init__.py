@@ -1,0 +1,6 @@
+"""The interactive attention explorer: its data, and its parts for a page or a notebook cell."""
+
+from xlprobe.plots.explorer.data import explorer_data
+from xlprobe.plots.explorer.parts import ExplorerParts, explorer_parts
+
+__all__ = ["ExplorerParts", "explorer_data", "explorer_parts"]
