@@ -67,37 +67,32 @@ def instability(results: Results, block: str, pooling: str, draws: int = 4999, s
     import numpy as np
     import pandas as pd
 
-    keys = ["checkpoint", "context_language", "question_language", "reference", "layer"]
+    keys = ["checkpoint", "context_language", "question_language", "reference", "condition", "layer"]
     rows = results.select(metric="js_stability", block=block, pooling=pooling)
     frame = theory_means(rows, keys)
-    groups = sorted(frame["group"].dropna().unique())
-    weights = np.random.default_rng(seed).multinomial(len(groups), [1 / len(groups)] * len(groups), draws)
-    weights = np.vstack([np.ones(len(groups)), weights])
-    grouped = {key: part for key, part in frame.groupby([*keys, "condition"], observed=True)}
-
-    def means(key: tuple[object, ...]) -> np.ndarray | None:
-        if key not in grouped:
-            return None
-        part = grouped[key].groupby("group")[["value"]].mean()["value"].reindex(groups).to_numpy(dtype=float)
-        known = ~np.isnan(part)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return (weights[:, known] @ (1 - part[known])) / weights[:, known].sum(axis=1)
-
+    frame["reference"] = frame["reference"].fillna("").astype(str)
+    wide = frame.pivot_table(index="group", columns=keys, values="value", aggfunc="mean", observed=True)
+    distance = 1 - wide.to_numpy(dtype=np.float64)
+    known = ~np.isnan(distance)
+    groups = len(distance)
+    drawn = np.random.default_rng(seed).multinomial(groups, [1 / groups] * groups, draws)
+    # The first row of weights is the table as it is.
+    weights = np.vstack([np.ones((1, groups)), drawn])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = (weights @ np.where(known, distance, 0.0)) / (weights @ known)
+    place = {key: number for number, key in enumerate(wide.columns)}
     found = []
-    for checkpoint, context, question, reference, layer, condition in grouped:
+    for (checkpoint, context, question, reference, condition, layer), number in place.items():
         own = f"{context}-{context}"
-        if context == question or condition != "observed" or reference != own:
+        controls = [place.get((checkpoint, context, context, own, name, layer)) for name in ("floor", "chance")]
+        if context == question or condition != "observed" or reference != own or None in controls:
             continue
-        switch = means((checkpoint, context, question, reference, layer, condition))
-        floor, chance = (means((checkpoint, context, context, own, layer, name)) for name in ("floor", "chance"))
-        if switch is None or floor is None or chance is None:
-            continue
+        floor, chance = (means[:, control] for control in controls)
         with np.errstate(invalid="ignore", divide="ignore"):
-            index = np.where(chance > floor, (switch - floor) / (chance - floor), np.nan)
-        known = index[1:][~np.isnan(index[1:])]
-        ends = np.quantile(known, [0.025, 0.975]) if len(known) > draws / 2 and len(groups) > 1 else (np.nan, np.nan)
-        found.append(
-            (checkpoint, context, question, layer, index[0], *ends, len(groups), 1 - len(known) / draws)
-        )
+            index = np.where(chance > floor, (means[:, number] - floor) / (chance - floor), np.nan)
+        defined = index[1:][~np.isnan(index[1:])]
+        few = groups < 2 or len(defined) <= draws / 2
+        ends = (np.nan, np.nan) if few else np.quantile(defined, [0.025, 0.975])
+        found.append((checkpoint, context, question, layer, index[0], *ends, groups, 1 - len(defined) / draws))
     columns = ["checkpoint", "context_language", "question_language", "layer", "mean", "low", "high", "n_groups"]
     return pd.DataFrame(found, columns=[*columns, "undefined_draws"])

@@ -82,11 +82,15 @@ def other_language(pair: Sequence[str], base: str) -> str:
 
 def describe(rows: Results, interval: str = "Bands: 95 % bootstrap intervals over theories.") -> str:
     """Return the caption's facts: checkpoints, problems, theories, languages, interval, and undefined values."""
-    names = ", ".join(checkpoints(rows))
-    samples, groups = len(rows.unique("sample")), len(rows.unique("group"))
-    codes = sorted({code for pair in pairs(rows) for code in pair})
-    datasets = ", ".join(name for name in rows.unique("dataset") if name)
-    undefined = int(rows.means(["metric"])["n_nan"].sum())
+    table = rows.means(["checkpoint", "dataset", "context_language", "question_language", "sample", "group"])
+    present = set(table["checkpoint"].dropna())
+    known = [name for name in checkpoint_facts(rows) if name in present]
+    names = ", ".join(known + sorted(present - set(known)))
+    samples, groups = table["sample"].nunique(), table["group"].nunique()
+    columns = [table[name].dropna() for name in ("context_language", "question_language")]
+    codes = sorted({str(code) for column in columns for code in column.unique() if code})
+    datasets = ", ".join(sorted({str(name) for name in table["dataset"].dropna().unique() if name}))
+    undefined, total = int(table["n_nan"].sum()), int(table["n"].sum() + table["n_nan"].sum())
     parts = [f"Checkpoint{'s' if ', ' in names else ''}: {names}."]
     if samples:
         parts.append(f"{samples} problems from {groups} theories{f' of {datasets}' if datasets else ''}.")
@@ -97,7 +101,7 @@ def describe(rows: Results, interval: str = "Bands: 95 % bootstrap intervals ove
     if interval:
         parts.append(interval)
     if undefined:
-        parts.append(f"{undefined:,} of {len(rows):,} values are undefined and left out.")
+        parts.append(f"{undefined:,} of {total:,} values are undefined and left out.")
     return " ".join(parts)
 
 

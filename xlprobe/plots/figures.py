@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from xlprobe.results import Results, write_atomically
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "FigureSpec", "save"]
+__all__ = ["FORMATS", "FigureSpec", "once", "save"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 FORMATS = ("pdf", "svg", "png")
 
 
@@ -27,6 +30,11 @@ class FigureSpec:
     needs: Callable[[Results], str | None]
     draw: Callable[[Results], Figure]
     table: Callable[[Results], pd.DataFrame]
+
+
+def once(function: Callable[P, T]) -> Callable[P, T]:
+    """Keep what a function of a table returned last, since a figure and its csv need the same numbers."""
+    return functools.lru_cache(maxsize=1)(function)  # type: ignore[return-value]
 
 
 def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame | None = None) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xlprobe.plots.estimates import changes, estimate
 from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows, require
-from xlprobe.plots.figures import FigureSpec
+from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.lines import draw_pairs
 from xlprobe.plots.stability import legend
 from xlprobe.plots.style import QUIET, caption, panels, style
@@ -28,6 +28,7 @@ def _needs(results: Results) -> str | None:
     return needs_rows(results, "cross-lingual mass", metric="mass_lift")
 
 
+@once
 def mass_table(results: Results) -> pd.DataFrame:
     """Return the lift, and its difference to the in-language reference, per checkpoint, pair, block and layer."""
     import pandas as pd
@@ -57,7 +58,7 @@ def cross_lingual_mass(
     require(_needs(results))
     names = [checkpoint] if checkpoint else checkpoints(results.select(metric="mass_lift"))
     blocks = [block] if block else list(DIRECTIONS)
-    table = mass_table(results.select(checkpoint=names))
+    table = mass_table(results)
     base = base_language(results)
 
     def one(axes: Axes, name: str, block: str, quantity: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from xlprobe.plots.estimates import estimate
 from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows, require
-from xlprobe.plots.figures import FigureSpec
+from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.lines import draw_pairs
 from xlprobe.plots.stability import legend
 from xlprobe.plots.style import caption, panels, style
@@ -31,6 +31,7 @@ def _needs(results: Results) -> str | None:
     return needs_rows(results, "retrieval of translations", metric="retrieval_raw")
 
 
+@once
 def neutrality_table(results: Results) -> pd.DataFrame:
     """Return retrieval, raw and centred, and the gap per checkpoint, pair and layer."""
     rows = results.select(metric=list(METRICS))
@@ -47,7 +48,7 @@ def neutrality_by_layer(
     """
     require(_needs(results))
     names = [checkpoint] if checkpoint else checkpoints(results.select(metric=list(METRICS)))
-    table = neutrality_table(results.select(checkpoint=names))
+    table = neutrality_table(results)
     base = base_language(results)
 
     def one(axes: Axes, name: str, metric: str) -> None:

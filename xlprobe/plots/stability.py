@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots.estimates import estimate, instability
 from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows, require
-from xlprobe.plots.figures import FigureSpec
+from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.lines import control_bands, draw_pairs, stability_axis
 from xlprobe.plots.style import caption, panels, style
 
@@ -31,9 +31,10 @@ def _needs(results: Results) -> str | None:
     return needs_rows(results, "stability of code-switched samples", metric="js_stability", pooling="token")
 
 
-def stability_table(results: Results, block: str | list[str] | None = None, pooling: str = "token") -> pd.DataFrame:
+@once
+def stability_table(results: Results, pooling: str = "token") -> pd.DataFrame:
     """Return mean stability and interval per checkpoint, pair, condition, block and layer."""
-    rows = results.select(metric="js_stability", pooling=pooling, block=block or list(BLOCKS))
+    rows = results.select(metric="js_stability", pooling=pooling, block=list(BLOCKS))
     keys = ["checkpoint", "context_language", "question_language", "reference", "condition", "block", "layer"]
     table = estimate(rows, keys)
     own = table["context_language"].astype(str) + "-" + table["context_language"].astype(str)
@@ -57,7 +58,8 @@ def stability_by_layer(
     require(needs_rows(results, "stability", metric="js_stability", pooling=pooling))
     names = [checkpoint] if checkpoint else checkpoints(results.select(metric="js_stability"))
     blocks = [block] if block else list(BLOCKS) if ax is None else ["question->context"]
-    table = stability_table(results, blocks, pooling)
+    table = stability_table(results, pooling)
+    table = table[table["block"].isin(blocks)]
     low = float(table["low"].fillna(table["mean"]).min())
     base = base_language(results)
 
@@ -123,10 +125,10 @@ def instability_by_layer(
     names = [checkpoint] if checkpoint else checkpoints(results.select(metric="js_stability"))
     blocks = [block] if block else list(BLOCKS) if ax is None else ["question->context"]
     base = base_language(results)
-    tables = {part: instability(results.select(checkpoint=names), part, pooling) for part in blocks}
+    table = instability_table(results, pooling)
 
     def one(axes: Axes, name: str, block: str) -> None:
-        rows = tables[block]
+        rows = table[table["block"] == block]
         for level, colour in ((0, "#7F9F7F"), (1, "#B0A8B9")):
             axes.axhline(level, color=colour, linewidth=5, alpha=0.55, label=("floor (0)", "chance (1)")[level])
         draw_pairs(axes, rows[rows["checkpoint"] == name], base)
@@ -144,7 +146,7 @@ def instability_by_layer(
         for axes in grid[-1]:
             axes.set_xlabel("layer (from 0)")
         legend(figure, grid)
-        undefined = sum(int(table["mean"].isna().sum()) for table in tables.values())
+        undefined = int(table[table["block"].isin(blocks) & table["checkpoint"].isin(names)]["mean"].isna().sum())
         note = f" Undefined (chance not above floor): {undefined} layers." if undefined else ""
         rows = results.select(metric="js_stability", pooling=pooling, block=blocks, checkpoint=names)
         caption(
@@ -162,11 +164,14 @@ def _needs_controls(results: Results) -> str | None:
     return missing
 
 
-def instability_table(results: Results) -> pd.DataFrame:
+@once
+def instability_table(results: Results, pooling: str = "token") -> pd.DataFrame:
     """Return the instability index per block, checkpoint, pair and layer."""
     import pandas as pd
 
-    return pd.concat([instability(results, block, "token").assign(block=block) for block in BLOCKS], ignore_index=True)
+    present = [name for name in BLOCKS if name in results.select(metric="js_stability").unique("block")]
+    tables = [instability(results, block, pooling).assign(block=block) for block in present]
+    return pd.concat(tables, ignore_index=True)
 
 
 FIGURES = {

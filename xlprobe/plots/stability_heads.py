@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from xlprobe.plots.facts import checkpoints, contrasts, describe, needs_rows, pair_label, require, switched_pairs
-from xlprobe.plots.figures import FigureSpec
+from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.lines import stability_ticks
 from xlprobe.plots.style import DIVERGING, QUIET, SEQUENTIAL, caption, style
 
@@ -49,6 +49,7 @@ def _needs(results: Results) -> str | None:
     )  # fmt: skip
 
 
+@once
 def heads_table(results: Results, block: str = "question->context", pooling: str = "token") -> pd.DataFrame:
     """Return mean stability per checkpoint, pair, layer and head; `n_nan` values were undefined."""
     rows = results.select(metric="js_stability", block=block, pooling=pooling, condition="observed")
