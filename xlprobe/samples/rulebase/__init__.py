@@ -5,6 +5,7 @@ from __future__ import annotations
 from xlprobe.samples.rulebase.generator import generate
 from xlprobe.samples.rulebase.grammars import verbalise
 from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
+from xlprobe.samples.rulebase.parser import parse_statement, parse_theory
 from xlprobe.samples.rulebase.prover import prove
 
-__all__ = ["Entity", "Literal", "Rule", "Theory", "generate", "prove", "verbalise"]
+__all__ = ["Entity", "Literal", "Rule", "Theory", "generate", "parse_statement", "parse_theory", "prove", "verbalise"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -44,6 +44,7 @@ def generate(
     who: Sequence[str] = ("people", "animals"),
     negation: float = 0.3,
     held_out_vocabulary: bool = False,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> list[ParallelSample]:
     """Return `theories` x `questions` parallel problems; the same arguments give the same problems.
 
@@ -53,7 +54,7 @@ def generate(
     number; a theory has at least one fact about each entity and as many rules as its deepest question needs.
     `kinds`: "attributes" for theories of attributes only, "relations" for theories of both. `who`: "people", "animals".
     `negation`: how much is negated, 0 (nothing, in questions neither) to 1. `held_out_vocabulary`: the test split uses
-    words that the other splits do not, and only those.
+    words that the other splits do not, and only those. `advance` is told the number of problems just made.
 
     Raises `DataError` where the arguments contradict each other or leave too few different theories.
     """
@@ -69,6 +70,7 @@ def generate(
     for slots in _plan(random, theories, questions, weights, negation > 0):
         theory, model, asked = _theory(random, shape, words, slots, split, seen)
         samples += [parallel_sample(theory, question, model.answer(question), languages) for question in asked]
+        advance(len(asked))
     return samples
 
 
@@ -78,7 +80,9 @@ def _weights(depth: int | Sequence[int] | Mapping[int, float]) -> dict[int, floa
     table = dict(depth) if isinstance(depth, Mapping) else dict.fromkeys(depth, 1.0)
     total = sum(table.values())
     if not table or total <= 0 or min(table.values()) < 0 or not all(0 <= d <= 5 for d in table):
-        raise DataError(f"got depth={depth!r}; expected depths from 0 to 5, such as (0, 1), or weights as {{0: 0.5, 1: 0.5}}")
+        raise DataError(
+            f"got depth={depth!r}; expected depths from 0 to 5, such as (0, 1), or weights as {{0: 0.5, 1: 0.5}}"
+        )
     return {d: weight / total for d, weight in sorted(table.items()) if weight > 0}
 
 

@@ -77,7 +77,7 @@ class Rule:
             self.conclusion.subject is None
             and all(c.subject is None and c.is_attribute and c.positive for c in self.conditions)
         ):
-            raise DataError(f"the form {self.form!r} can only say that what has some attributes has another; got {self}")
+            raise DataError(f"the form {self.form!r} can only say that what has attributes has another; got {self}")
 
 
 Statement = Literal | Rule
@@ -104,9 +104,7 @@ class Theory:
         """The entities named anywhere, in the order of their first mention."""
         found: dict[Entity, None] = {}
         for statement in self.statements:
-            literals = (
-                (statement,) if isinstance(statement, Literal) else (*statement.conditions, statement.conclusion)
-            )
+            literals = (statement,) if isinstance(statement, Literal) else (*statement.conditions, statement.conclusion)
             for literal in literals:
                 for entity in (literal.subject, literal.object):
                     if entity is not None:
@@ -114,7 +112,7 @@ class Theory:
         return tuple(found)
 
     def fingerprint(self) -> str:
-        """Return a hash (16 hex digits) that ignores the order of statements and conditions and the wording of rules."""
+        """Return a hash (16 hex digits) that ignores the order of statements and conditions and how rules are worded."""
         lines = sorted(_canonical(statement) for statement in self.statements)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 

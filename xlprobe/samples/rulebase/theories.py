@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from xlprobe.errors import DataError
 from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
 from xlprobe.samples.rulebase.prover import Model, solve
 from xlprobe.samples.rulebase.vocabulary import ANIMALS, ATTRIBUTES, HELD_OUT, PEOPLE, RELATIONS
@@ -100,12 +99,8 @@ def random_theory(
             continue
         rules.append(rule)
         theory = Theory((*facts, *rules))
-        try:
-            model = solve(theory)
-        except DataError:
-            # The new rule makes something hold exactly where it does not.
-            return None
-    if any(literal.negated() in model.steps for literal in model.steps):
+        model = solve(theory)
+    if model.undecided or any(literal.negated() in model.steps for literal in model.steps):
         return None
     statements = [*facts, *rules]
     random.shuffle(statements)
@@ -164,20 +159,21 @@ def _chained(random: Random, shape: Shape, scene: _Scene, model: Model, atoms: S
 
 
 def _failing(random: Random, scene: _Scene, model: Model, atoms: Sequence[Literal], depth: int) -> Rule | None:
-    """Return a rule of which all conditions but one are met, the deepest at one less than this depth."""
-    starts = [literal for literal, step in model.steps.items() if step.depth == depth - 1 and literal.positive]
-    if not starts:
+    """Return a rule that fails, at this depth, for something that no rule gives so far."""
+    missing = [a for a in atoms if a not in model.steps and model.failure_depth(a) == depth - 1]
+    # A negated condition fails where its atom is proved.
+    missing += [a.negated() for a, step in model.steps.items() if a.positive and step.depth == depth - 1]
+    if not missing:
         return None
-    start = random.choice(starts)
-    own = [a for a in atoms if a.subject == start.subject and a not in model.steps and a.negated() not in model.steps]
-    own = [atom for atom in own if atom.predicate != start.predicate]
-    if len(own) < 2:
+    condition = random.choice(missing)
+    own = [a for a in atoms if a.subject == condition.subject and a.predicate != condition.predicate]
+    goals = [a for a in own if a not in model.steps and a.negated() not in model.steps and not model.failure_depth(a)]
+    given = [a for a in own if a in model.steps]
+    if not goals:
         return None
-    missing, goal = random.sample(own, 2)
-    if missing.predicate == goal.predicate:
-        return None
-    conditions = [start, missing]
-    random.shuffle(conditions)
+    goal = random.choice(goals)
+    given = [a for a in given if a.predicate != goal.predicate]
+    conditions = [condition, random.choice(given)] if given and random.random() < 0.6 else [condition]
     return _worded(random, scene, conditions, goal, general=random.random() < 0.5)
 
 
@@ -199,6 +195,9 @@ def _loose(random: Random, shape: Shape, scene: _Scene, atoms: Sequence[Literal]
 
 def _worded(random: Random, scene: _Scene, conditions: list[Literal], conclusion: Literal, general: bool) -> Rule:
     """Return the rule about these entities, or (general) about anyone in the place of the conditions' subject."""
+    random.shuffle(conditions)
+    # As RuleTaker does: attributes side by side, first what holds.
+    conditions.sort(key=lambda c: (not c.is_attribute, c.is_attribute and not c.positive))
     if not general:
         return Rule(tuple(conditions), conclusion, "ground")
     subject = conditions[0].subject

@@ -6,14 +6,29 @@ from xlprobe.samples.rulebase.logic import Entity
 
 __all__ = ["ANIMALS", "ATTRIBUTES", "ENTITIES", "HELD_OUT", "PEOPLE", "RELATIONS", "WOMEN"]
 
-PEOPLE = tuple(Entity(name, "person") for name in "Anne Bob Charlie Dave Erin Fiona Gary Harry".split())
+PEOPLE = tuple(Entity(name, "person") for name in ["Anne", "Bob", "Charlie", "Dave", "Erin", "Fiona", "Gary", "Harry"])
 WOMEN = frozenset({"Anne", "Erin", "Fiona"})
 ANIMALS = tuple(
     Entity(name, "animal")
     for name in ("bald eagle", "bear", "cat", "cow", "dog", "lion", "mouse", "rabbit", "squirrel", "tiger")
 )
 ENTITIES = {entity.name: entity for entity in (*PEOPLE, *ANIMALS)}
-ATTRIBUTES = tuple("big blue cold furry green kind nice quiet red rough round smart white young".split())
+ATTRIBUTES = (
+    "big",
+    "blue",
+    "cold",
+    "furry",
+    "green",
+    "kind",
+    "nice",
+    "quiet",
+    "red",
+    "rough",
+    "round",
+    "smart",
+    "white",
+    "young",
+)
 RELATIONS = ("chase", "eat", "like", "need", "see", "visit")
 
 HELD_OUT = frozenset(

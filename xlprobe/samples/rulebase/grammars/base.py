@@ -25,11 +25,15 @@ class Subject:
 
 
 def groups(conditions: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
-    """Join attributes of the variable that stand beside each other into one clause: "someone is big and not red"."""
+    """Join attributes of the variable that stand beside each other into one clause: "someone is big and not red".
+
+    What holds after what does not begins a new clause, since "someone is not red and big" could be misread.
+    """
     found: list[tuple[Literal, ...]] = []
     for literal in conditions:
         last = found[-1][-1] if found else None
-        if last and literal.subject is None is last.subject and literal.is_attribute and last.is_attribute:
+        same = last is not None and literal.subject is None is last.subject
+        if same and literal.is_attribute and last.is_attribute and (last.positive or not literal.positive):
             found[-1] += (literal,)
         else:
             found.append((literal,))
