@@ -63,7 +63,7 @@ def _upper(matrix: Any) -> Float[Tensor, " pair"]:
         return values
     if values.dim() != 2 or values.shape[0] != values.shape[1]:
         raise DataError(f"got divergences of shape {tuple(values.shape)}; expected (head, head) or (pair,)")
-    rows, columns = torch.triu_indices(*values.shape, offset=1)
+    rows, columns = torch.triu_indices(values.shape[0], values.shape[0], offset=1)
     return values[rows, columns]
 
 
