@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from xlprobe.samples import ParallelSample
+from xlprobe.samples.preview import show
+
+
+def printed(sample, width, languages=None):
+    from rich.console import Console
+
+    stream = io.StringIO()
+    show(sample, languages, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def problem(**changes):
+    languages = ("en", "fr", "ar", "zh")
+    fields = {
+        "key": "k",
+        "group": "g",
+        "dataset": "d",
+        "context": {code: (f"{code} one.", f"{code} [bold]two[/bold].") for code in languages},
+        "question": {code: f"{code} asked." for code in languages},
+        "label": 1,
+        "depth": 1,
+        "meta": {},
+    }
+    return ParallelSample(**(fields | changes))
+
+
+@pytest.mark.parametrize(("width", "tables"), [(300, 1), (80, 2), (40, 4)])
+def test_languages_stand_side_by_side_as_the_width_allows(width, tables):
+    text = printed(problem(), width)
+    assert text.count("┏") == tables
+    assert max(map(len, text.splitlines())) <= width
+    for code in ("en", "fr", "ar", "zh"):
+        assert f"{code} one." in text
+        assert f"{code} asked." in text
+
+
+def test_text_is_never_read_as_markup():
+    assert "en [bold]two[/bold]." in printed(problem(), 200)
+
+
+def test_only_the_languages_asked_for():
+    text = printed(problem(), 200, ("zh",))
+    assert "zh one." in text
+    assert "en one." not in text
+
+
+def test_right_to_left_is_aligned_to_the_right():
+    row = next(line for line in printed(problem(), 200, ("en", "ar")).splitlines() if "ar one." in line)
+    _, _, english, arabic, _ = row.split("│")
+    assert english.startswith(" en one.")
+    assert arabic.endswith("ar one. ")
+
+
+def test_the_proof_marks_its_units():
+    proof = [
+        {"statement": 1, "depth": 0, "gives": "Anne is big.", "from": []},
+        {"statement": 0, "depth": 1, "gives": "Anne is red.", "from": ["Anne is big."]},
+    ]
+    text = printed(problem(meta={"proof": proof}), 200)
+    assert "1 [1]" in text
+    assert "2 [0]" in text
+    assert "depth 0: Anne is big. (sentence 2)" in text
+    assert "depth 1: Anne is red. (sentence 1, from: Anne is big.)" in text
+
+
+def test_what_the_closed_world_decides_says_so():
+    assert "the closed world decides" in printed(problem(meta={"proof": [], "by_failure": True}), 200)
+
+
+def test_plain_sentences_have_no_question():
+    text = printed(problem(question={}, label=None, depth=None), 200)
+    assert "?" not in text
+    assert "label" not in text
