@@ -137,7 +137,7 @@ def test_mean_ablation_is_another_condition(checkpoint, problems):
 
 
 def test_patching_recovers_all_where_nothing_else_differs(tiny, problems):
-    """With one layer [CLS] learns of the question through its heads alone: with all of them patched the runs are one."""
+    """With one layer [CLS] learns of the question through its heads alone: patch them all and the runs are one."""
     checkpoint = tiny.checkpoint("bert", "ForSequenceClassification")
     checkpoint.model.bert.encoder.layer = checkpoint.model.bert.encoder.layer[:1]
     checkpoint.model.config.num_hidden_layers = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -69,7 +69,7 @@ def knock_out(
                 clean = run.margins(batch)
                 for name, kind, layer, layers in _cuts(edges, relays, window, checkpoint.num_layers):
                     block = name if kind == "open" else f"{name}, relays closed"
-                    columns = {"metric": "knock_out_effect", "block": block, "layer": layer}
+                    columns: dict[str, Any] = {"metric": "knock_out_effect", "block": block, "layer": layer}
                     queries, keys = EDGES[name]
                     cut = KnockOut(checkpoint.model, queries, keys, layers=layers, relays=kind)
                     effect = _effect(run, cut, batch, clean)
