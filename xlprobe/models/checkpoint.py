@@ -92,6 +92,12 @@ class Checkpoint:
         """SHA-256 of the model's weights (see `hash_tensors`)."""
         return hash_tensors(self.model.state_dict())
 
+    def save(self, path: str | Path, *, delta: bool = False, base: Checkpoint | None = None) -> Path:
+        """Save into a directory, whole or as a delta over `base`; see `xlprobe.models.formats.save`."""
+        from xlprobe.models.formats import save
+
+        return save(self, path, delta=delta, base=base)
+
 
 def default_specs() -> list[str]:
     """Return the bundled checkpoints that the default report compares: the trained ones, else the encoder."""
@@ -100,19 +106,30 @@ def default_specs() -> list[str]:
 
 
 def load(
-    spec: str | Path, *, head: Head | None = None, name: str | None = None, device: str | torch.device = "cpu"
+    spec: str | Path,
+    *,
+    head: Head | None = None,
+    name: str | None = None,
+    base: str | Checkpoint | None = None,
+    pair: str | None = None,
+    device: str | torch.device = "cpu",
 ) -> Checkpoint:
-    """Load a checkpoint: a bundled name (`bundled:encoder`), a directory, or a model of the Hugging Face Hub.
+    """Load a checkpoint: a bundled name, a directory, a delta, `query.pt`, `model.pt`, or a model of the Hub.
 
     `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint says
-    it has. Raises `CheckpointError` on an unknown specification, another architecture, and on any weight that is
+    it has. `base` is the encoder that a delta or `query.pt` (for `pair`, such as "en-fr", of a model with a Q_cross
+    per pair) goes onto, and whose tokenizer `model.pt` takes; no code in a pickled file is run. Raises `CheckpointError` on an unknown specification, another architecture, and on any weight that is
     missing or unexpected: a head is never made up.
     """
+    from xlprobe.models.formats import is_file_format, load_file
+
     spec = str(spec)
     if head is not None and head not in _SUFFIXES:
         raise CheckpointError(f"got head={head!r}; expected one of {', '.join(_SUFFIXES)}")
     if spec.startswith("bundled:"):
         checkpoint = _load_bundled(spec, head)
+    elif is_file_format(spec):
+        checkpoint = load_file(spec, base, pair)
     else:
         checkpoint = _load_pretrained(spec, head)
     checkpoint.model.eval().to(device)  # type: ignore[arg-type]

@@ -1,0 +1,167 @@
+"""Checkpoints in files: deltas over a base, the released `query.pt` and `model.pt`, and how checkpoints are saved."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xlprobe.errors import CheckpointError
+from xlprobe.models.deltas import apply_delta, is_delta, make_delta, read_delta, save_delta
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from xlprobe.models.checkpoint import Checkpoint
+
+__all__ = ["is_file_format", "load_file", "save"]
+
+
+def is_file_format(spec: str) -> bool:
+    """Whether a specification is a delta, or a file of the released kinds."""
+    path = Path(spec)
+    return is_delta(path) or (path.is_file() and path.suffix in (".pt", ".pth", ".bin"))
+
+
+def load_file(spec: str, base: str | Checkpoint | None, pair: str | None) -> Checkpoint:
+    """Load a delta, `query.pt` or `model.pt`; see `xlprobe.load`."""
+    if is_delta(spec):
+        return _load_delta(spec, base)
+    from xlprobe.models.released import read_query
+
+    try:
+        query = read_query(spec)
+    except CheckpointError as not_a_query:
+        try:
+            return _load_released(spec, base)
+        except CheckpointError as error:
+            raise CheckpointError(f"{spec} is neither: as query.pt, {not_a_query}; as model.pt, {error}") from error
+    return _load_query(spec, query, base, pair)
+
+
+def _base(spec: str, base: str | Checkpoint | None, what: str) -> Checkpoint:
+    from xlprobe.models.checkpoint import Checkpoint, load
+
+    if base is None:
+        raise CheckpointError(f"{spec} holds {what}; say which encoder it belongs to: load(spec, base=...)")
+    return base if isinstance(base, Checkpoint) else load(base)
+
+
+def _load_delta(spec: str, base: str | Checkpoint | None) -> Checkpoint:
+    from xlprobe.models.checkpoint import Checkpoint
+
+    delta = read_delta(spec)
+    found = _base(spec, base or delta.base, "a delta")
+    model = _empty_model(dict(delta.config), spec)
+    tensors = apply_delta(delta, _named_for(model, found.model.state_dict()))
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{spec}: its weights do not fit {type(model).__name__}: {error}") from error
+    model.name_or_path = spec
+    path = Path(spec)
+    name = path.name if path.is_dir() else path.parent.name
+    provenance = {"base": found.spec, "base_sha256": delta.base_hash, **delta.meta}
+    return Checkpoint(name, spec, model.eval(), found.tokenizer, provenance, delta.meta.get("encoding", found.encoding))
+
+
+def _empty_model(config: dict[str, Any], spec: str) -> Any:
+    import transformers
+
+    from xlprobe.models import cross_query
+
+    names = config.get("architectures") or []
+    home: Any = cross_query if str(config.get("model_type", "")).startswith("cross-query") else transformers
+    made = getattr(home, names[0], None) if names else None
+    if made is None:
+        raise CheckpointError(f"{spec}: names the architecture {names}; expected one class of BERT or XLM-R")
+    return made(made.config_class.from_dict(config))
+
+
+def _named_for(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Name a base's tensors as a model with, or without, a head names them."""
+    prefix = f"{model.base_model_prefix}."
+    prefixed = any(name.startswith(prefix) for name in tensors)
+    wanted = any(name.startswith(prefix) for name in model.state_dict())
+    if wanted and not prefixed:
+        return {prefix + name: tensor for name, tensor in tensors.items()}
+    if prefixed and not wanted:
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return dict(tensors)
+
+
+def _load_query(
+    spec: str, query: dict[str, Tensor], base: str | Checkpoint | None, pair: str | None
+) -> Checkpoint:
+    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.models.convert import to_cross_query
+    from xlprobe.models.released import apply_query
+
+    found = _base(spec, base, "the tensors of Q_cross only")
+    model: Any = found.model
+    if not found.is_cross_query:
+        model = to_cross_query(model, **({"pairs": [pair]} if pair else {}))
+    model = apply_query(model, query, pair)
+    provenance = {**found.provenance, "base": found.spec, "query": Path(spec).name}
+    return Checkpoint(f"{found.name}+{Path(spec).stem}", spec, model.eval(), found.tokenizer, provenance, found.encoding)
+
+
+def _load_released(spec: str, base: str | Checkpoint | None) -> Checkpoint:
+    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.models.released import build_released, read_released
+
+    model = build_released(read_released(spec))
+    # A pickled model brings no tokenizer; it is its base's.
+    found = _base(spec, base, "a whole model without its tokenizer")
+    if len(found.tokenizer) > model.config.vocab_size:
+        raise CheckpointError(
+            f"{spec} has a vocabulary of {model.config.vocab_size} and {found.name}'s tokenizer {len(found.tokenizer)}; "
+            "name the base that the model was trained from"
+        )
+    provenance = {"base": found.spec, "format": "released model.pt", "architecture": type(model).__name__}
+    return Checkpoint(Path(spec).stem, spec, model, found.tokenizer, provenance, found.encoding)
+
+
+def save(checkpoint: Checkpoint, path: str | Path, *, delta: bool = False, base: Checkpoint | None = None) -> Path:
+    """Save a checkpoint into a directory, all of it or nothing.
+
+    Whole: the model and its tokenizer as transformers writes them. With `delta`: one file of what differs from
+    `base` (by default the base that the checkpoint says it was made from), with the base's name and hash; load it with
+    `xlprobe.load(path)`. Raises `CheckpointError` where no base is known.
+    """
+    target = Path(path)
+    config = checkpoint.model.config.to_dict() | {"architectures": [type(checkpoint.model).__name__]}
+    if delta:
+        found = base or _base(checkpoint.spec, checkpoint.provenance.get("base"), "a model of its own")
+        tensors = checkpoint.model.state_dict()
+        meta = {"encoding": dict(checkpoint.encoding), "name": checkpoint.name}
+        difference = make_delta(
+            found.spec, _named_for(checkpoint.model, found.model.state_dict()), tensors, config=config, meta=meta
+        )
+        target.mkdir(parents=True, exist_ok=True)
+        return save_delta(difference, target).parent
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        checkpoint.model.config.xlprobe_encoding = dict(checkpoint.encoding)
+        checkpoint.model.save_pretrained(scratch)
+        checkpoint.tokenizer.save_pretrained(scratch)
+        scratch.chmod(0o755)
+        _replace_directory(scratch, target)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    return target
+
+
+def _replace_directory(new: Path, target: Path) -> None:
+    """Put a finished directory in the place of another one, which stays until the new one is whole."""
+    if not target.exists():
+        os.replace(new, target)
+        return
+    old = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.old."))
+    os.replace(target, old / "was")
+    os.replace(new, target)
+    shutil.rmtree(old, ignore_errors=True)
