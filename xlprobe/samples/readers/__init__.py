@@ -5,26 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 from xlprobe.errors import DataError
+from xlprobe.samples.readers.aligned import chosen
+from xlprobe.samples.readers.columns import format_of
 from xlprobe.samples.readers.hub import read_dataset
 from xlprobe.samples.readers.jsonl import read_jsonl, write_jsonl
 from xlprobe.samples.readers.leap_of_thought import read_leap_of_thought
 from xlprobe.samples.readers.lines import text_lines
+from xlprobe.samples.readers.negation import negated
 from xlprobe.samples.readers.parallel_text import read_parallel_text
 from xlprobe.samples.readers.pararule import read_pararule
 from xlprobe.samples.readers.rejected import Rejected, Rejections
 from xlprobe.samples.readers.ruletaker import read_ruletaker
 from xlprobe.samples.readers.token_tagged import read_token_tagged
-from xlprobe.samples.readers.xnli import read_xnli
-from xlprobe.samples.types import ParallelSample
+from xlprobe.samples.readers.xnli import XNLI_LABELS, read_xnli
+from xlprobe.samples.types import ParallelSample, Sample
 
 __all__ = [
     "FORMATS",
+    "XNLI_LABELS",
     "Rejected",
     "Rejections",
     "guess_format",
+    "negated",
     "parse_spec",
     "read",
     "read_dataset",
@@ -38,20 +43,28 @@ __all__ = [
     "write_jsonl",
 ]
 
-_TRANSLATED = ("jsonl", "ruletaker", "leap_of_thought", "xnli", "parallel")
-FORMATS: dict[str, Callable[..., Iterator[ParallelSample]]] = {
+FORMATS: dict[str, Callable[..., Iterator[Any]]] = {
     "jsonl": read_jsonl,
     "ruletaker": read_ruletaker,
     "leap_of_thought": read_leap_of_thought,
     "xnli": read_xnli,
     "pararule": read_pararule,
     "parallel": read_parallel_text,
+    "tagged": read_token_tagged,
 }
-"""The formats of parallel samples by name; token-tagged text has a reader of its own, `read_token_tagged`."""
+"""The reader of each format by its name. All give `ParallelSample`, but "tagged" gives `Sample`."""
+
+_WITHOUT_LANGUAGES = {
+    "pararule": "is in English only; ask for en",
+    "tagged": "holds its languages inside its sentences; leave languages out, or use read_token_tagged",
+}
 
 
 def parse_spec(spec: str) -> tuple[Path, str | None]:
-    """Split "PATH:FORMAT" into a path and a format; without a format it is guessed later."""
+    """Split "PATH:FORMAT" into a path and a format; without a format it is guessed later.
+
+    Raises `DataError` where what follows the last colon is no format and PATH alone exists.
+    """
     path, colon, form = spec.rpartition(":")
     if colon and form in FORMATS:
         return Path(path), form
@@ -60,12 +73,25 @@ def parse_spec(spec: str) -> tuple[Path, str | None]:
     return Path(spec), None
 
 
-def read(
-    path: str | Path, *, format: str | None = None, languages: Sequence[str] | None = None, **options: Any
-) -> Iterator[ParallelSample]:
-    """Read samples of any format, in some languages; `options` are those of the format's reader.
+@overload
+def read(  # type: ignore[overload-overlap]
+    path: str | Path, format: Literal["tagged"], languages: None = None, **options: Any
+) -> Iterator[Sample]: ...
 
-    Without `format` it is guessed from the first row. Raises `DataError` for an empty or unknown file.
+
+@overload
+def read(
+    path: str | Path, format: str | None = None, languages: str | Sequence[str] | None = None, **options: Any
+) -> Iterator[ParallelSample]: ...
+
+
+def read(
+    path: str | Path, format: str | None = None, languages: str | Sequence[str] | None = None, **options: Any
+) -> Iterator[Any]:
+    """Read samples of any format, in some languages (all that there are, if None); an iterator, read as it goes.
+
+    `options` are those of the format's reader. Without `format` it is guessed from the first row. Raises `DataError`
+    for what does not exist, is empty, of no known format, or holds nothing that can be used.
     """
     place = Path(path)
     if not place.exists():
@@ -73,44 +99,51 @@ def read(
     name = format or guess_format(place)
     if name not in FORMATS:
         raise DataError(f"got the format {name!r}; expected one of {', '.join(FORMATS)}")
-    if name in _TRANSLATED:
-        options["languages"] = languages
-    elif languages is not None and set(languages) != {"en"}:
-        raise DataError(f"{place}: {name} is in English only; got the languages {' '.join(languages)}")
+    codes = chosen(languages)
+    if name not in _WITHOUT_LANGUAGES:
+        options["languages"] = codes
+    elif codes is not None and (name == "tagged" or set(codes) != {"en"}):
+        raise DataError(f"{place}: {name} text {_WITHOUT_LANGUAGES[name]}; got the languages {' '.join(codes)}")
+    own = Rejections()
+    if name in ("ruletaker", "leap_of_thought") and options.get("rejections") is None:
+        options["rejections"] = own
+    return _some(FORMATS[name](place, **options), f"{place} holds no {name} samples that can be used", own)
+
+
+def _some(samples: Iterator[Any], nothing: str, rejections: Rejections) -> Iterator[Any]:
     found = False
-    for sample in FORMATS[name](place, **options):
+    for sample in samples:
         found = True
         yield sample
     if not found:
-        raise DataError(f"{place} holds no samples that can be used; expected at least one")
+        raise DataError(f"{nothing}; expected at least one. {rejections.summary()}".rstrip(". "))
+    rejections.say()
 
 
-def guess_format(path: Path) -> str:
+def guess_format(path: str | Path) -> str:
     """Guess the format of a file or directory; raise `DataError` where nothing fits."""
-    if path.is_dir():
-        if any(path.glob("*/original/*")):
-            return "ruletaker"
-        if any(path.glob("*/randomized_hypernyms_*.jsonl")):
-            return "leap_of_thought"
-        if any(path.glob("*-*.tsv")):
-            return "xnli"
-        raise DataError(f"{path} is none of the known layouts; say the format: PATH:FORMAT with {', '.join(FORMATS)}")
-    _, first = next(text_lines(path))
+    place = Path(path)
+    known = f"say which: PATH:FORMAT with one of {', '.join(FORMATS)}"
+    if place.is_dir():
+        for pattern, name in (
+            ("*/original/*/*.jsonl*", "ruletaker"),
+            ("*/randomized_hypernyms_*.jsonl*", "leap_of_thought"),
+            ("*-*.tsv*", "xnli"),
+        ):
+            if any(place.glob(pattern)):
+                return name
+        raise DataError(f"{place} is a directory of none of the known layouts; give one file, or {known}")
+    number, first = next(text_lines(place))
+    where = f"{place}, line {number}"
     try:
         row = json.loads(first)
-    except ValueError:
-        row = None
-    if isinstance(row, dict):
-        if isinstance(row.get("context"), dict):
-            return "jsonl"
-        if any(key.startswith("premise_") for key in row):
-            return "xnli"
-        if "phrase" in row:
-            return "leap_of_thought"
-        questions = row.get("questions")
-        if isinstance(questions, list) and questions:
-            label = questions[0].get("label") if isinstance(questions[0], dict) else None
-            return "pararule" if isinstance(label, str) else "ruletaker"
-    elif row is None and "\t" in first:
-        return "parallel"
-    raise DataError(f"{path}, line 1: is none of the known formats; say which: PATH:FORMAT with {', '.join(FORMATS)}")
+    except ValueError as error:
+        if "\t" in first:
+            return "parallel"
+        raise DataError(f"{where}: is none of the known formats: no JSON ({error}) and no table; {known}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: is none of the known formats: a JSON {type(row).__name__}, not an object; {known}")
+    form = format_of(row, where)
+    if form in FORMATS:
+        return form
+    raise DataError(f"{where}: has the columns of {form!r}, which is for datasets objects only; {known}")

@@ -1,4 +1,4 @@
-"""The project's own format: one parallel problem a line, as `xlprobe data` writes it."""
+"""The project's own format: one parallel problem a line, as `xlprobe data` writes it (docs/data_formats.md)."""
 
 from __future__ import annotations
 
@@ -12,41 +12,63 @@ from typing import Any
 
 from xlprobe.errors import DataError
 from xlprobe.languages import get_language
-from xlprobe.samples.readers.lines import field_of, json_lines
+from xlprobe.samples.readers.aligned import chosen
+from xlprobe.samples.readers.lines import Row, field_of, json_lines
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["read_jsonl", "write_jsonl"]
+__all__ = ["FORMAT", "narrowed", "own_samples", "read_jsonl", "write_jsonl"]
 
 FORMAT = "xlprobe-1"
+"""What the field `format` of each line says."""
+
+_SEPARATORS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085"})
 
 
 def write_jsonl(samples: Iterable[ParallelSample], path: str | Path) -> int:
-    """Write samples, one a line, atomically (gzipped where the name ends in .gz); return how many."""
+    """Write samples, one a line, and return how many; `read_jsonl` gives back equal ones.
+
+    The file is gzipped where its name ends in .gz. It appears under its name once it is whole, and the same samples
+    give the same bytes. Raises `DataError` for a sample that could not be read back as it is, and for a place that
+    cannot be written to; what was there before then stays.
+    """
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror}. Choose another place") from error
-    count = 0
     try:
         with os.fdopen(handle, "wb") as raw:
-            # No name and no time in the archive's header: the same samples give the same bytes.
-            file: Any = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if target.suffix == ".gz" else raw
-            for sample in samples:
-                file.write((json.dumps(_row(sample), ensure_ascii=False) + "\n").encode())
-                count += 1
-            if file is not raw:
-                file.close()
+            count = _write(samples, raw, target.suffix == ".gz")
         os.chmod(name, 0o644)
         os.replace(name, target)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise DataError(f"cannot write {target}: {error.strerror}. Choose another place") from error
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
     return count
 
 
-def _row(sample: ParallelSample) -> dict[str, Any]:
+def _write(samples: Iterable[ParallelSample], raw: Any, zipped: bool) -> int:
+    # No name and no time in the archive's header: the same samples give the same bytes.
+    file = gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if zipped else raw
+    seen: set[str] = set()
+    for sample in samples:
+        line = _line(sample)
+        if sample.key in seen:
+            raise DataError(f"got two samples of the key {sample.key!r}; expected every key once in a file")
+        seen.add(sample.key)
+        file.write(line)
+    if zipped:
+        file.close()
+    return len(seen)
+
+
+def _line(sample: ParallelSample) -> bytes:
+    if not isinstance(sample, ParallelSample):
+        raise DataError(f"got a {type(sample).__name__}; expected a ParallelSample: the format holds parallel problems")
     row: dict[str, Any] = {
         "format": FORMAT,
         "key": sample.key,
@@ -59,39 +81,61 @@ def _row(sample: ParallelSample) -> dict[str, Any]:
     }
     if sample.meta:
         row["meta"] = dict(sample.meta)
-    return row
+    try:
+        # Unicode's line separators are escaped, so that programs that take them for ends of lines read the file too.
+        text = json.dumps(row, ensure_ascii=False, allow_nan=False).translate(_SEPARATORS)
+        line = (text + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"sample {sample.key!r} cannot be written as JSON: {error}") from error
+    # Reading it back finds what would be refused (empty texts, unknown languages) or changed (tuples, numbers as keys).
+    if own_sample(json.loads(text), f"sample {sample.key!r}") != sample:
+        raise DataError(
+            f"sample {sample.key!r} would not come back as it is; expected tuples of units, and in meta only what "
+            "JSON knows: texts, numbers, lists, and dicts with texts as keys"
+        )
+    return line
 
 
-def read_jsonl(path: str | Path, *, languages: Sequence[str] | None = None) -> Iterator[ParallelSample]:
+def read_jsonl(path: str | Path, *, languages: str | Sequence[str] | None = None) -> Iterator[ParallelSample]:
     """Read samples that `write_jsonl` wrote; `languages` keeps some of their languages.
 
     Raises `DataError`, naming file and line, for a broken line, a missing field, an unknown language, a repeated key.
     """
-    file = Path(path)
+    return own_samples(json_lines(Path(path)), languages)
+
+
+def own_samples(rows: Iterable[Row], languages: str | Sequence[str] | None = None) -> Iterator[ParallelSample]:
+    """Turn rows of the own format into samples."""
+    codes = chosen(languages)
     seen: set[str] = set()
-    for number, row in json_lines(file):
-        where = f"{file}, line {number}"
-        if row.get("format", FORMAT) != FORMAT:
-            raise DataError(f"{where}: has format {row['format']!r}; expected {FORMAT!r}")
-        sample = _sample(row, where)
+    for where, row in rows:
+        sample = own_sample(row, where)
         if sample.key in seen:
             raise DataError(f"{where}: the key {sample.key!r} was there before; expected every key once")
         seen.add(sample.key)
-        yield sample if languages is None else narrowed(sample, languages)
+        yield sample if codes is None else narrowed(sample, codes, where)
 
 
-def _sample(row: dict[str, Any], where: str) -> ParallelSample:
+def own_sample(row: dict[str, Any], where: str) -> ParallelSample:
+    """Turn one row of the own format into a sample."""
+    if row.get("format", FORMAT) != FORMAT:
+        raise DataError(f"{where}: has format {row['format']!r:.40}; expected {FORMAT!r}")
     context = field_of(row, "context", dict, where)
     question = field_of(row, "question", dict, where) if "question" in row else {}
     for code in context:
-        get_language(code)
+        try:
+            get_language(code)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
         units = field_of(context, code, list, f"{where}, context")
-        if not units or not all(isinstance(unit, str) for unit in units):
-            raise DataError(f"{where}: the {code!r} context is {units!r:.60}; expected a list of sentences")
+        if not units or not all(isinstance(unit, str) and unit.strip() for unit in units):
+            raise DataError(f"{where}: the {code!r} context is {units!r:.60}; expected a list of sentences, none empty")
     for code in question:
         field_of(question, code, str, f"{where}, question")
     whole = (int, type(None))
     label, depth = (field_of(row, name, whole, where) if name in row else None for name in ("label", "depth"))
+    if (label or 0) < 0 or (depth or 0) < 0:
+        raise DataError(f"{where}: has label {label} and depth {depth}; expected numbers from 0, or null")
     key = field_of(row, "key", str, where)
     group = field_of(row, "group", str, where) if "group" in row else key
     dataset = field_of(row, "dataset", str, where) if "dataset" in row else "jsonl"
@@ -103,13 +147,12 @@ def _sample(row: dict[str, Any], where: str) -> ParallelSample:
         raise DataError(f"{where}: {error}") from error
 
 
-def narrowed(sample: ParallelSample, languages: Sequence[str]) -> ParallelSample:
+def narrowed(sample: ParallelSample, languages: Sequence[str], where: str) -> ParallelSample:
     """Return the sample in some of its languages; raise `DataError` where one is missing."""
     for code in languages:
-        get_language(code)
         if code not in sample.context:
             raise DataError(
-                f"sample {sample.key!r} of {sample.dataset} exists in {' '.join(sample.languages)}, not in {code!r}; "
+                f"{where}: sample {sample.key!r} exists in {' '.join(sample.languages)}, not in {code!r}; "
                 "choose other languages, or data that has them"
             )
     context = {code: sample.context[code] for code in languages}

@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
-from xlprobe.languages import get_language
-from xlprobe.samples.readers.lines import field_of, json_lines
+from xlprobe.samples.readers.aligned import aligned, chosen
+from xlprobe.samples.readers.lines import Row, field_of, json_lines
+from xlprobe.samples.readers.negation import negated
 from xlprobe.samples.readers.rejected import Rejections
 from xlprobe.samples.readers.ruletaker import sentences
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["negated", "read_leap_of_thought"]
+__all__ = ["leap_samples", "read_leap_of_thought"]
 
+_DATASET = "leap-of-thought"
 _FILE = "randomized_hypernyms_training_mix_short_{split}.jsonl"
-_NEGATIONS = (
-    (r"\b(is|are|was|were|can|will) not\b", r"\1"),
-    (r"\bcannot\b", "can"),
-    (r"\bdoes not have\b", "has"),
-    (r"\bdo not have\b", "have"),
-    (r"\bdoes not desire\b", "desires"),
-    (r"\b(is|are|was|were|can|will)\b", r"\1 not"),
-    (r"\bhas\b", "does not have"),
-    (r"\bhave\b", "do not have"),
-    (r"\bdesires\b", "does not desire"),
-)
-"""What negates an English statement of the data set, and what takes a negation away; the first that fits is used."""
-
-
-def negated(statement: str) -> str | None:
-    """Return the opposite of an English statement, or None where it has none of the verbs of the data set."""
-    for pattern, replacement in _NEGATIONS:
-        text, count = re.subn(pattern, replacement, statement, count=1)
-        if count:
-            return text
-    return None
 
 
 def read_leap_of_thought(
     path: str | Path,
     *,
-    languages: Sequence[str] | None = None,
+    languages: str | Sequence[str] | None = None,
     split: str = "dev",
     negate: bool = False,
     seed: int = 0,
@@ -55,84 +37,103 @@ def read_leap_of_thought(
     `path` is an English file (jsonl, .gz), or a base directory of translations laid out as
     `<base>/<language>/randomized_hypernyms_training_mix_short_<split>.jsonl`, aligned by row. `negate` turns every
     second English statement, on average, into its opposite and flips the label (arXiv 2310.15258, section 4), as drawn
-    from `seed` and the row's number; statements that cannot be negated by rule stay and go to `rejections`.
+    from `seed` and the row's number; a statement that no rule can negate stays as it is and is listed. Rows of one
+    context are one group. What does not align goes to `rejections`, or, without one, is summed up on standard error.
+    Raises `DataError`, naming file and line, for what is missing or of another type.
     """
     base = Path(path)
+    codes = chosen(languages)
     own = rejections is None
     found = Rejections() if rejections is None else rejections
-    if base.is_dir():
-        if negate:
-            raise DataError("negate=True needs English statements; translated files hold their negations already")
-        rows = _translated(base, languages, split)
+    if not base.is_dir():
+        if codes is not None and set(codes) != {"en"}:
+            raise DataError(
+                f"{base} is one file, in English; got the languages {' '.join(codes)}. For translations give the "
+                f"directory that holds <language>/{_FILE.format(split=split)}"
+            )
+        rows = {"en": json_lines(base)}
+    elif negate:
+        raise DataError(f"{base}: negate=True is for one English file; translated files hold their negations already")
     else:
-        rows = ((where, {"en": row}) for where, row in _numbered(base))
-    for number, (where, versions) in enumerate(rows, 1):
-        sample = _sample(number, where, versions, found)
-        if sample is None:
-            continue
-        if negate and random.Random(f"{seed}-{number}").random() < 0.5:
-            sample = _opposite(sample, where, found)
+        rows = _translations(base, codes, split)
+    for sample in leap_samples(rows, str(base), found, seed if negate else None):
         found.read += 1
         yield sample
     if own:
         found.say()
 
 
-def _numbered(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    for number, row in json_lines(file):
-        yield f"{file}, line {number}", row
-
-
-def _translated(
-    base: Path, languages: Sequence[str] | None, split: str
-) -> Iterator[tuple[str, dict[str, dict[str, Any]]]]:
+def _translations(base: Path, languages: tuple[str, ...] | None, split: str) -> dict[str, Iterator[Row]]:
+    """Find the files of several languages, English first."""
     name = _FILE.format(split=split)
-    codes = list(languages or sorted(p.name for p in base.iterdir() if (p / name).exists()))
-    if not codes:
+    there = {p.parent.name: p for p in (*base.glob(f"*/{name}.gz"), *base.glob(f"*/{name}"))}
+    codes = languages or chosen(sorted(there, key=lambda code: (code != "en", code)) or None)
+    if codes is None:
         raise DataError(f"{base} has no translations; expected {base}/<language>/{name}")
-    for code in codes:
-        get_language(code)
-    readers = [_numbered(base / code / name) for code in codes]
-    while True:
-        step = [next(reader, None) for reader in readers]
-        present = [one for one in step if one is not None]
-        if not present:
-            return
-        if len(present) < len(step):
-            short = [code for code, one in zip(codes, step, strict=True) if one is None]
-            raise DataError(f"{base}: {name} of {' '.join(short)} ends before the others do; expected the same rows")
-        yield present[0][0], {code: row for code, (_, row) in zip(codes, present, strict=True)}
+    if missing := [code for code in codes if code not in there]:
+        raise DataError(f"{base / missing[0] / name} does not exist; {base} has {' '.join(sorted(there)) or 'none'}")
+    return {code: json_lines(there[code]) for code in codes}
 
 
-def _sample(
-    number: int, where: str, versions: dict[str, dict[str, Any]], rejections: Rejections
-) -> ParallelSample | None:
-    contexts, questions, answers = {}, {}, set()
-    for code, row in versions.items():
-        rules = row.get("metadata", {}).get("rules") if isinstance(row.get("metadata"), dict) else None
-        text = field_of(row, "context", str, where)
-        # The rules are the sentences; the context is the same text in one piece.
-        contexts[code] = tuple(rules) if rules and code == "en" else sentences(text)
-        questions[code] = field_of(row, "phrase", str, where)
-        answers.add(int(field_of(row, "answer", (int, bool), where)))
-    if answers - {0, 1}:
-        raise DataError(f"{where}: has the answers {sorted(answers)}; expected 0 or 1")
-    if len(answers) > 1:
-        rejections.add(where, "labels differ", f"row {number}: {answers} across languages")
-        return None
+def leap_samples(
+    rows: Mapping[str, Iterator[Row]], where: str, rejections: Rejections, seed: int | None = None
+) -> Iterator[ParallelSample]:
+    """Join rows of several languages by their number; with a `seed`, negate every second statement."""
+    for number, versions in enumerate(aligned(rows, where), 1):
+        sample = _sample(number, versions, rejections)
+        if sample is None:
+            continue
+        if seed is not None and random.Random(f"{seed}-{number}").random() < 0.5:
+            sample = _opposite(sample, next(iter(versions.values()))[0], rejections)
+        yield sample
+
+
+def _sample(number: int, versions: Mapping[str, Row], rejections: Rejections) -> ParallelSample | None:
+    first = next(iter(versions.values()))[0]
+    contexts = {code: _units(row, where) for code, (where, row) in versions.items()}
+    answers = {code: _answer(row, where) for code, (where, row) in versions.items()}
     counts = {code: len(units) for code, units in contexts.items()}
-    if len(set(counts.values())) > 1 or 0 in counts.values():
-        rejections.add(where, "sentence counts differ", f"row {number}: {counts} sentences")
-        return None
-    identity = next(iter(versions.values())).get("id", number)
-    key = f"leap-of-thought-{number}-{identity}"
-    return ParallelSample(key, key, "leap-of-thought", contexts, questions, answers.pop())
+    identities = {code: row.get("id") for code, (_, row) in versions.items()}
+    if len(set(map(str, identities.values()))) > 1:
+        raise DataError(f"{first}: the row has the ids {identities}; expected the same rows in the same order")
+    for kind, wrong, values in (
+        ("no context", not any(counts.values()), counts),
+        ("sentence counts differ", len(set(counts.values())) > 1, counts),
+        ("labels differ", len(set(answers.values())) > 1, answers),
+    ):
+        if wrong:
+            told = ", ".join(f"{value} in {code}" for code, value in values.items())
+            rejections.add(first, kind, f"row {number} has {told}")
+            return None
+    questions = {code: field_of(row, "phrase", str, where) for code, (where, row) in versions.items()}
+    text = " ".join(contexts.get("en") or next(iter(contexts.values())))
+    group = f"{_DATASET}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return ParallelSample(f"{_DATASET}-{number}", group, _DATASET, contexts, questions, next(iter(answers.values())))
+
+
+def _units(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    """Return the rules where they are the context's text, else the context's sentences."""
+    text = row.get("context")
+    if not isinstance(text, str) or text.strip():
+        text = field_of(row, "context", str, where)
+    metadata = row.get("metadata")
+    rules = metadata.get("rules") if isinstance(metadata, dict) else None
+    units = tuple(rule.strip() for rule in rules if isinstance(rule, str)) if isinstance(rules, list) else ()
+    same = "".join("".join(units).split()) == "".join(text.split())
+    return units if same and all(units) else sentences(text)
+
+
+def _answer(row: Mapping[str, Any], where: str) -> int:
+    answer = field_of(row, "answer", (int, bool), where)
+    if answer not in (0, 1):
+        raise DataError(f"{where}: has the answer {answer}; expected 0 or 1")
+    return int(answer)
 
 
 def _opposite(sample: ParallelSample, where: str, rejections: Rejections) -> ParallelSample:
     text = negated(sample.question["en"])
     if text is None:
-        rejections.add(where, "not negated", f"{sample.question['en']!r} has no verb that the rules know; kept as it is")
+        reason = f"{sample.question['en']!r} has no verb that the rules know; it stays as it is"
+        rejections.add(where, "not negated", reason, kept=True)
         return sample
-    label = None if sample.label is None else 1 - sample.label
-    return ParallelSample(sample.key, sample.group, sample.dataset, sample.context, {"en": text}, label)
+    return replace(sample, question={"en": text}, label=1 - int(sample.label or 0), meta={"negated": True})

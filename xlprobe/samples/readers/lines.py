@@ -4,66 +4,101 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, cast
 
 from xlprobe.errors import DataError
 
-__all__ = ["field_of", "json_lines", "open_text", "text_lines"]
+__all__ = ["Row", "field_of", "json_lines", "text_lines"]
+
+Row = tuple[str, dict[str, Any]]
+"""Where an object stands ("dev.jsonl, line 3"), and the object."""
+
+_GZIP = b"\x1f\x8b"
+_MARK = b"\xef\xbb\xbf"
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 text file, gzipped where its name ends in .gz; only a newline ends a line."""
+def open_bytes(path: Path) -> BinaryIO:
+    """Open a file for reading, through gzip where its first bytes are an archive's, whatever its name."""
     try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8-sig", newline="\n")
-        return path.open("r", encoding="utf-8-sig", newline="\n")
+        file = path.open("rb")
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}. Check the path") from error
+    if file.peek(2)[:2] != _GZIP:
+        return file
+    file.close()
+    return cast(BinaryIO, gzip.open(path, "rb"))
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line without its end) of a file; blank lines are passed over.
+def text_lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end) of a UTF-8 file; a mark of byte order is dropped.
 
-    Raises `DataError` for a file that is empty, not UTF-8, or a broken archive.
+    Only a newline, or a carriage return with a newline, ends a line: Unicode's line separators are text. Blank lines
+    are passed over, or with `blank` yielded (for tables, whose rows count). Raises `DataError` for a file that is
+    empty, not UTF-8, or a broken archive.
     """
     found = False
     number = 0
-    with open_text(path) as file:
+    with open_bytes(path) as file:
         try:
-            for number, line in enumerate(file, 1):
-                text = line.rstrip("\r\n")
-                if text.strip():
-                    found = True
+            # Bytes are split before they are decoded, so that an error is in the line that it names.
+            for number, raw in enumerate(file, 1):
+                text = (raw.removeprefix(_MARK) if number == 1 else raw).rstrip(b"\r\n").decode()
+                filled = bool(text.strip())
+                found = found or filled
+                if filled or blank:
                     yield number, text
-        except (UnicodeDecodeError, EOFError, OSError) as error:
-            raise DataError(f"{path}, after line {number}: cannot be read as UTF-8 text ({error})") from error
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}, line {number}: is not UTF-8 ({error.reason} at byte {error.start} of the line); "
+                "save the file as UTF-8"
+            ) from error
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(
+                f"{path}, after line {number}: cannot be read on ({error}); fetch the file again"
+            ) from error
     if not found:
         raise DataError(f"{path} is empty; expected at least one line")
 
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) of a file of JSON objects, one a line."""
+def json_lines(path: Path) -> Iterator[Row]:
+    """Yield (where, object) of a file of JSON objects, one a line."""
     for number, line in text_lines(path):
+        where = f"{path}, line {number}"
         try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{path}, line {number}: is not JSON ({error}); expected one object a line") from error
+            value = json.loads(line, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{where}: is not JSON ({error}); expected one object a line") from error
         if not isinstance(value, dict):
-            raise DataError(f"{path}, line {number}: got a {type(value).__name__}; expected a JSON object")
-        yield number, value
+            raise DataError(f"{where}: got {_kind(value)}; expected a JSON object")
+        yield where, value
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+_KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "an integer", float: "a number"}
+
+
+def _kind(value: Any) -> str:
+    return "null" if value is None else _KINDS.get(type(value), type(value).__name__)
 
 
 def field_of(row: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
     """Return a field of a JSON object, or raise `DataError` that says where it is missing or of another type."""
-    if not isinstance(row, dict) or name not in row:
-        keys = sorted(row) if isinstance(row, dict) else type(row).__name__
-        raise DataError(f"{where}: has no {name!r}; it has {keys}")
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: got {_kind(row)}; expected an object with {name!r}")
+    if name not in row:
+        raise DataError(f"{where}: has no {name!r}; it has {', '.join(map(repr, row)) or 'nothing'}")
     value = row[name]
     kinds = kind if isinstance(kind, tuple) else (kind,)
     # bool is an int in Python, but a label of true is not the number 1.
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        names = " or ".join(one.__name__ for one in kinds)
+        names = " or ".join(_KINDS.get(one, "null") for one in kinds)
         raise DataError(f"{where}: {name!r} is {value!r:.60}; expected {names}")
+    if isinstance(value, str) and not value.strip():
+        raise DataError(f"{where}: {name!r} is empty; expected some text")
     return value

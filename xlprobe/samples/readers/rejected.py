@@ -11,37 +11,45 @@ __all__ = ["Rejected", "Rejections"]
 
 @dataclass(frozen=True)
 class Rejected:
-    """One thing that a reader left out: where it is, what kind of reason, and the reason itself."""
+    """One thing that a reader found wrong: where it is, of what kind, why, and whether it was kept all the same."""
 
     where: str
     kind: str
     reason: str
+    kept: bool = False
 
 
 @dataclass
 class Rejections:
-    """The list of what a reader left out; pass one to a reader to look at it afterwards.
+    """The list of what a reader left out or doubts; pass one to a reader to look at it afterwards.
 
-    Without a list of the caller's own, a reader says on standard error how much it left out and why.
+    Without a list of the caller's own, a reader says on standard error how much it left out and why. `read` counts the
+    samples that the reader gave; `tally` counts further things, which the reader's own text names.
     """
 
     items: list[Rejected] = field(default_factory=list)
     read: int = 0
+    tally: Counter[str] = field(default_factory=Counter)
 
-    def add(self, where: str, kind: str, reason: str) -> None:
-        """Note one thing that was left out."""
-        self.items.append(Rejected(where, kind, reason))
+    def add(self, where: str, kind: str, reason: str, *, kept: bool = False) -> None:
+        """Note one thing that was left out, or kept in spite of the reason."""
+        self.items.append(Rejected(where, kind, reason, kept))
 
     def counts(self) -> dict[str, int]:
-        """Return how many were left out for each kind of reason."""
+        """Return how many there are for each kind of reason, in the order of their first appearance."""
         return dict(Counter(item.kind for item in self.items))
 
+    def summary(self) -> str:
+        """Return one line on what was left out and what is doubtful, with an example of each; "" where all is well."""
+        parts = []
+        for kept, verb in ((False, "left out"), (True, "kept, though doubtful,")):
+            items = [item for item in self.items if item.kept == kept]
+            if items:
+                kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(item.kind for item in items).items())
+                parts.append(f"{verb} {len(items)}: {kinds}; the first: {items[0].where}: {items[0].reason}")
+        return ". ".join(parts)
+
     def say(self) -> None:
-        """Say on standard error what was left out, if anything."""
+        """Say the summary on standard error, if there is anything to say."""
         if self.items:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts().items()))
-            first = self.items[0]
-            print(
-                f"left out {len(self.items)} beside {self.read} read: {kinds}; the first: {first.where}: {first.reason}",
-                file=sys.stderr,
-            )
+            print(f"read {self.read} samples; {self.summary()}", file=sys.stderr)

@@ -3,55 +3,104 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
-from xlprobe.languages import get_language
-from xlprobe.samples.readers.lines import field_of, json_lines
+from xlprobe.samples.readers.aligned import aligned, chosen
+from xlprobe.samples.readers.lines import Row, field_of, json_lines
 from xlprobe.samples.readers.rejected import Rejections
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["read_rules", "read_ruletaker", "sentences"]
+__all__ = ["Asked", "Told", "aligned_rules", "read_ruletaker", "rule_samples", "sentences", "told"]
 
 _LABELS: Mapping[Any, int] = {True: 1, False: 0, "true": 1, "false": 0, "True": 1, "False": 0}
+_KEPT_META = ("strategy", "QLen", "QCat")
 
 
 def sentences(text: str) -> tuple[str, ...]:
     """Split a text into its sentences, after a full stop, question or exclamation mark of any of the scripts."""
-    parts = re.split(r"(?<=[.!?؟۔])\s+|(?<=[。！？])\s*", text.strip())
+    parts = re.split(r"(?<=[.!?؟۔।])\s+|(?<=[。！？])\s*", text.strip())
     return tuple(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One question of a theory: its text, class index, QDep, and what else the file says about it."""
+
+    text: str
+    label: int
+    depth: int | None
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One line of a file: the theory's id (None where the line has none), its sentences, and its questions."""
+
+    where: str
+    identity: str | None
+    context: tuple[str, ...]
+    questions: tuple[Asked, ...]
+
+
+def told(row: Mapping[str, Any], where: str) -> Told:
+    """Check one row of `context` and `questions`; labels and depths may be strings, as in PARARULE-Plus."""
+    context = sentences(field_of(row, "context", str, where))
+    identity = field_of(row, "id", str, where) if row.get("id") is not None else None
+    questions = field_of(row, "questions", list, where)
+    asked = tuple(_asked(question, f"{where}, question {place}") for place, question in enumerate(questions, 1))
+    return Told(where, identity, context, asked)
+
+
+def _asked(question: Any, where: str) -> Asked:
+    text = field_of(question, "text", str, where)
+    label = field_of(question, "label", (bool, str), where)
+    if label not in _LABELS:
+        raise DataError(f"{where}: has the label {label!r}; expected true or false")
+    meta = field_of(question, "meta", dict, where) if question.get("meta") is not None else {}
+    raw = meta.get("QDep")
+    depth = None if raw is None or raw == "" else str(raw)
+    if depth is not None and not re.fullmatch(r"\d{1,3}", depth):
+        raise DataError(f"{where}: QDep is {raw!r:.40}; expected a number from 0")
+    kept = {name: meta[name] for name in _KEPT_META if meta.get(name) not in (None, "")}
+    return Asked(text, _LABELS[label], None if depth is None else int(depth), kept)
 
 
 def read_ruletaker(
     path: str | Path,
     *,
-    languages: Sequence[str] | None = None,
+    languages: str | Sequence[str] | None = None,
     split: str = "dev",
     depth: str = "depth-3",
     max_depth: int | None = None,
     rejections: Rejections | None = None,
 ) -> Iterator[ParallelSample]:
-    """Read RuleTaker problems, one for each question.
+    """Read RuleTaker problems, one for each question; the theory is the group, 1 follows, 0 does not.
 
     `path` is an English file (jsonl, .gz), or the base directory of translations, laid out as
     `<base>/<language>/original/<depth>/<split>.jsonl` (arXiv 2310.15258's release). With other `languages` than
-    English, an English file is parsed into theories, which are verbalised in each language (`xlprobe.samples.rulebase`);
-    the prover must then agree with the file's label. `max_depth` keeps questions of at most that QDep: a depth-N
-    file holds deeper ones. What does not parse, agree, or align goes to `rejections`. Labels: 1 follows, 0 does not.
+    English, an English file is parsed into theories, which are verbalised in each language
+    (`xlprobe.samples.rulebase`); the prover must then agree with the file's label. NatLang, written by people, does
+    not parse: read it in English. `max_depth` keeps questions of at most that QDep (a depth-N file holds deeper
+    ones), and those without QDep. What does not parse, agree, or align goes to `rejections`, or, without one, is
+    summed up on standard error. Raises `DataError`, naming file, line and question, for what is missing or of
+    another type.
     """
     base = Path(path)
+    codes = chosen(languages)
     own = rejections is None
     found = Rejections() if rejections is None else rejections
     if base.is_dir():
-        samples = _translated(base, languages, split, depth, max_depth, found)
-    elif languages is None or set(languages) <= {"en"}:
-        samples = read_rules(base, "ruletaker", max_depth)
+        samples = aligned_rules(_translations(base, codes, split, depth), str(base), max_depth, found)
+    elif codes is None or set(codes) == {"en"}:
+        samples = rule_samples(json_lines(base), "ruletaker", max_depth)
     else:
-        from xlprobe.samples.readers.verbalised import verbalised
+        from xlprobe.samples.readers.verbalised import verbalised_samples
 
-        samples = verbalised(base, languages, max_depth, found)
+        samples = verbalised_samples(json_lines(base), codes, max_depth, found)
     for sample in samples:
         found.read += 1
         yield sample
@@ -59,101 +108,100 @@ def read_ruletaker(
         found.say()
 
 
-def read_rules(path: Path, dataset: str, max_depth: int | None = None, language: str = "en") -> Iterator[ParallelSample]:
-    """Read a file of theories with questions, in one language."""
-    for number, row in json_lines(path):
-        where = f"{path}, line {number}"
-        context = sentences(field_of(row, "context", str, where))
-        if not context:
-            raise DataError(f"{where}: the context is empty; expected facts and rules")
-        group = f"{dataset}-{field_of(row, 'id', str, where)}"
-        for place, question in enumerate(field_of(row, "questions", list, where), 1):
-            text, label, depth = question_of(question, f"{where}, question {place}")
-            if max_depth is not None and depth is not None and depth > max_depth:
-                continue
+def rule_samples(
+    rows: Iterable[Row], dataset: str, max_depth: int | None = None, language: str = "en"
+) -> Iterator[ParallelSample]:
+    """Turn rows of theories with questions, in one language, into samples."""
+    seen: set[str] = set()
+    for number, (where, row) in enumerate(rows, 1):
+        theory = told(row, where)
+        group = group_of(theory, dataset, number, seen)
+        for place, asked in kept_questions(theory, max_depth):
+            context, question = {language: theory.context}, {language: asked.text}
             yield ParallelSample(
-                f"{group}-{place}", group, dataset, {language: context}, {language: text}, label, depth
+                f"{group}-{place}", group, dataset, context, question, asked.label, asked.depth, asked.meta
             )
 
 
-def question_of(question: Any, where: str) -> tuple[str, int, int | None]:
-    """Return text, label and depth of one question; labels and depths may be strings, as in PARARULE-Plus."""
-    text = field_of(question, "text", str, where)
-    label = field_of(question, "label", (bool, str), where)
-    if label not in _LABELS:
-        raise DataError(f"{where}: has the label {label!r}; expected true or false")
-    meta = field_of(question, "meta", dict, where) if "meta" in question else {}
-    raw = meta.get("QDep")
-    try:
-        depth = None if raw in (None, "") else int(raw)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: QDep is {raw!r}; expected a number") from None
-    return text, _LABELS[label], depth
+def group_of(theory: Told, dataset: str, number: int, seen: set[str]) -> str:
+    """Return the group of a theory, its id or its number; raise `DataError` where the id was `seen` before."""
+    identity = theory.identity or str(number)
+    if identity in seen:
+        raise DataError(f"{theory.where}: the id {identity!r} was there before; expected every theory once in a file")
+    seen.add(identity)
+    return f"{dataset}-{identity}"
 
 
-def _translated(
-    base: Path,
-    languages: Sequence[str] | None,
-    split: str,
-    depth: str,
-    max_depth: int | None,
-    rejections: Rejections,
-) -> Iterator[ParallelSample]:
-    """Join the files of several languages: theories by id, sentences and questions by position."""
-    codes = list(languages or sorted(p.name for p in base.iterdir() if (p / "original" / depth).is_dir()))
-    if not codes:
+def kept_questions(theory: Told, max_depth: int | None) -> list[tuple[int, Asked]]:
+    """Return the questions, with their places from 1, that are not deeper than `max_depth`."""
+    asked = enumerate(theory.questions, 1)
+    return [(place, one) for place, one in asked if max_depth is None or one.depth is None or one.depth <= max_depth]
+
+
+def _translations(base: Path, languages: tuple[str, ...] | None, split: str, depth: str) -> dict[str, Iterator[Row]]:
+    """Find the files of several languages, English first."""
+    there = sorted(p.name for p in base.iterdir() if (p / "original" / depth).is_dir())
+    codes = languages or chosen(sorted(there, key=lambda code: (code != "en", code)) or None)
+    if codes is None:
         raise DataError(
-            f"{base} has no translations of {depth}; expected {base}/<language>/original/{depth}/{split}.jsonl"
+            f"{base} has no translations of {depth}; expected {base}/<language>/original/{depth}/{split}.jsonl. "
+            "Choose another depth, or give one English file"
         )
-    readers = {}
+    files = {}
     for code in codes:
-        get_language(code)
-        file = base / code / "original" / depth / f"{split}.jsonl"
-        if not file.exists() and file.with_name(file.name + ".gz").exists():
-            file = file.with_name(file.name + ".gz")
-        if not file.exists():
-            raise DataError(f"{file} does not exist; the languages asked for are {' '.join(codes)}")
-        readers[code] = file
-    rows = [json_lines(file) for file in readers.values()]
-    while True:
-        step = [next(row, None) for row in rows]
-        if all(one is None for one in step):
-            return
-        if any(one is None for one in step):
-            short = [str(file) for file, one in zip(readers.values(), step, strict=True) if one is None]
-            raise DataError(f"{', '.join(short)}: ends before the others do; expected one line per theory in every language")
-        yield from _join(readers, [one for one in step if one is not None], max_depth, rejections)
+        plain = base / code / "original" / depth / f"{split}.jsonl"
+        file = next((one for one in (plain, plain.with_name(plain.name + ".gz")) if one.exists()), None)
+        if file is None:
+            raise DataError(f"{plain} does not exist; {base} has {depth} in {' '.join(there) or 'no language'}")
+        files[code] = json_lines(file)
+    return files
 
 
-def _join(
-    files: dict[str, Path], step: list[tuple[int, dict[str, Any]]], max_depth: int | None, rejections: Rejections
+def aligned_rules(
+    rows: Mapping[str, Iterator[Row]], where: str, max_depth: int | None, rejections: Rejections
 ) -> Iterator[ParallelSample]:
-    wheres = [f"{file}, line {number}" for file, (number, _) in zip(files.values(), step, strict=True)]
-    rows = [row for _, row in step]
-    ids = {str(row.get("id")) for row in rows}
-    if len(ids) > 1:
-        raise DataError(f"{wheres[-1]}: has the theory {sorted(ids)}; expected the same id in every language's line")
-    group = f"ruletaker-{ids.pop()}"
-    contexts = {
-        code: sentences(field_of(row, "context", str, where)) for code, row, where in zip(files, rows, wheres, strict=True)
+    """Join rows of several languages: theories by row and id, sentences and questions by position."""
+    seen: set[str] = set()
+    for number, step in enumerate(aligned(rows, where), 1):
+        versions = {code: told(row, place) for code, (place, row) in step.items()}
+        first = next(iter(versions.values()))
+        for other in versions.values():
+            if other.identity != first.identity:
+                raise DataError(
+                    f"{other.where}: has the theory {other.identity!r} where {first.where} has {first.identity!r}; "
+                    "expected the same theories in the same order in every language"
+                )
+        group = group_of(first, "ruletaker", number, seen)
+        if _same_counts(versions, group, rejections):
+            yield from _joined(versions, group, max_depth, rejections)
+
+
+def _same_counts(versions: Mapping[str, Told], group: str, rejections: Rejections) -> bool:
+    counts = {
+        "sentence": {code: len(theory.context) for code, theory in versions.items()},
+        "question": {code: len(theory.questions) for code, theory in versions.items()},
     }
-    counts = {code: len(units) for code, units in contexts.items()}
-    if len(set(counts.values())) > 1:
-        rejections.add(wheres[0], "sentence counts differ", f"{group}: {counts} sentences")
-        return
-    asked = [field_of(row, "questions", list, where) for row, where in zip(rows, wheres, strict=True)]
-    if len({len(questions) for questions in asked}) > 1:
-        counts = dict(zip(files, map(len, asked), strict=True))
-        rejections.add(wheres[0], "question counts differ", f"{group}: {counts} questions")
-        return
-    for place, versions in enumerate(zip(*asked, strict=True), 1):
-        found = [question_of(one, f"{where}, question {place}") for one, where in zip(versions, wheres, strict=True)]
-        labels = {label for _, label, _ in found}
-        if len(labels) > 1:
-            rejections.add(wheres[0], "labels differ", f"{group}, question {place}: {labels} in {' '.join(files)}")
+    for what, found in counts.items():
+        if len(set(found.values())) > 1:
+            told_counts = ", ".join(f"{count} in {code}" for code, count in found.items())
+            where = next(iter(versions.values())).where
+            rejections.add(where, f"{what} counts differ", f"{group} has {told_counts}")
+            return False
+    return True
+
+
+def _joined(
+    versions: Mapping[str, Told], group: str, max_depth: int | None, rejections: Rejections
+) -> Iterator[ParallelSample]:
+    first = next(iter(versions.values()))
+    contexts = {code: theory.context for code, theory in versions.items()}
+    for place, asked in kept_questions(first, max_depth):
+        others = {code: theory.questions[place - 1] for code, theory in versions.items()}
+        labels = {code: one.label for code, one in others.items()}
+        if len(set(labels.values())) > 1:
+            rejections.add(f"{first.where}, question {place}", "labels differ", f"{group} has {labels}")
             continue
-        depth = found[0][2]
-        if max_depth is not None and depth is not None and depth > max_depth:
-            continue
-        texts = {code: text for code, (text, _, _) in zip(files, found, strict=True)}
-        yield ParallelSample(f"{group}-{place}", group, "ruletaker", contexts, texts, labels.pop(), depth)
+        texts = {code: one.text for code, one in others.items()}
+        yield ParallelSample(
+            f"{group}-{place}", group, "ruletaker", contexts, texts, asked.label, asked.depth, asked.meta
+        )
