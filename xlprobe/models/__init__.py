@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         is_cross_query,
     )
     from xlprobe.models.hooks import hook_points, observe
+    from xlprobe.models.lens import lens
     from xlprobe.models.masks import language_masks
 
 _LAZY = {
@@ -40,6 +41,7 @@ _LAZY = {
     "hook_points": "hooks",
     "is_cross_query": "cross_query",
     "language_masks": "masks",
+    "lens": "lens",
     "load": "checkpoint",
     "observe": "hooks",
     "to_cross_query": "convert",
@@ -59,6 +61,7 @@ __all__ = [
     "hook_points",
     "is_cross_query",
     "language_masks",
+    "lens",
     "load",
     "observe",
     "to_cross_query",

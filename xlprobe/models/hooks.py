@@ -123,6 +123,11 @@ def observe(model: nn.Module, hooks: dict[str, Any] | Iterable[tuple[str, Any]])
                 point.fwd_hooks.remove(handle)
 
 
+def points_by_name(module: nn.Module) -> Points:
+    """Return the hook points of one attention module, which `hook_points` has made, by their short names."""
+    return _POINTS[module]
+
+
 def points_of(module: nn.Module) -> Points | None:
     """Return the hook points of one attention module if any of them has a hook, else None."""
     points = _POINTS.get(module)
