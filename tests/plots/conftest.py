@@ -106,3 +106,57 @@ def results(frame: pd.DataFrame) -> Any:
     from xlprobe.results import Results
 
     return Results(frame, MANIFEST)
+
+
+@pytest.fixture(scope="session")
+def manifest() -> dict[str, Any]:
+    return MANIFEST
+
+
+TEXTS = {
+    "en": ("Anne is kind.", "Bob is big.", "Bob is big."),
+    "fr": ("Anne est gentille.", "Bob est grand.", "Bob est grand."),
+    "ar": ("آن طيبة.", "بوب كبير.", "بوب كبير."),
+}
+
+
+def _kept(checkpoint: str, crossed: bool, key: str, context: str, question: str, rng: np.random.Generator) -> Any:
+    from types import SimpleNamespace
+
+    units = [*TEXTS[context][:2], TEXTS[question][2]]
+    tokens, unit_ids, segment_ids = ["<s>"], [-1], [0]
+    for number, text in enumerate(units):
+        words = [f"▁{word}" for word in text.split()]
+        tokens += words + (["</s>"] if number > 0 else [])
+        unit_ids += [number] * len(words) + ([-1] if number > 0 else [])
+        segment_ids += [int(number == 2)] * (len(words) + (number > 0))
+    size = len(tokens)
+    raw = rng.gamma(0.5, size=(LAYERS, HEADS, size, size)) + 1e-9
+    pattern = raw / raw.sum(axis=-1, keepdims=True)
+    share = rng.uniform(size=pattern.shape) if crossed and context != question else np.ones(pattern.shape)
+    layers = {"pattern": list(pattern.astype(np.float16))}
+    if crossed:
+        layers["mono"] = list((pattern * share).astype(np.float16))
+        layers["cross"] = list((pattern * (1 - share)).astype(np.float16))
+    sample = SimpleNamespace(
+        key=key, context_language=context, question_language=question, context=tuple(units[:2]), question=units[2]
+    )
+    from xlprobe.captures.patterns import KeptPattern
+
+    return KeptPattern(
+        checkpoint, sample, tokens, np.array(segment_ids), np.array(unit_ids), np.array(unit_ids) < 0, layers
+    )
+
+
+def make_kept() -> list[Any]:
+    rng = np.random.default_rng(1)
+    pairs = [(c, c) for c in LANGUAGES] + [("en", "fr"), ("en", "ar"), ("ar", "en")]
+    return [
+        _kept(name, crossed, key, *pair, rng)
+        for (name, crossed), key, pair in product(NAMES.items(), ("t0-q0", "t1-q0"), pairs)
+    ]
+
+
+@pytest.fixture(scope="session")
+def kept() -> list[Any]:
+    return make_kept()

@@ -1,6 +1,7 @@
 """Figures: each is a function of `Results` that returns a matplotlib Figure. No model is loaded here."""
 
 from xlprobe.plots import mass, neutrality, stability, stability_heads
+from xlprobe.plots.explorer import explore
 from xlprobe.plots.figures import FigureSpec, save
 from xlprobe.plots.mass import cross_lingual_mass
 from xlprobe.plots.neutrality import neutrality_by_layer
@@ -19,6 +20,7 @@ __all__ = [
     "FIGURES",
     "FigureSpec",
     "cross_lingual_mass",
+    "explore",
     "instability_by_layer",
     "neutrality_by_layer",
     "save",
