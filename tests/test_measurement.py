@@ -6,7 +6,17 @@ import pytest
 from xlprobe import DataError, measure
 from xlprobe.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
 
-KEYS = ["checkpoint", "context_language", "question_language", "reference", "sample", "layer", "head", "metric", "block"]
+KEYS = [
+    "checkpoint",
+    "context_language",
+    "question_language",
+    "reference",
+    "sample",
+    "layer",
+    "head",
+    "metric",
+    "block",
+]
 KEYS += ["pooling", "condition"]
 ATTENTION = [name for name in METRICS if name not in NEUTRALITY_METRICS]
 
@@ -52,7 +62,12 @@ def test_the_table_has_a_row_for_everything_that_was_asked(tiny, tiny_checkpoint
         ("en", "en"): 8, ("en", "fr"): 8, ("fr", "en"): 8, ("fr", "fr"): 8
     }  # fmt: skip
     shares = results.select(metric=["share_mono", "share_cross"], block="question->context").to_frame()
-    assert np.allclose(shares.groupby(["context_language", "question_language", "sample", "layer", "head", "condition"], observed=True).value.sum(), 1)
+    assert np.allclose(
+        shares.groupby(
+            ["context_language", "question_language", "sample", "layer", "head", "condition"], observed=True
+        ).value.sum(),
+        1,
+    )
     in_language = shares[(shares.context_language == shares.question_language) & (shares.condition == "observed")]
     assert (in_language[in_language.metric == "share_cross"].value == 0).all()
     forced = shares[(shares.condition == "forced") & (shares.metric == "share_cross")]
@@ -73,7 +88,9 @@ def test_the_manifest_tells_where_the_numbers_come_from(tiny, tiny_checkpoints):
 
 
 def test_what_cannot_be_computed_is_a_row_with_a_reason(tiny, tiny_checkpoints):
-    results = measure(tiny_checkpoints("bert"), tiny.problems(2), pairs="en-fr", metrics=["correct"], show_progress=False)
+    results = measure(
+        tiny_checkpoints("bert"), tiny.problems(2), pairs="en-fr", metrics=["correct"], show_progress=False
+    )
     frame = results.to_frame()
     assert frame.value.isna().all()
     assert frame.reason.tolist() == ["no classification head"]
@@ -82,7 +99,15 @@ def test_what_cannot_be_computed_is_a_row_with_a_reason(tiny, tiny_checkpoints):
 def test_patterns_are_kept_for_the_samples_that_are_named(tiny, tiny_checkpoints):
     checkpoint = tiny_checkpoints("bert", cross_query=True)
     kept = []
-    measure(checkpoint, tiny.problems(3), pairs="en-zh", metrics=["entropy"], keep_patterns=["t1-q0"], kept=kept, show_progress=False)
+    measure(
+        checkpoint,
+        tiny.problems(3),
+        pairs="en-zh",
+        metrics=["entropy"],
+        keep_patterns=["t1-q0"],
+        kept=kept,
+        show_progress=False,
+    )
     found = {(k.sample.context_language, k.sample.question_language): k for k in kept}
     assert set(found) == {("en", "en"), ("en", "zh")}
     for one in kept:
@@ -98,7 +123,9 @@ def test_samples_that_are_too_long_are_refused_or_counted(tiny, tiny_checkpoints
     monkeypatch.setattr(checkpoint.model.config, "max_position_embeddings", 18)
     with pytest.raises(DataError, match=r"of 8 samples have more than the 18 tokens"):
         measure(checkpoint, tiny.problems(4), pairs="en-fr", metrics=["entropy"], show_progress=False)
-    results = measure(checkpoint, tiny.problems(4), pairs="en-fr", metrics=["entropy"], too_long="skip", show_progress=False)
+    results = measure(
+        checkpoint, tiny.problems(4), pairs="en-fr", metrics=["entropy"], too_long="skip", show_progress=False
+    )
     left_out = results.manifest["left_out"][checkpoint.name]
     assert left_out["too_long"] == len(left_out["samples"]) > 0
     assert len(results.unique("sample")) == 8 - left_out["too_long"]

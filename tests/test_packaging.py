@@ -67,7 +67,9 @@ def imports(path: Path) -> set[str]:
     """First-level xlprobe modules that a file imports when it is loaded or run, but for type checking."""
     tree = ast.parse(path.read_text())
     found = set()
-    skipped = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)]
+    skipped = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    ]
     inside = {id(child) for node in skipped for child in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in inside:

@@ -20,7 +20,11 @@ def table(tmp_path):
             for layer in (0, 1):
                 for metric in ("js_stability", "entropy"):
                     values = np.arange(18).reshape(6, 3) + 100 * layer
-                    labels = {"sample": samples, "group": [f"g{n // 2}" for n in range(start, start + 6)], "depth": [None, 1] * 3}
+                    labels = {
+                        "sample": samples,
+                        "group": [f"g{n // 2}" for n in range(start, start + 6)],
+                        "depth": [None, 1] * 3,
+                    }
                     writer.append(values, labels, checkpoint="c", metric=metric, layer=layer)
     return Results.load(tmp_path / "table")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import platform
 import tempfile
@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer, OutputReducer
-from xlprobe.captures.patterns import KeptPattern, PatternReducer
-from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan
 from xlprobe.captures.instability import InstabilityMeans
 from xlprobe.captures.neutrality import NEUTRALITY_METRICS, measure_neutrality
+from xlprobe.captures.patterns import KeptPattern, PatternReducer
+from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan
 from xlprobe.captures.sentences import sentence_vectors, sentences_of
 from xlprobe.captures.stream import capture
 from xlprobe.errors import DataError
@@ -37,9 +37,7 @@ METRICS: tuple[str, ...] = (*ATTENTION_METRICS, "instability", *OUTPUT_METRICS, 
 """Every metric that `measure` knows."""
 
 DEFAULT_METRICS: tuple[str, ...] = tuple(
-    name
-    for name in METRICS
-    if name == "js_stability" or (name not in SIMILARITIES and not name.startswith("norm_"))
+    name for name in METRICS if name == "js_stability" or (name not in SIMILARITIES and not name.startswith("norm_"))
 )
 """What `measure(metrics="default")` computes: all but the robustness set and the norm-weighted metrics."""
 
@@ -146,9 +144,7 @@ def _options(
         raise DataError(f"got too_long={too_long!r}; expected 'error' or 'skip'")
     if batch_size < 1:
         raise DataError(f"got batch_size={batch_size}; expected at least 1")
-    return Measurement(
-        tuple(expanded), chosen, base, controls, forced, frozenset(keep_patterns), batch_size, too_long
-    )
+    return Measurement(tuple(expanded), chosen, base, controls, forced, frozenset(keep_patterns), batch_size, too_long)
 
 
 def _loaded(checkpoints: Checkpoint | str | Sequence[Checkpoint | str]) -> list[Checkpoint]:
@@ -156,7 +152,9 @@ def _loaded(checkpoints: Checkpoint | str | Sequence[Checkpoint | str]) -> list[
     loaded = [item if isinstance(item, Checkpoint) else load(item) for item in items]
     names = [checkpoint.name for checkpoint in loaded]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"got several checkpoints named {', '.join(twice)}; give each a name of its own: load(spec, name=...)")
+        raise DataError(
+            f"got several checkpoints named {', '.join(twice)}; give each a name of its own: load(spec, name=...)"
+        )
     if not loaded:
         raise DataError("got no checkpoint to measure; expected at least one")
     return loaded
@@ -195,7 +193,12 @@ def _measure_one(
         if checkpoint.head == "classification" and any(sample.label is not None for sample in problems):
             reducers.append(OutputReducer(sink))
         else:
-            _missing(writer, checkpoint, options, "no classification head" if any(s.label is not None for s in problems) else "no labels")
+            _missing(
+                writer,
+                checkpoint,
+                options,
+                "no classification head" if any(s.label is not None for s in problems) else "no labels",
+            )
     if options.keep_patterns and kept is not None:
         reducers.append(PatternReducer(checkpoint.name, checkpoint.tokenizer, options.keep_patterns, kept))
     if reducers:
@@ -269,7 +272,17 @@ def _manifest(
     options: Measurement,
     arguments: Mapping[str, Any],
 ) -> dict[str, Any]:
-    packages = ("xlprobe", "torch", "transformers", "transformer-lens", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
+    packages = (
+        "xlprobe",
+        "torch",
+        "transformers",
+        "transformer-lens",
+        "numpy",
+        "scipy",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+    )
     versions = {}
     for name in packages:
         try:
@@ -278,9 +291,11 @@ def _manifest(
             continue
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode())
+        digest.update(
+            repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode()
+        )
     return {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "arguments": {
             **arguments,
             "pairs": [f"{c}-{q}" for c, q in options.pairs],

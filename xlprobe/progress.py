@@ -14,7 +14,9 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def progress(label: str, total: int, *, show: bool = True, stream: TextIO | None = None) -> Iterator[Callable[[int], None]]:
+def progress(
+    label: str, total: int, *, show: bool = True, stream: TextIO | None = None
+) -> Iterator[Callable[[int], None]]:
     """Show how far a piece of work is; call what it yields with the number of items just done."""
     out = stream or sys.stderr
     if not show:

@@ -43,8 +43,11 @@ def test_effects_keep_to_their_registered_range(all_effects, name):
     metric = METRICS[name]
     frame = all_effects[name].select(metric=name).to_frame()
     values = frame["value"].dropna()
-    assert len(values) and ((values >= metric.low) & (values <= metric.high)).all()
-    assert frame["group"].notna().all() and metric.level == "sample" and callable(metric.load())
+    assert len(values)
+    assert ((values >= metric.low) & (values <= metric.high)).all()
+    assert frame["group"].notna().all()
+    assert metric.level == "sample"
+    assert callable(metric.load())
 
 
 def test_gold_margin():
@@ -56,7 +59,8 @@ def test_gold_margin():
 def test_knock_out_rows(all_effects, problems):
     frame = all_effects["knock_out_effect"].to_frame()
     assert len(frame) == 6 * 2 * 4 * 2 * 3
-    assert set(frame["condition"]) == {"observed", "control", "net"} and set(frame["layer"]) == {0, 1}
+    assert set(frame["condition"]) == {"observed", "control", "net"}
+    assert set(frame["layer"]) == {0, 1}
     wide = frame.pivot_table(
         index=["sample", "question_language", "block", "layer"], columns="condition", values="value", observed=True
     )
@@ -73,7 +77,8 @@ def test_knock_out_by_hand(checkpoint, problems):
     with KnockOut(checkpoint.model, "cls", "context").on(batch):
         cut = run.margins(batch)
     value = table.select(question_language="fr").to_frame()["value"].item()
-    assert value == pytest.approx((cut - clean).item(), abs=1e-6) and value != 0
+    assert value == pytest.approx((cut - clean).item(), abs=1e-6)
+    assert value != 0
 
 
 def test_windows_cover_the_layers_around_each(checkpoint, problems):
@@ -97,7 +102,9 @@ def test_the_reference_can_be_taken_off(all_effects):
     frame = all_effects["knock_out_effect"].to_frame()
     net = frame[frame["condition"] == "net"]
     answer = difference_in_differences(net, "knock_out_effect", by=("layer",), draws=99)
-    assert len(answer) == 8 and answer["n"].eq(6).all() and answer["n_groups"].eq(3).all()
+    assert len(answer) == 8
+    assert answer["n"].eq(6).all()
+    assert answer["n_groups"].eq(3).all()
 
 
 def test_importance_is_the_gradient_of_the_loss(checkpoint, problems):
@@ -124,13 +131,16 @@ def test_ablating_a_head_that_does_nothing_has_no_effect(tiny, problems):
         weight[:, 8:16] = 0  # the second of four heads of eight
     frame = effects.head_ablation(checkpoint, problems, pairs="en-fr").to_frame()
     size = frame.groupby(["layer", "head"])["value"].apply(lambda values: values.abs().max())
-    assert size[1, 1] == 0 and size[1, 0] > 0 and size[0, 1] > 0
+    assert size[1, 1] == 0
+    assert size[1, 0] > 0
+    assert size[0, 1] > 0
 
 
 def test_mean_ablation_is_another_condition(checkpoint, problems):
     table = effects.head_ablation(checkpoint, problems, pairs="en-fr", kind="mean", heads=[(0, 1), (1, 2)])
     frame = table.to_frame()
-    assert set(frame["condition"]) == {"mean"} and set(zip(frame["layer"], frame["head"], strict=True)) == {
+    assert set(frame["condition"]) == {"mean"}
+    assert set(zip(frame["layer"], frame["head"], strict=True)) == {
         (0, 1),
         (1, 2),
     }
@@ -142,14 +152,16 @@ def test_patching_recovers_all_where_nothing_else_differs(tiny, problems):
     checkpoint.model.bert.encoder.layer = checkpoint.model.bert.encoder.layer[:1]
     checkpoint.model.config.num_hidden_layers = 1
     frame = effects.patching_recovery(checkpoint, problems, pairs="en-fr", min_gap=1e-4).to_frame()
-    assert np.allclose(frame["value"].dropna(), 1, atol=1e-3) and frame["value"].notna().sum() >= 4
+    assert np.allclose(frame["value"].dropna(), 1, atol=1e-3)
+    assert frame["value"].notna().sum() >= 4
     single = effects.patching_recovery(checkpoint, problems, pairs="en-fr", min_gap=1e-4, by="head").to_frame()
     assert not np.allclose(single["value"].dropna(), 1, atol=1e-3)
 
 
 def test_nothing_to_recover_is_nan_with_a_reason(checkpoint, problems):
     frame = effects.patching_recovery(checkpoint, problems, pairs="en-fr", min_gap=1e9).to_frame()
-    assert frame["value"].isna().all() and frame["reason"].str.contains("differ by less").all()
+    assert frame["value"].isna().all()
+    assert frame["reason"].str.contains("differ by less").all()
 
 
 def test_batch_size_changes_nothing(checkpoint, problems):
@@ -157,7 +169,7 @@ def test_batch_size_changes_nothing(checkpoint, problems):
     tables = [effects.knock_out(checkpoint, problems, batch_size=size, **options) for size in (1, 6)]
     keys = ["sample", "question_language", "block", "layer", "condition"]
     first, second = (
-        table.to_frame().astype({k: str for k in keys}).set_index(keys)["value"].sort_index() for table in tables
+        table.to_frame().astype(dict.fromkeys(keys, str)).set_index(keys)["value"].sort_index() for table in tables
     )
     assert np.allclose(first, second, atol=1e-5)
 
@@ -166,7 +178,8 @@ def test_without_a_head_there_is_a_reason(tiny, problems):
     bare = tiny.checkpoint("bert", "Model")
     for function in (effects.knock_out, effects.head_importance, effects.head_ablation, effects.outcomes):
         frame = function(bare, problems, pairs="en-fr").to_frame()
-        assert frame["value"].isna().all() and frame["reason"].tolist() == ["no classification head"]
+        assert frame["value"].isna().all()
+        assert frame["reason"].tolist() == ["no classification head"]
 
 
 def test_without_a_label_there_is_a_reason(checkpoint, problems):
@@ -175,7 +188,8 @@ def test_without_a_label_there_is_a_reason(checkpoint, problems):
     blank = [replace(problem, label=None) for problem in problems[:2]]
     for function in (effects.knock_out, effects.head_importance, effects.outcomes):
         frame = function(checkpoint, blank, pairs="en-fr").to_frame()
-        assert frame["value"].isna().all() and set(frame["reason"]) == {"no label"}
+        assert frame["value"].isna().all()
+        assert set(frame["reason"]) == {"no label"}
 
 
 def test_outcomes_agree_with_the_model(checkpoint, problems):
@@ -183,7 +197,8 @@ def test_outcomes_agree_with_the_model(checkpoint, problems):
     wide = frame.astype({"metric": str}).pivot_table(
         index=["sample", "context_language", "question_language"], columns="metric", values="value", observed=True
     )
-    assert len(wide) == 18 and ((wide["gold_margin"] > 0) == (wide["correct"] == 1)).all()
+    assert len(wide) == 18
+    assert ((wide["gold_margin"] > 0) == (wide["correct"] == 1)).all()
     assert len(summarise(frame, ["context_language", "question_language"], draws=99)) == 6
 
 
@@ -193,7 +208,8 @@ def test_weights_and_gradients_are_left_alone(tiny, problems):
     effects.head_importance(checkpoint, problems[:1], pairs="en-fr")
     effects.patching_recovery(checkpoint, problems[:1], pairs="en-fr")
     assert all(parameter.grad is None for parameter in checkpoint.model.parameters())
-    assert isinstance(checkpoint.model, nn.Module) and type(checkpoint)(**_fields(checkpoint)).hash == before
+    assert isinstance(checkpoint.model, nn.Module)
+    assert type(checkpoint)(**_fields(checkpoint)).hash == before
 
 
 def _fields(checkpoint):

@@ -23,7 +23,8 @@ def test_rsa_reads_the_upper_triangle():
 
 
 def test_rsa_undefined_and_refused():
-    assert math.isnan(head_rsa([1.0, 1, 1], [1.0, 2, 3])) and math.isnan(head_rsa([1.0, math.nan, 2], [1.0, 2, 3]))
+    assert math.isnan(head_rsa([1.0, 1, 1], [1.0, 2, 3]))
+    assert math.isnan(head_rsa([1.0, math.nan, 2], [1.0, 2, 3]))
     assert math.isnan(head_rsa(np.eye(2), np.eye(2)))
     with pytest.raises(DataError, match="3 and 6 pairs"):
         head_rsa(np.zeros((3, 3)), np.zeros((4, 4)))
@@ -36,7 +37,8 @@ def test_divergences_between_heads(make_batch):
     weights = torch.minimum(part.weights[1, 0], part.weights[1, 2])
     rows = js_divergence(part.values[1, 0], part.values[1, 2])
     assert matrix[1, 0, 2].item() == pytest.approx(((rows * weights).sum() / weights.sum()).item())
-    assert torch.equal(matrix, matrix.transpose(1, 2)) and matrix.diagonal(dim1=1, dim2=2).abs().max() == 0
+    assert torch.equal(matrix, matrix.transpose(1, 2))
+    assert matrix.diagonal(dim1=1, dim2=2).abs().max() == 0
 
 
 def test_top_heads():

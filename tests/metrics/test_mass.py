@@ -75,9 +75,8 @@ def test_shares_sum_to_one_and_follow_the_mass(make_batch):
     whole = PooledPattern(total, roles)
     for block in ("question->context", "context->context", "cls->question", ""):
         mono, cross = query_shares(whole, PooledPattern(total * 0.25, roles), block)
-        assert torch.allclose(mono + cross, torch.ones_like(mono)) and torch.allclose(
-            cross, torch.full_like(cross, 0.25)
-        )
+        assert torch.allclose(mono + cross, torch.ones_like(mono))
+        assert torch.allclose(cross, torch.full_like(cross, 0.25))
     only = torch.zeros_like(total)
     only[0, :, 5:7, 1:4] = total[0, :, 5:7, 1:4]
     part = PooledPattern(only, roles)

@@ -53,16 +53,20 @@ def test_eta_squared_known_answer():
 
 def test_neutral_representations():
     rates, gap = _rates("neutral")
-    assert rates["retrieval_raw"] == rates["retrieval_centred"] == 1 and gap == 0
+    assert rates["retrieval_raw"] == rates["retrieval_centred"] == 1
+    assert gap == 0
     x, y = planted("neutral")
-    assert cka(x, y) > 0.8 and language_eta_squared({"en": x, "fr": y}) < 0.01
+    assert cka(x, y) > 0.8
+    assert language_eta_squared({"en": x, "fr": y}) < 0.01
 
 
 def test_a_language_offset_is_seen_by_gap_and_eta_and_not_by_cka():
     rates, gap = _rates("offset")
     # From the shifted language all neighbours look alike; towards it the shift is the same for all and does no harm.
-    assert rates["retrieval_raw"] < 0.55 and gap > 0.45
-    assert rates["retrieval_centred"] > 0.95 and rates["retrieval_offset"] > 0.95
+    assert rates["retrieval_raw"] < 0.55
+    assert gap > 0.45
+    assert rates["retrieval_centred"] > 0.95
+    assert rates["retrieval_offset"] > 0.95
     assert rates["retrieval_language_removed"] > 0.9
     x, y = planted("offset")
     assert cka(x, y) == pytest.approx(cka(*planted("neutral")), abs=1e-9)
@@ -71,7 +75,9 @@ def test_a_language_offset_is_seen_by_gap_and_eta_and_not_by_cka():
 
 def test_a_rotation_is_seen_by_retrieval_and_not_by_cka_or_eta():
     rates, gap = _rates("rotation")
-    assert rates["retrieval_raw"] < 0.2 and rates["retrieval_centred"] < 0.2 and abs(gap) < 0.1
+    assert rates["retrieval_raw"] < 0.2
+    assert rates["retrieval_centred"] < 0.2
+    assert abs(gap) < 0.1
     x, y = planted("rotation")
     assert cka(x, y) == pytest.approx(cka(*planted("neutral")), abs=1e-9)
     assert language_eta_squared({"en": x, "fr": y}) < 0.01
@@ -93,7 +99,8 @@ def test_groups_are_kept_together_and_halves_are_even():
     groups = np.repeat(np.arange(11), 3)
     first = halves(groups.tolist(), seed=4)
     assert all(len(set(first[groups == group].tolist())) == 1 for group in range(11))
-    assert int(first.sum()) == 15 and torch.equal(first, halves(groups.tolist(), seed=4))
+    assert int(first.sum()) == 15
+    assert torch.equal(first, halves(groups.tolist(), seed=4))
     assert not torch.equal(first, halves(groups.tolist(), seed=5))
 
 
@@ -107,17 +114,20 @@ def test_removal_takes_the_language_and_leaves_the_rest():
     rng = np.random.default_rng(1)
     means = torch.tensor(rng.normal(size=(3, 10)))
     basis = language_subspace(means)
-    assert basis.shape == (2, 10) and torch.allclose(basis @ basis.T, torch.eye(2, dtype=torch.float64))
+    assert basis.shape == (2, 10)
+    assert torch.allclose(basis @ basis.T, torch.eye(2, dtype=torch.float64))
     removed = remove_subspace(means, basis)
     assert torch.allclose(removed, removed.mean(dim=0).expand(3, 10))
     x = rng.normal(size=(5, 10))
     away = np.asarray(remove_subspace(x, basis))
-    assert np.allclose(remove_subspace(away, basis), away) and np.abs(away @ basis.numpy().T).max() < 1e-12
+    assert np.allclose(remove_subspace(away, basis), away)
+    assert np.abs(away @ basis.numpy().T).max() < 1e-12
     assert language_subspace(torch.ones(3, 10)).shape[0] == 0
 
 
 def test_undefined_and_refused():
-    assert math.isnan(retrieval_rates(E, F)["retrieval_raw"]) and math.isnan(retrieval(E[:0], F[:0]))
+    assert math.isnan(retrieval_rates(E, F)["retrieval_raw"])
+    assert math.isnan(retrieval(E[:0], F[:0]))
     with pytest.raises(DataError, match="same items"):
         retrieval(E, F[:2])
     with pytest.raises(DataError, match="distance='manhattan'"):

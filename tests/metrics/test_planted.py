@@ -62,7 +62,8 @@ def test_stability_falls_step_by_step_from_stable_to_unstable(batch):
         values = [step[name] for step in steps]
         rising = name in ("total_variation", "hellinger")
         assert values == sorted(values, reverse=not rising), name
-    assert steps[0]["js_stability"] == pytest.approx(1) and steps[-1]["js_stability"] < 0.7
+    assert steps[0]["js_stability"] == pytest.approx(1)
+    assert steps[-1]["js_stability"] < 0.7
 
 
 def test_a_sink_moves_sink_mass_and_nothing_else(batch):
@@ -77,10 +78,12 @@ def test_a_sink_moves_sink_mass_and_nothing_else(batch):
 def test_a_uniform_head_is_perfectly_stable_and_its_entropy_says_so(batch):
     same = uniform(batch)
     found = measure(batch, same, same)
-    assert found["js_stability"] == pytest.approx(1) and found["entropy"] == pytest.approx(1)
+    assert found["js_stability"] == pytest.approx(1)
+    assert found["entropy"] == pytest.approx(1)
     assert found["lift"] == pytest.approx(0, abs=1e-9)
     random = measure(batch, batch.pattern(), batch.pattern())
-    assert random["js_stability"] == pytest.approx(1) and random["entropy"] < 0.9
+    assert random["js_stability"] == pytest.approx(1)
+    assert random["entropy"] < 0.9
 
 
 def test_a_border_moves_lift_and_leaves_stability_of_the_context(batch):
@@ -95,7 +98,8 @@ def test_a_border_moves_lift_and_leaves_stability_of_the_context(batch):
     weaker[..., 0] += 1 - weaker.sum(dim=-1)
     before, after = measure(batch, pattern, pattern), measure(batch, weaker, pattern)
     assert after["lift"] == pytest.approx(before["lift"] - np.log(2), abs=1e-9)
-    assert after["js_stability"] == pytest.approx(1) and after["entropy"] == pytest.approx(before["entropy"])
+    assert after["js_stability"] == pytest.approx(1)
+    assert after["entropy"] == pytest.approx(before["entropy"])
 
 
 def test_looking_near_or_far_moves_distance(batch):
@@ -119,7 +123,9 @@ def test_instability_lies_between_floor_and_chance(batch):
         return 1 - compare(base, other, ["js_stability"])["js_stability"].mean()
 
     index = [instability_index(distance(share), distance(0.1), distance(1.0)).item() for share in (0.1, 0.5, 1.0)]
-    assert index[0] == 0 and index[2] == 1 and 0 < index[1] < 1
+    assert index[0] == 0
+    assert index[2] == 1
+    assert 0 < index[1] < 1
     assert torch.isnan(instability_index(distance(0.5), distance(1.0), distance(0.1)))
 
 

@@ -49,7 +49,9 @@ def test_excision_renormalises_and_keeps_the_residual():
 
 def test_a_row_all_on_the_sink_weighs_nothing():
     values, residual, sink = excise(torch.tensor([[1.0, 0.0]]), torch.tensor([True, False]))
-    assert values.tolist() == [[0.0, 0.0]] and residual.item() == 0 and sink.item() == 1
+    assert values.tolist() == [[0.0, 0.0]]
+    assert residual.item() == 0
+    assert sink.item() == 1
 
 
 def test_bad_input_is_named():

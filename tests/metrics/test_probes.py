@@ -27,7 +27,8 @@ def test_online_code_length_known_answer():
 
 def test_probe_finds_a_planted_language_and_nothing_else():
     found, nothing = language_probe(planted(3.0)), language_probe(planted(0.0))
-    assert found.accuracy > 0.95 and found.chance == pytest.approx(1 / 3)
+    assert found.accuracy > 0.95
+    assert found.chance == pytest.approx(1 / 3)
     assert abs(nothing.accuracy - 1 / 3) < 0.12
 
 
@@ -35,8 +36,10 @@ def test_selectivity_tells_language_from_memory():
     # Wide representations in which every item can be told from every other: the control task can be memorised.
     memorable = language_probe(planted(0.0, items=40, width=200, identity=3.0))
     plain = language_probe(planted(3.0, items=60, width=4, identity=0.1))
-    assert memorable.control > 0.9 and memorable.selectivity < 0
-    assert plain.accuracy > 0.9 and plain.selectivity > 0.4
+    assert memorable.control > 0.9
+    assert memorable.selectivity < 0
+    assert plain.accuracy > 0.9
+    assert plain.selectivity > 0.4
 
 
 def test_no_translation_of_a_test_item_is_seen_in_training():
@@ -54,7 +57,8 @@ def test_description_length_falls_with_a_planted_language():
     short, uniform = language_mdl_bits(planted(3.0))
     long, _ = language_mdl_bits(planted(0.0))
     assert uniform == pytest.approx(180 * math.log2(3))
-    assert short < 0.5 * uniform and long > 0.9 * uniform
+    assert short < 0.5 * uniform
+    assert long > 0.9 * uniform
 
 
 def test_same_seed_same_numbers_and_shift_changes_nothing():
@@ -67,7 +71,8 @@ def test_same_seed_same_numbers_and_shift_changes_nothing():
 
 def test_too_few_groups_are_undefined():
     data = planted(1.0, items=4)
-    assert math.isnan(language_probe(data).accuracy) and math.isnan(language_probe(data).selectivity)
+    assert math.isnan(language_probe(data).accuracy)
+    assert math.isnan(language_probe(data).selectivity)
     assert math.isnan(language_mdl_bits(planted(1.0, items=3))[0])
 
 

@@ -38,7 +38,8 @@ def test_token_profile_is_the_block_renormalised(make_batch):
     sinks = pattern[0, 1][1:6][:, [0, 6, 9]].sum(1)
     assert torch.allclose(part.sink[0, 1], sinks)
     assert part.cells.sum(1).tolist() == [5, 4, 4]
-    assert part.values[1, :, :, 4].abs().max() == 0 and part.weights[1, :, 4].abs().max() == 0
+    assert part.values[1, :, :, 4].abs().max() == 0
+    assert part.weights[1, :, 4].abs().max() == 0
 
 
 def test_pooled_question_row_is_the_mean_of_its_tokens(make_batch):
@@ -140,7 +141,8 @@ def test_a_profile_equals_itself(make_batch):
     batch = make_batch(*SAMPLES)
     part = profile(batch.pattern(dtype=torch.float32), *batch.ids)
     result = compare(part, part)
-    assert result["js_stability"].min() == 1 and result["total_variation"].max() == 0
+    assert result["js_stability"].min() == 1
+    assert result["total_variation"].max() == 0
     assert result["argmax_agreement"].min() == 1
 
 
@@ -165,7 +167,8 @@ def test_align_cuts_to_what_both_have(make_batch):
     q = profile(short.pattern(), *short.ids, pooling="mass")
     cut, other = align(p, q)
     expected = p.values[:, :, :2, :2] / p.values[:, :, :2, :2].sum(-1, keepdim=True)
-    assert torch.allclose(cut.values, expected) and torch.allclose(other.values, q.values)
+    assert torch.allclose(cut.values, expected)
+    assert torch.allclose(other.values, q.values)
     assert torch.allclose(cut.weights, p.weights[:, :, :2] * p.values[:, :, :2, :2].sum(-1))
     assert torch.allclose(compare(p, q)["js_stability"], compare(cut, other)["js_stability"])
 
@@ -174,7 +177,8 @@ def test_select_reorders_samples(make_batch):
     batch = make_batch(((2, 3), 2), ((3, 2), 2))
     part = profile(batch.pattern(), *batch.ids)
     swapped = part.select(torch.tensor([1, 0]))
-    assert torch.equal(swapped.values[0], part.values[1]) and torch.equal(swapped.weights[1], part.weights[0])
+    assert torch.equal(swapped.values[0], part.values[1])
+    assert torch.equal(swapped.weights[1], part.weights[0])
 
 
 def test_a_prefix_is_neither_text_nor_sink():
@@ -182,7 +186,8 @@ def test_a_prefix_is_neither_text_nor_sink():
     special = torch.tensor([[True, False, False, False, True, False, True]])
     pattern = torch.full((1, 1, 7, 7), 1 / 7)
     part = profile(pattern, segments, units, special)
-    assert part.values.shape == (1, 1, 2, 2) and torch.allclose(part.sink, torch.tensor(3 / 7))
+    assert part.values.shape == (1, 1, 2, 2)
+    assert torch.allclose(part.sink, torch.tensor(3 / 7))
     assert torch.allclose(part.weights, torch.tensor(2 / 7))
 
 

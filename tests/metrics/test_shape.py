@@ -36,7 +36,8 @@ def test_distance():
 def test_distance_renormalises_over_kept_tokens_and_keeps_positions():
     pattern = torch.tensor([[0.5, 0.25, 0.0, 0.25]]).expand(4, 4)
     rows = attention_distance(pattern, torch.tensor([False, True, False, True]))
-    assert rows[1].item() == pytest.approx(1.0) and math.isnan(rows[0].item())
+    assert rows[1].item() == pytest.approx(1.0)
+    assert math.isnan(rows[0].item())
 
 
 def test_batched_values_equal_the_functions_on_one_sample(make_batch):

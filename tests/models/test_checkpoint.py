@@ -9,7 +9,11 @@ from safetensors.torch import load_file, save_file
 from xlprobe import CheckpointError, load
 from xlprobe.models.checkpoint import hash_tensors
 
-CASES = [(family, head) for family in ("bert", "xlm-roberta") for head in ("Model", "ForSequenceClassification", "ForMaskedLM")]
+CASES = [
+    (family, head)
+    for family in ("bert", "xlm-roberta")
+    for head in ("Model", "ForSequenceClassification", "ForMaskedLM")
+]
 HEADS = {"Model": "none", "ForSequenceClassification": "classification", "ForMaskedLM": "mlm"}
 
 
@@ -64,7 +68,9 @@ def test_missing_encoder_weights_and_unknown_tensors_are_errors(tiny_checkpoints
     save_file(without, path / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(CheckpointError, match=r"lacks 2 tensors .*layer\.1\.attention\.self\.key"):
         load(path)
-    save_file(weights | {"encoder.adapter.weight": torch.ones(2)}, path / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        weights | {"encoder.adapter.weight": torch.ones(2)}, path / "model.safetensors", metadata={"format": "pt"}
+    )
     with pytest.raises(CheckpointError, match="has no place for: encoder.adapter.weight"):
         load(path)
 

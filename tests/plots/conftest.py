@@ -42,10 +42,17 @@ def _attention(rng: np.random.Generator) -> list[dict[str, Any]]:
                 share = 1.0 if not switched else rng.uniform(0.2, 0.6)
                 rows.append(_row(metric="share_mono", block="question->context", value=share, **at, **pair))
                 rows.append(_row(metric="share_cross", block="question->context", value=1 - share, **at, **pair))
-            kinds = ["observed", "forced"] if crossed and switched else ["observed"] if switched else ["floor", "chance"]
+            kinds = (
+                ["observed", "forced"] if crossed and switched else ["observed"] if switched else ["floor", "chance"]
+            )
             for block, kind in product(("question->context", "context->context", "cls->context"), kinds):
                 level = {"observed": 0.9 + 0.05 * crossed, "forced": 0.97, "floor": 0.98, "chance": 0.6}[kind]
-                stable = {"metric": "js_stability", "block": block, "pooling": "token", "reference": f"{context}-{context}"}
+                stable = {
+                    "metric": "js_stability",
+                    "block": block,
+                    "pooling": "token",
+                    "reference": f"{context}-{context}",
+                }
                 value = np.clip(rng.normal(level, 0.02), 0, 1)
                 rows.append(_row(value=value, **stable | {"condition": kind}, **at, **pair))
     return rows
@@ -58,8 +65,14 @@ def _sentences(rng: np.random.Generator) -> list[dict[str, Any]]:
     ):
         at = {"checkpoint": name, "sample": sample, "group": group, "layer": layer}
         raw, centred = rng.random() < 0.5, rng.random() < 0.8
-        for metric, value in (("retrieval_raw", raw), ("retrieval_centred", centred), ("neutrality_gap", centred - raw)):
-            rows.append(_row(metric=metric, value=float(value), context_language=context, question_language=question, **at))
+        for metric, value in (
+            ("retrieval_raw", raw),
+            ("retrieval_centred", centred),
+            ("neutrality_gap", centred - raw),
+        ):
+            rows.append(
+                _row(metric=metric, value=float(value), context_language=context, question_language=question, **at)
+            )
     return rows
 
 

@@ -12,7 +12,13 @@ from xlprobe import plots
 from xlprobe.errors import ResultsError
 from xlprobe.results import Results
 
-ALWAYS = ("stability_by_layer", "instability_by_layer", "stability_by_head", "cross_lingual_mass", "neutrality_by_layer")
+ALWAYS = (
+    "stability_by_layer",
+    "instability_by_layer",
+    "stability_by_head",
+    "cross_lingual_mass",
+    "neutrality_by_layer",
+)
 
 
 def drawable(results: Any) -> list[str]:
@@ -87,7 +93,9 @@ def test_heads_show_means_of_the_rows(results: Any, frame: Any) -> None:
     assert np.isnan(shown[2, 3])
 
 
-@pytest.mark.parametrize("draw", [plots.stability_by_layer, plots.instability_by_layer, plots.cross_lingual_mass, plots.neutrality_by_layer])
+@pytest.mark.parametrize(
+    "draw", [plots.stability_by_layer, plots.instability_by_layer, plots.cross_lingual_mass, plots.neutrality_by_layer]
+)
 def test_one_panel_goes_into_given_axes(results: Any, draw: Any) -> None:
     from matplotlib.figure import Figure
 

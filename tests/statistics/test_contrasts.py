@@ -15,7 +15,9 @@ from xlprobe.statistics import Clusters, benjamini_hochberg, bootstrap_means, co
 )
 def test_known_answers(differences, p, d_z):
     result = contrast(np.array(differences, dtype=float))
-    assert result.exact and result.p[0] == p and result.p_max_t[0] == p
+    assert result.exact
+    assert result.p[0] == p
+    assert result.p_max_t[0] == p
     assert result.d_z[0] == pytest.approx(d_z, abs=1e-6)
 
 
@@ -24,7 +26,8 @@ def test_benjamini_hochberg():
     q = (0.01, 0.04, 0.084, 0.084, 0.084, 0.1, 0.105714, 0.216, 0.216, 0.216)
     assert np.allclose(benjamini_hochberg(p), q, atol=1e-6)
     with_nan = benjamini_hochberg((np.nan, *p))
-    assert np.isnan(with_nan[0]) and np.allclose(with_nan[1:], q, atol=1e-6)
+    assert np.isnan(with_nan[0])
+    assert np.allclose(with_nan[1:], q, atol=1e-6)
 
 
 def test_sign_flip_agrees_with_scipy():
@@ -35,13 +38,17 @@ def test_sign_flip_agrees_with_scipy():
 
 def test_random_flips_never_give_zero():
     result = sign_flip(Clusters.from_array(np.full(100, 1.0)), draws=999)
-    assert not result.exact and result.p[0] == pytest.approx(1 / 1000)
+    assert not result.exact
+    assert result.p[0] == pytest.approx(1 / 1000)
 
 
 def test_groups_flip_as_one():
     # Two theories of fifty equal questions each are two observations: p can only be .5 or 1.
     result = contrast(np.ones(100), groups=np.repeat(["a", "b"], 50))
-    assert result.exact and result.p[0] == 0.5 and result.n_groups[0] == 2 and result.n[0] == 100
+    assert result.exact
+    assert result.p[0] == 0.5
+    assert result.n_groups[0] == 2
+    assert result.n[0] == 100
 
 
 def test_max_t_corrects_for_all_tests():
@@ -59,10 +66,12 @@ def test_bca_agrees_with_scipy():
     values = np.random.default_rng(0).exponential(size=40)
     own = intervals(Clusters.from_array(values), draws=40_000)
     theirs = bootstrap((values,), np.mean, method="BCa", n_resamples=40_000, rng=1).confidence_interval
-    assert own.low[0] == pytest.approx(theirs.low, abs=0.01) and own.high[0] == pytest.approx(theirs.high, abs=0.01)
+    assert own.low[0] == pytest.approx(theirs.low, abs=0.01)
+    assert own.high[0] == pytest.approx(theirs.high, abs=0.01)
     plain = intervals(Clusters.from_array(values), draws=40_000, method="percentile")
     theirs = bootstrap((values,), np.mean, method="percentile", n_resamples=40_000, rng=1).confidence_interval
-    assert plain.low[0] == pytest.approx(theirs.low, abs=0.01) and plain.high[0] == pytest.approx(theirs.high, abs=0.01)
+    assert plain.low[0] == pytest.approx(theirs.low, abs=0.01)
+    assert plain.high[0] == pytest.approx(theirs.high, abs=0.01)
     assert own.high[0] > plain.high[0]
 
 
@@ -83,7 +92,8 @@ def test_seeds_widen_the_interval():
     assert with_seeds.n_seeds == 5
     assert (with_seeds.high - with_seeds.low)[0] > 5 * (without.high - without.low)[0]
     by_seed = contrast(values, groups, seeds, unit="seed")
-    assert by_seed.exact and by_seed.p[0] >= 2 / 2**5
+    assert by_seed.exact
+    assert by_seed.p[0] >= 2 / 2**5
 
 
 def test_bootstrap_means_follow_group_sizes():
@@ -95,27 +105,33 @@ def test_bootstrap_means_follow_group_sizes():
 def test_nan_is_counted_and_left_out():
     values = np.array([[1.0, np.nan], [2.0, np.nan], [np.nan, np.nan], [4.0, np.nan]])
     result = contrast(values)
-    assert result.n.tolist() == [3, 0] and result.n_nan.tolist() == [1, 4]
-    assert result.estimate[0] == pytest.approx(7 / 3) and result.p[0] == contrast(np.array([1.0, 2, 4])).p[0]
+    assert result.n.tolist() == [3, 0]
+    assert result.n_nan.tolist() == [1, 4]
+    assert result.estimate[0] == pytest.approx(7 / 3)
+    assert result.p[0] == contrast(np.array([1.0, 2, 4])).p[0]
     assert all(np.isnan(getattr(result, name)[1]) for name in ("estimate", "low", "high", "d_z", "p", "q", "p_max_t"))
 
 
 def test_equal_differences_have_an_interval_of_one_point():
     result = contrast(np.full(6, 0.25))
-    assert result.low[0] == result.high[0] == 0.25 and np.isnan(result.d_z[0])
+    assert result.low[0] == result.high[0] == 0.25
+    assert np.isnan(result.d_z[0])
     nothing = contrast(np.zeros(6))
-    assert nothing.p[0] == 1 and nothing.estimate[0] == 0
+    assert nothing.p[0] == 1
+    assert nothing.estimate[0] == 0
 
 
 def test_one_group_has_no_interval():
     result = contrast(np.array([1.0, 2.0]), ["a", "a"])
-    assert np.isnan(result.low[0]) and np.isnan(result.high[0])
+    assert np.isnan(result.low[0])
+    assert np.isnan(result.high[0])
 
 
 def test_tests_share_their_draws():
     values = np.random.default_rng(4).normal(size=(30, 1))
     result = contrast(np.repeat(values, 3, axis=1), draws=999)
-    assert len(set(result.low)) == 1 and len(set(result.p)) == 1
+    assert len(set(result.low)) == 1
+    assert len(set(result.p)) == 1
 
 
 def test_order_of_samples_changes_nothing_and_seed_repeats():
@@ -166,7 +182,8 @@ def test_false_discovery_rate_is_nominal():
         shares.append(called[12:].sum() / max(called.sum(), 1))
         powers.append(called[:12].mean())
     assert np.mean(shares) < 0.1 + 3 * np.std(shares) / np.sqrt(60)
-    assert np.mean(shares) > 0.03 and np.mean(powers) > 0.8
+    assert np.mean(shares) > 0.03
+    assert np.mean(powers) > 0.8
 
 
 def test_intervals_cover():

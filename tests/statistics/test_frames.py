@@ -39,7 +39,9 @@ def test_contrast_pairs_rows_whatever_their_order():
     shuffled = frame.sample(frac=1, random_state=1)
     first, second = (contrast_frame(part, "cross", "base", "js_stability") for part in (frame, shuffled))
     pd.testing.assert_frame_equal(first, second)
-    assert first["head"].tolist() == [0, 1] and first["n"].tolist() == [36, 36] and first["n_groups"].tolist() == [6, 6]
+    assert first["head"].tolist() == [0, 1]
+    assert first["n"].tolist() == [36, 36]
+    assert first["n_groups"].tolist() == [6, 6]
     assert np.allclose(first["estimate"], 0.1 * 2 / 3, atol=0.01)
     assert np.allclose(first["estimate"], first["mean_a"] - first["mean_b"])
 
@@ -56,15 +58,18 @@ def test_contrast_equals_the_array_version():
 def test_by_language_enlarges_the_family():
     frame = table(effect=0.3)
     answer = contrast_frame(frame, "cross", "base", "js_stability", by=("question_language", "layer", "head"))
-    assert len(answer) == 6 and (answer["q"] >= answer["p"]).all()
+    assert len(answer) == 6
+    assert (answer["q"] >= answer["p"]).all()
     means = answer.groupby("question_language", observed=True)["estimate"].mean()
-    assert means["en"] == pytest.approx(0, abs=0.02) and means["fr"] == pytest.approx(0.3, abs=0.02)
+    assert means["en"] == pytest.approx(0, abs=0.02)
+    assert means["fr"] == pytest.approx(0.3, abs=0.02)
 
 
 def test_kinds_are_never_averaged_over():
     frame = pd.concat([table(), table(seed=1, pooling="mass"), table(seed=2, condition="floor")])
     answer = contrast_frame(frame, "cross", "base", "js_stability")
-    assert len(answer) == 6 and {"pooling", "condition"} <= set(answer.columns)
+    assert len(answer) == 6
+    assert {"pooling", "condition"} <= set(answer.columns)
 
 
 def test_nan_and_unpaired_rows_are_counted():
@@ -73,7 +78,9 @@ def test_nan_and_unpaired_rows_are_counted():
     frame = frame.drop(lost[0])
     frame.loc[lost[1], "value"] = np.nan
     answer = contrast_frame(frame, "cross", "base", "js_stability")
-    assert answer["n_nan"][0] == 1 and answer["n_unpaired"][0] == 1 and answer["n"][0] == 34
+    assert answer["n_nan"][0] == 1
+    assert answer["n_unpaired"][0] == 1
+    assert answer["n"][0] == 34
 
 
 def test_training_seeds_are_the_outer_level():
@@ -87,7 +94,8 @@ def test_a_model_without_seeds_is_the_partner_of_every_seed():
     base = table(("base",))
     cross = [table(("cross",), effect=0.0).assign(seed=number) for number in range(3)]
     answer = contrast_frame(pd.concat([base, *cross]), "cross", "base", "js_stability")
-    assert answer["n"].tolist() == [108, 108] and answer["n_unpaired"].tolist() == [0, 0]
+    assert answer["n"].tolist() == [108, 108]
+    assert answer["n_unpaired"].tolist() == [0, 0]
     swapped = contrast_frame(pd.concat([base, *cross]), "base", "cross", "js_stability")
     assert np.allclose(swapped["estimate"], -answer["estimate"])
 
@@ -95,7 +103,9 @@ def test_a_model_without_seeds_is_the_partner_of_every_seed():
 def test_a_checkpoint_against_itself_is_zero():
     frame = pd.concat([table(("base",)), table(("base",)).assign(checkpoint="again")])
     answer = contrast_frame(frame, "again", "base", "js_stability")
-    assert (answer["estimate"] == 0).all() and (answer["p"] == 1).all() and (answer["q"] == 1).all()
+    assert (answer["estimate"] == 0).all()
+    assert (answer["p"] == 1).all()
+    assert (answer["q"] == 1).all()
 
 
 def test_categories_and_the_results_table_work_alike():
@@ -112,22 +122,28 @@ def test_summary_has_group_intervals_and_counts():
     frame = table(checkpoints=("base",))
     frame.loc[0, "value"] = np.nan
     answer = summarise(frame, ["checkpoint", "question_language"])
-    assert len(answer) == 3 and answer["n_nan"].sum() == 1 and answer["n_groups"].tolist() == [6, 6, 6]
+    assert len(answer) == 3
+    assert answer["n_nan"].sum() == 1
+    assert answer["n_groups"].tolist() == [6, 6, 6]
     one = frame[frame["question_language"] == "fr"]
     row = answer[answer["question_language"] == "fr"].iloc[0]
-    assert row["mean"] == pytest.approx(one["value"].mean()) and row["low"] < row["mean"] < row["high"]
+    assert row["mean"] == pytest.approx(one["value"].mean())
+    assert row["low"] < row["mean"] < row["high"]
 
 
 def test_summary_of_set_level_rows_has_no_interval():
     frame = table(groups=1, heads=1).iloc[:1].assign(group=None, sample=None, metric="cka")
     answer = summarise(frame, ["metric"])
-    assert np.isnan(answer["low"][0]) and answer["n"][0] == 1 and answer["n_groups"][0] == 0
+    assert np.isnan(answer["low"][0])
+    assert answer["n"][0] == 1
+    assert answer["n_groups"][0] == 0
 
 
 def test_reference_is_taken_off():
     frame = table(heads=1, metric="mass_lift")
     changed = subtract_reference(frame, "mass_lift")
-    assert set(changed["question_language"]) == {"fr", "de"} and len(changed) == 2 * 12 * 2
+    assert set(changed["question_language"]) == {"fr", "de"}
+    assert len(changed) == 2 * 12 * 2
     keys = ["checkpoint", "sample"]
     wide = frame.pivot_table(index=keys, columns="question_language", values="value")
     got = changed[changed["question_language"] == "fr"].set_index(keys)["value"]
@@ -139,7 +155,8 @@ def test_a_missing_reference_is_nan_with_a_reason():
     frame = frame[~((frame["question_language"] == "en") & (frame["sample"] == "s0-0"))]
     changed = subtract_reference(frame, "mass_lift")
     lost = changed[changed["value"].isna()]
-    assert set(lost["sample"]) == {"s0-0"} and lost["reason"].str.contains("no in-language reference").all()
+    assert set(lost["sample"]) == {"s0-0"}
+    assert lost["reason"].str.contains("no in-language reference").all()
 
 
 def test_difference_in_differences():

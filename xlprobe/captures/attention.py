@@ -45,7 +45,9 @@ ATTENTION_METRICS: tuple[str, ...] = (*SIMILARITIES, *_SHAPE, *_MASS, *_SHARES, 
 class Sink(Protocol):
     """Takes rows: the values of some rows of a batch, and the columns that they share."""
 
-    def __call__(self, values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **columns: Any) -> None: ...
+    def __call__(
+        self, values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **columns: Any
+    ) -> None: ...
 
 
 @dataclass

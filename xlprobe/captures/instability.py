@@ -27,7 +27,9 @@ class InstabilityMeans:
 
     def add(self, values: np.ndarray[Any, Any], labels: dict[str, list[Any]], columns: dict[str, Any]) -> None:
         """Add (sample, head) values of `js_stability`."""
-        pairs = np.array([f"{c}-{q}" for c, q in zip(labels["context_language"], labels["question_language"], strict=True)])
+        pairs = np.array(
+            [f"{c}-{q}" for c, q in zip(labels["context_language"], labels["question_language"], strict=True)]
+        )
         for pair in np.unique(pairs):
             picked = values[pairs == pair].astype(np.float64)
             context, question = str(pair).split("-")
@@ -60,11 +62,14 @@ class InstabilityMeans:
             if switched is None or controls[0] is None or controls[1] is None:
                 continue
             value = instability_index(1 - switched, 1 - controls[0], 1 - controls[1]).numpy()
-            yield value, {
-                "context_language": context,
-                "question_language": question,
-                "reference": reference,
-                "block": block,
-                "pooling": pooling,
-                "layer": layer,
-            }
+            yield (
+                value,
+                {
+                    "context_language": context,
+                    "question_language": question,
+                    "reference": reference,
+                    "block": block,
+                    "pooling": pooling,
+                    "layer": layer,
+                },
+            )

@@ -131,9 +131,7 @@ def sentence_vectors(
 
         capture(checkpoint, counted(), [reducer])
     texts = tuple(sentence.context[languages[0]][0] for sentence in sentences)
-    return SentenceVectors(
-        tuple(s.key for s in sentences), tuple(s.group for s in sentences), texts, vectors
-    )
+    return SentenceVectors(tuple(s.key for s in sentences), tuple(s.group for s in sentences), texts, vectors)
 
 
 def _space(shape: tuple[int, int, int], languages: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def language_mdl_bits(
         return math.nan, uniform
     stops = sorted({max(2, round(share * total)) for share in fractions} | {total})
     sent = []
-    for start, stop in zip(stops, stops[1:], strict=False):
+    for start, stop in itertools.pairwise(stops):
         train, test = place < start, (place >= start) & (place < stop)
         model = _probe().fit(x[train], language[train])
         sent.append(model.predict_proba(x[test])[np.arange(int(test.sum())), language[test]])

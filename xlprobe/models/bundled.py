@@ -7,6 +7,7 @@ decoded once into a Hugging Face `BertModel` and an XLM-R tokenizer. Model: Wang
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 import struct
 import unicodedata
@@ -197,7 +198,7 @@ def _read_tokenizer(reader: _Reader, positions: int) -> PreTrainedTokenizerFast:
     offsets = np.frombuffer(reader.take(4 * (count + 1)).tobytes(), dtype="<u4")
     scores = np.frombuffer(reader.take(4 * count).tobytes(), dtype="<f4").astype(float).tolist()
     blob = reader.take(blob_length).tobytes()
-    pieces = [blob[a:b].decode() for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    pieces = [blob[a:b].decode() for a, b in itertools.pairwise(offsets)]
     entries, size = reader.values("iI")
     normaliser = _read_normaliser(reader.take(size).tobytes(), entries)
     return build_tokenizer(list(zip(pieces, scores, strict=True)), normaliser, (bos, eos, pad, unk), positions)

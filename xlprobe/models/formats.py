@@ -92,9 +92,7 @@ def _named_for(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(tensors)
 
 
-def _load_query(
-    spec: str, query: dict[str, Tensor], base: str | Checkpoint | None, pair: str | None
-) -> Checkpoint:
+def _load_query(spec: str, query: dict[str, Tensor], base: str | Checkpoint | None, pair: str | None) -> Checkpoint:
     from xlprobe.models.checkpoint import Checkpoint
     from xlprobe.models.convert import to_cross_query
     from xlprobe.models.released import apply_query
@@ -105,7 +103,9 @@ def _load_query(
         model = to_cross_query(model, **({"pairs": [pair]} if pair else {}))
     model = apply_query(model, query, pair)
     provenance = {**found.provenance, "base": found.spec, "query": Path(spec).name}
-    return Checkpoint(f"{found.name}+{Path(spec).stem}", spec, model.eval(), found.tokenizer, provenance, found.encoding)
+    return Checkpoint(
+        f"{found.name}+{Path(spec).stem}", spec, model.eval(), found.tokenizer, provenance, found.encoding
+    )
 
 
 def _load_released(spec: str, base: str | Checkpoint | None) -> Checkpoint:

@@ -59,7 +59,9 @@ def unpack(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str
             difference = (codes.reshape(-1, BLOCK) * packed[f"{name}|scale"].float()[:, None]).reshape(-1)
             start = _start(name, base)
             if start is None or start.numel() != difference.numel():
-                raise CheckpointError(f"the packed tensor {name!r} has no counterpart in the base; it is another encoder's")
+                raise CheckpointError(
+                    f"the packed tensor {name!r} has no counterpart in the base; it is another encoder's"
+                )
             tensors[name] = start + difference.reshape(start.shape)
     return tensors
 
@@ -103,7 +105,7 @@ def read_packed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+            tensors = {key: file.get_tensor(key) for key in file}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the weights {path}: {error}; reinstall xlprobe") from error
     if "xlprobe" not in metadata:

@@ -59,7 +59,9 @@ def neutrality_by_layer(
         return ax.figure  # type: ignore[return-value]
     present = [name for name in METRICS if (table["metric"] == name).any()]
     with style():
-        figure, grid = panels(len(present), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6)
+        figure, grid = panels(
+            len(present), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6
+        )
         for row, part in zip(grid, present, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
@@ -71,7 +73,11 @@ def neutrality_by_layer(
             axes.set_xlabel("layer (0: embeddings)")
         legend(figure, grid)
         rows = results.select(metric=present, checkpoint=names)
-        caption(figure, "Is the translation of a sentence the nearest sentence?", describe(rows).replace("problems", "sentences"))
+        caption(
+            figure,
+            "Is the translation of a sentence the nearest sentence?",
+            describe(rows).replace("problems", "sentences"),
+        )
     return figure
 
 

@@ -73,7 +73,9 @@ def stability_by_layer(
         one(ax, names[0], blocks[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.9)
+        figure, grid = panels(
+            len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.9
+        )
         for row, part in zip(grid, blocks, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
@@ -106,7 +108,9 @@ def legend(figure: Figure, grid: list[list[Axes]]) -> None:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 seen.setdefault(label, handle)
     if seen:
-        figure.legend(list(seen.values()), list(seen), loc="outside right center", title="context–question", alignment="left")
+        figure.legend(
+            list(seen.values()), list(seen), loc="outside right center", title="context–question", alignment="left"
+        )
 
 
 def instability_by_layer(
@@ -137,7 +141,9 @@ def instability_by_layer(
         one(ax, names[0], blocks[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6)
+        figure, grid = panels(
+            len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6
+        )
         for row, part in zip(grid, blocks, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
@@ -160,7 +166,9 @@ def instability_by_layer(
 def _needs_controls(results: Results) -> str | None:
     missing = needs_rows(results, "stability", metric="js_stability", pooling="token", condition="observed")
     for name in ("floor", "chance"):
-        missing = missing or needs_rows(results, f"stability of the control {name!r}", metric="js_stability", condition=name)
+        missing = missing or needs_rows(
+            results, f"stability of the control {name!r}", metric="js_stability", condition=name
+        )
     return missing
 
 

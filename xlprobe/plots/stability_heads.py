@@ -96,7 +96,7 @@ def stability_by_layer_and_head(
     with style():
         figure, grid, bars = _layout(names, chosen, compared)
         image = None
-        for row, cells in enumerate(grid):
+        for _row, cells in enumerate(grid):
             for axes, (name, place) in cells:
                 image = one(axes, name, place)
                 axes.set_title(pair_label(*place) + (f" · {name}" if len(names) > 1 else ""))
@@ -164,7 +164,9 @@ def _layout(
 
 def _bar(figure: Figure, image: Any, axes: list[Axes], label: str, ticks: list[float] | None) -> None:
     low = ticks is not None
-    bar = figure.colorbar(image, ax=axes, label=label, ticks=ticks, aspect=30, fraction=0.04, extend="min" if low else "neither")
+    bar = figure.colorbar(
+        image, ax=axes, label=label, ticks=ticks, aspect=30, fraction=0.04, extend="min" if low else "neither"
+    )
     bar.outline.set_visible(False)
     bar.ax.grid(False)
     if low:

@@ -83,14 +83,16 @@ _STYLE: dict[str, Any] = {
 @contextmanager
 def style() -> Iterator[None]:
     """Draw with the project's style, whatever style is set outside."""
-    import matplotlib
+    import matplotlib as mpl
     from matplotlib import rcParamsDefault
 
     from xlprobe.plots.fonts import families
 
     keep = {"backend", "interactive", "toolbar", "timezone", "date.epoch"}
-    base = {name: value for name, value in rcParamsDefault.items() if name not in keep and not name.startswith("backend")}
-    with matplotlib.rc_context(base | _STYLE | {"font.family": families()}):
+    base = {
+        name: value for name, value in rcParamsDefault.items() if name not in keep and not name.startswith("backend")
+    }
+    with mpl.rc_context(base | _STYLE | {"font.family": families()}):
         yield
 
 

@@ -118,7 +118,9 @@ def _check_writable(directory: Path) -> None:
         os.close(handle)
         os.unlink(name)
     except OSError as error:
-        raise ResultsError(f"cannot write to {directory}: {error.strerror}. Choose another directory with --out") from error
+        raise ResultsError(
+            f"cannot write to {directory}: {error.strerror}. Choose another directory with --out"
+        ) from error
 
 
 def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]:
@@ -140,7 +142,9 @@ def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]
             plots.save(figure.draw(results), name, directory, figure.table(results))
             advance(1)
     if not wanted:
-        raise ResultsError("the table allows no figure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items()))
+        raise ResultsError(
+            "the table allows no figure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items())
+        )
     return wanted, left_out
 
 

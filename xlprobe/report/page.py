@@ -83,5 +83,7 @@ def _flat(manifest: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         elif isinstance(value, list):
             found.append((prefix + name, ", ".join(map(str, value)) or "none"))
         else:
-            found.append((prefix + name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)))
+            found.append(
+                (prefix + name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+            )
     return found

@@ -11,6 +11,7 @@ from xlprobe.samples.types import ParallelSample
 if TYPE_CHECKING:
     from rich.console import Console, Group
     from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["preview", "show"]
 
@@ -86,7 +87,7 @@ def _table(sample: ParallelSample, codes: Sequence[str], used: dict[int, int]) -
     return table
 
 
-def _plain(text: str) -> object:
+def _plain(text: str) -> Text:
     from rich.text import Text
 
     return Text(text)

@@ -112,7 +112,7 @@ class Clusters:
         return cls.from_long(array.reshape(-1), np.tile(np.arange(tests), samples), rows[0], rows[1], tests)
 
 
-def divide(top: Float[ndarray, "..."], bottom: Float[ndarray, "..."]) -> Float[ndarray, "..."]:
+def divide(top: Float[ndarray, ...], bottom: Float[ndarray, ...]) -> Float[ndarray, ...]:
     """Divide, giving NaN where the divisor is 0, without a warning."""
     top, bottom = np.broadcast_arrays(np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64))
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom != 0)

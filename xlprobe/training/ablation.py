@@ -44,7 +44,12 @@ class Cell:
         settings = replace(recipe.settings, seed=seed)
         if self.query == "none":
             return replace(
-                recipe, name=self.name, mechanism="baseline", structured_dropout=self.p_mask, query=None, settings=settings
+                recipe,
+                name=self.name,
+                mechanism="baseline",
+                structured_dropout=self.p_mask,
+                query=None,
+                settings=settings,
             )
         return replace(
             recipe,
@@ -99,9 +104,13 @@ def ablate(
             raise TrainingError(f"got the cells {unknown}; expected some of {', '.join(cell.name for cell in cells)}")
         cells = [cell for cell in cells if cell.name in only]
     if recipe.evaluation is None:
-        raise TrainingError("the recipe has no [evaluation] problems; an ablation needs some that nothing was chosen by")
+        raise TrainingError(
+            "the recipe has no [evaluation] problems; an ablation needs some that nothing was chosen by"
+        )
     if any(cell.query == "pre-trained" for cell in cells) and query is None and recipe.query in (None, "copy"):
-        raise TrainingError("the grid has cells with a pre-trained Q_cross; give it with --query, or choose other --cells")
+        raise TrainingError(
+            "the grid has cells with a pre-trained Q_cross; give it with --query, or choose other --cells"
+        )
     problems = samples_of(recipe.evaluation.source, recipe.evaluation.options, data)
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "skipped.json", json.dumps(SKIPPED, indent=1))

@@ -93,7 +93,9 @@ def set_cross_query(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> No
     Raises `CheckpointError` where a tensor is missing, left over, or of another width.
     """
     own: dict[str, Any] = {
-        name[name.index("encoder.") :]: tensor for name, tensor in model.state_dict().items() if "cross_lingual_quer" in name
+        name[name.index("encoder.") :]: tensor
+        for name, tensor in model.state_dict().items()
+        if "cross_lingual_quer" in name
     }
     given = {name[name.index("encoder.") :]: tensor for name, tensor in tensors.items() if "encoder." in name}
     if set(own) != set(given):

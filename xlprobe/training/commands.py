@@ -12,11 +12,15 @@ __all__ = ["register"]
 RecipeArgument = Annotated[Path, typer.Argument(help="A TOML recipe, such as those in recipes/.", metavar="RECIPE")]
 OutOption = Annotated[Path, typer.Option(help="Directory of the run; a run that was killed goes on from there.")]
 DataOption = Annotated[Path | None, typer.Option(help="Directory that the recipe's relative paths are looked up in.")]
-BaseOption = Annotated[str | None, typer.Option(help="Start from this checkpoint instead of the recipe's.", metavar="SPEC")]
+BaseOption = Annotated[
+    str | None, typer.Option(help="Start from this checkpoint instead of the recipe's.", metavar="SPEC")
+]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Train for this many steps instead.")]
 SeedOption = Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")]
 RateOption = Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")]
-QueryOption = Annotated[Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")]
+QueryOption = Annotated[
+    Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")
+]
 DeviceOption = Annotated[str | None, typer.Option(help="'cpu', or 'auto' for a GPU where there is one.")]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -61,8 +65,12 @@ def finetune(
 
 
 def evaluate(
-    checkpoint: Annotated[list[str], typer.Option("--checkpoint", "-c", help="Checkpoint; repeat for several.", metavar="SPEC")],
-    samples: Annotated[str, typer.Option(help="'generated', or a file or directory, PATH:FORMAT where it is not plain.")] = "generated",
+    checkpoint: Annotated[
+        list[str], typer.Option("--checkpoint", "-c", help="Checkpoint; repeat for several.", metavar="SPEC")
+    ],
+    samples: Annotated[
+        str, typer.Option(help="'generated', or a file or directory, PATH:FORMAT where it is not plain.")
+    ] = "generated",
     languages: Annotated[str, typer.Option(help="Languages, such as 'en fr zh'.")] = "en fr de es ru ar fa zh",
     pairs: Annotated[str, typer.Option(help="Context-question pairs, such as 'en-*, *-en'.")] = "*-*",
     limit: Annotated[int | None, typer.Option(min=1, help="How many problems at most.")] = None,
@@ -81,7 +89,9 @@ def evaluate(
     from xlprobe.training.sources import evaluation_problems
 
     problems = evaluation_problems(samples, languages, limit, depths, seed)
-    results = Results.concat([run(spec, problems, pairs=pairs, batch_size=batch_size, show_progress=True) for spec in checkpoint])
+    results = Results.concat(
+        [run(spec, problems, pairs=pairs, batch_size=batch_size, show_progress=True) for spec in checkpoint]
+    )
     results.save(out)
     table = accuracy_table(
         results,
@@ -102,7 +112,9 @@ def ablate(
     query: QueryOption = None,
     seeds: Annotated[str, typer.Option(help="Seeds, such as '0 1 2'.")] = "0",
     p_masks: Annotated[str, typer.Option(help="Masking probabilities of the interfering scheme.")] = "0.3 0.5 0.7",
-    cells: Annotated[str | None, typer.Option(help="Only these cells of the grid, by name, separated by commas.")] = None,
+    cells: Annotated[
+        str | None, typer.Option(help="Only these cells of the grid, by name, separated by commas.")
+    ] = None,
     pairs: Annotated[str, typer.Option(help="Pairs to evaluate on.")] = "en-en, en-*, *-en",
     steps: StepsOption = None,
     device: DeviceOption = None,

@@ -66,7 +66,9 @@ class Dynamics(TrainerCallback):
         from xlprobe.measurement import measure
 
         model = getattr(model, "module", model)
-        checkpoint = Checkpoint(self.name, f"{self.name} at step {step}", model, self.like.tokenizer, {}, self.like.encoding)
+        checkpoint = Checkpoint(
+            self.name, f"{self.name} at step {step}", model, self.like.tokenizer, {}, self.like.encoding
+        )
         random_state, training = torch.get_rng_state(), model.training
         model.eval()
         part = self.out / "steps" / f"{step:08d}"

@@ -39,7 +39,9 @@ def evaluate(
     """
     checkpoint = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
     if checkpoint.head != "classification":
-        raise TrainingError(f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier. Fine-tune it first")
+        raise TrainingError(
+            f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier. Fine-tune it first"
+        )
     _check_labels(checkpoint, samples)
     languages = list(dict.fromkeys(code for sample in samples for code in sample.languages))
     encoder = Encoder(checkpoint.tokenizer, **checkpoint.encoding)
@@ -71,7 +73,9 @@ def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> 
         )
 
 
-def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int, bf16: bool) -> Iterable[pd.DataFrame]:
+def _cell(
+    checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int, bf16: bool
+) -> Iterable[pd.DataFrame]:
     samples = sorted(samples, key=encoder.length)
     device = checkpoint.device
     for start in range(0, len(samples), size):
@@ -99,7 +103,9 @@ def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size
 def _data_hash(samples: Sequence[ParallelSample]) -> str:
     digest = hashlib.sha256()
     for sample in samples:
-        digest.update(repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode())
+        digest.update(
+            repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode()
+        )
     return digest.hexdigest()
 
 

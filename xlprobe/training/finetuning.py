@@ -67,14 +67,14 @@ def finetune(
     checkpoint = load(base) if isinstance(base, str) else base
     mix_ = Mix(dict(mix or {"en-en": 1.0}))
     if structured_dropout and mechanism == "cross-query":
-        raise TrainingError("structured_dropout is for baselines; a cross-query model has p_mask and cross_p_mask for it")
+        raise TrainingError(
+            "structured_dropout is for baselines; a cross-query model has p_mask and cross_p_mask for it"
+        )
     stages = _stages(train, settings)
     labels = _check_problems([stage.samples for stage in stages], validation, mix_)
     fix_seed(settings.seed)
     encoder = Encoder(checkpoint.tokenizer, **{"max_length": settings.max_length, **checkpoint.encoding})
-    parts = [
-        _part(stage, number, mix_, settings, encoder) for number, stage in enumerate(stages)
-    ]
+    parts = [_part(stage, number, mix_, settings, encoder) for number, stage in enumerate(stages)]
     model = make_classifier(
         checkpoint,
         mechanism,
@@ -109,7 +109,8 @@ def finetune(
     check_frozen(model, before)
     provenance = {
         **checkpoint.provenance, "base": checkpoint.spec, "base_hash": checkpoint.hash, "routine": "finetune",
-        **options, "settings": asdict(settings), "run": report, "threads": torch.get_num_threads(),
+        **options, "settings": asdict(settings), "run": report,
+        "data_sha256": _data_hash(parts), "threads": torch.get_num_threads(),
     }  # fmt: skip
     return Checkpoint(
         name or Path(out).name, str(out), model.eval(), checkpoint.tokenizer, provenance, checkpoint.encoding
@@ -149,7 +150,9 @@ def _check_problems(parts: Sequence[Sequence[ParallelSample]], validation: Seque
         )
     count = max(seen[0]) + 1
     if len(seen[0]) != count or count < 2:
-        raise DataError(f"got the labels {sorted(seen[0])}; expected class indices 0, 1, ... without a gap, at least two")
+        raise DataError(
+            f"got the labels {sorted(seen[0])}; expected class indices 0, 1, ... without a gap, at least two"
+        )
     return count
 
 
@@ -235,12 +238,22 @@ def _validator(
     return validate
 
 
-def _fingerprint(before: str, options: Mapping[str, Any], settings: TrainSettings, parts: Sequence[Stream[Sample]]) -> str:
+def _fingerprint(
+    before: str, options: Mapping[str, Any], settings: TrainSettings, parts: Sequence[Stream[Sample]]
+) -> str:
     told = replace(settings, save_every=0, keep=0, log_every=1, report_to=())
-    digest = hashlib.sha256(json.dumps([before, options, asdict(told)], sort_keys=True, default=str).encode())
+    described = json.dumps([before, options, asdict(told), _data_hash(parts)], sort_keys=True, default=str)
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _data_hash(parts: Sequence[Stream[Sample]]) -> str:
+    """Return the SHA-256 of every training problem in its language pair, stage by stage."""
+    digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{len(part)} {part.seed}\n".encode())
         for sample in part.examples:
-            digest.update(f"{sample.key} {sample.context_language}-{sample.question_language} {sample.label}\n".encode())
+            digest.update(
+                f"{sample.key} {sample.context_language}-{sample.question_language} {sample.label}\n".encode()
+            )
             digest.update("\n".join((*sample.context, sample.question or "")).encode())
     return digest.hexdigest()

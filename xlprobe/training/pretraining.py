@@ -38,7 +38,9 @@ class CodeSwitched(Sequence[Sample]):
     either, at random per sample (arXiv 2310.15258, section 4). Samples that switch inside a sentence are taken as they are.
     """
 
-    def __init__(self, corpus: Sequence[ParallelSample | Sample], pairs: Sequence[str], order: Order = "x-x", seed: int = 0) -> None:
+    def __init__(
+        self, corpus: Sequence[ParallelSample | Sample], pairs: Sequence[str], order: Order = "x-x", seed: int = 0
+    ) -> None:
         if len(corpus) == 0:
             raise DataError("got an empty corpus; expected at least one text")
         if order not in ("en-x", "x-en", "x-x"):
@@ -84,7 +86,9 @@ def _check_corpus(first: ParallelSample, pairs: Sequence[tuple[str, ...]]) -> No
         )
     for pair in pairs:
         if len(pair) != 2 or pair[0] == pair[1]:
-            raise DataError(f"got the language pair {'-'.join(pair)!r}; expected two different languages, such as 'en-fr'")
+            raise DataError(
+                f"got the language pair {'-'.join(pair)!r}; expected two different languages, such as 'en-fr'"
+            )
         for language in pair:
             if language not in first.languages:
                 raise DataError(
@@ -123,7 +127,9 @@ def train_lm_head(
     model = _with_lm_head(checkpoint, settings)
     vocabulary, whole = _trimmed(model, corpus, encoder, trim)
     select(model, "lm-head")
-    report = _run(model, corpus, encoder, vocabulary, settings, Path(out), callbacks, {"routine": "train_lm_head"}, False)
+    report = _run(
+        model, corpus, encoder, vocabulary, settings, Path(out), callbacks, {"routine": "train_lm_head"}, False
+    )
     if whole is not None:
         vocabulary.restore(model, whole)
     provenance = {
@@ -216,8 +222,12 @@ def _with_lm_head(checkpoint: Checkpoint, settings: TrainSettings) -> PreTrained
     from transformers import AutoModelForMaskedLM
 
     if checkpoint.is_cross_query or checkpoint.head != "none":
-        raise TrainingError(f"{checkpoint.name} is no bare encoder (its head: {checkpoint.head}); expected one to give a head to")
-    config = type(checkpoint.model.config).from_dict({**checkpoint.model.config.to_dict(), **_without_dropout(settings)})
+        raise TrainingError(
+            f"{checkpoint.name} is no bare encoder (its head: {checkpoint.head}); expected one to give a head to"
+        )
+    config = type(checkpoint.model.config).from_dict(
+        {**checkpoint.model.config.to_dict(), **_without_dropout(settings)}
+    )
     config.tie_word_embeddings = True
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)

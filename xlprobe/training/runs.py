@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import platform
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
     about = {
         "base": base.spec, "base_hash": base.hash, "mechanism": recipe.mechanism, "seed": recipe.settings.seed,
         "config": {"num_labels": model.config.num_labels}, "encoding": dict(checkpoint.encoding),
-        "trained_on": sorted(recipe.mix), "recipe": asdict(recipe),
+        "data_sha256": checkpoint.provenance["data_sha256"], "trained_on": sorted(recipe.mix), "recipe": asdict(recipe),
     }  # fmt: skip
     if recipe.mechanism == "cross-query":
         about["cross_query"] = {name: getattr(model.config, name) for name in ("q_p_mask", "cross_p_mask", "pairs")}
@@ -140,10 +140,15 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
         model.config.xlprobe_encoding = dict(checkpoint.encoding)
         model.save_pretrained(out / MODEL)
         checkpoint.tokenizer.save_pretrained(out / MODEL)
-    report = {key: value for key, value in checkpoint.provenance.items() if key in ("run", "threads")}
+    report = {key: value for key, value in checkpoint.provenance.items() if key in ("run", "threads", "data_sha256")}
     write_manifest(out, recipe, report)
     return Checkpoint(
-        checkpoint.name, checkpoint.spec, model, checkpoint.tokenizer, {**checkpoint.provenance, **about}, checkpoint.encoding
+        checkpoint.name,
+        checkpoint.spec,
+        model,
+        checkpoint.tokenizer,
+        {**checkpoint.provenance, **about},
+        checkpoint.encoding,
     )
 
 
@@ -151,7 +156,7 @@ def write_manifest(out: Path, recipe: Recipe, report: dict[str, Any]) -> None:
     """Write what was run, with which versions, and how it went."""
     versions = {name: metadata.version(name) for name in ("torch", "transformers", "accelerate", "safetensors")}
     text = {
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "recipe": asdict(recipe),
         "report": report,
         "versions": {"python": platform.python_version(), **versions},

@@ -18,7 +18,9 @@ def _generated(**options: Any) -> list[ParallelSample]:
     return list(generate(**options))
 
 
-def _file(*, path: str, format: str | None = None, first: int = 0, limit: int | None = None, **options: Any) -> list[ParallelSample]:
+def _file(
+    *, path: str, format: str | None = None, first: int = 0, limit: int | None = None, **options: Any
+) -> list[ParallelSample]:
     from xlprobe.samples.readers import read
 
     found = list(read(path, format=format, **options))

@@ -120,7 +120,11 @@ def _cannot_save(root: Path, error: Exception) -> TrainingError:
 
 
 def _checkpoints(root: Path) -> list[Path]:
-    found = [(int(match[1]), path) for path in root.glob("checkpoint-*") if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))]
+    found = [
+        (int(match[1]), path)
+        for path in root.glob("checkpoint-*")
+        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
+    ]
     return [path for _, path in sorted(found)]
 
 

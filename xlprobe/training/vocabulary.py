@@ -27,7 +27,11 @@ class Vocabulary:
     size: int
 
     def __post_init__(self) -> None:
-        if not self.kept or list(self.kept) != sorted(set(self.kept)) or not 0 <= self.kept[0] <= self.kept[-1] < self.size:
+        if (
+            not self.kept
+            or list(self.kept) != sorted(set(self.kept))
+            or not 0 <= self.kept[0] <= self.kept[-1] < self.size
+        ):
             raise TrainingError(
                 f"got {len(self.kept)} kept token ids; expected different ones, rising, below {self.size}"
             )

@@ -36,7 +36,9 @@ def slots_of(kept: KeptPattern) -> np.ndarray:
     """Return the slot of every token: its unit's place in the sequence; a special token has a slot of its own."""
     slots = np.zeros(len(kept.tokens), dtype=np.int64)
     for place in range(1, len(slots)):
-        same = kept.unit_ids[place] == kept.unit_ids[place - 1] and not kept.special[place] and not kept.special[place - 1]
+        same = (
+            kept.unit_ids[place] == kept.unit_ids[place - 1] and not kept.special[place] and not kept.special[place - 1]
+        )
         slots[place] = slots[place - 1] + (not same)
     return slots
 
@@ -77,7 +79,9 @@ def _item(kept: KeptPattern, problem: int, crossed: bool) -> dict[str, Any]:
         "slotUnits": [-1 if kept.special[place] else int(kept.unit_ids[place]) for place in first],
         "slotTexts": [kept.tokens[p] if kept.special[p] else texts[int(kept.unit_ids[p])] for p in first],
         "slotLanguages": [
-            "" if kept.special[p] else (sample.question_language if kept.segment_ids[p] == 1 else sample.context_language)
+            ""
+            if kept.special[p]
+            else (sample.question_language if kept.segment_ids[p] == 1 else sample.context_language)
             for p in first
         ],
         "unit": {},
@@ -119,7 +123,9 @@ def explorer_data(kept: Sequence[KeptPattern], budget: int = BUDGET) -> dict[str
     crossed = {one.checkpoint for one in kept if "cross" in one.layers}
     items = [_item(one, keys.index(one.sample.key), one.checkpoint in crossed) for one in kept]
     spent = 0
-    order = sorted(range(len(keys)), key=lambda number: min(len(k.tokens) for k in kept if k.sample.key == keys[number]))
+    order = sorted(
+        range(len(keys)), key=lambda number: min(len(k.tokens) for k in kept if k.sample.key == keys[number])
+    )
     for number in order:
         members = [place for place, one in enumerate(kept) if one.sample.key == keys[number]]
         for levels in LEVELS:
@@ -134,7 +140,11 @@ def explorer_data(kept: Sequence[KeptPattern], budget: int = BUDGET) -> dict[str
     codes = sorted({code for item in items for code in (item["context"], item["question"])})
     return {
         "languages": {
-            code: {"name": get_language(code).name, "direction": get_language(code).direction, "colour": language_colour(code)}
+            code: {
+                "name": get_language(code).name,
+                "direction": get_language(code).direction,
+                "colour": language_colour(code),
+            }
             for code in codes
         },
         "problems": [{"key": key, "label": _label(kept, key)} for key in keys],

@@ -57,7 +57,9 @@ def _patterns(
     checkpoints: list[Any], samples: Sequence[ParallelSample] | ParallelSample | None, pairs: Any
 ) -> list[KeptPattern]:
     if samples is None:
-        raise ResultsError("got checkpoints without samples; expected the problems to show, such as explore(checkpoint, problem)")
+        raise ResultsError(
+            "got checkpoints without samples; expected the problems to show, such as explore(checkpoint, problem)"
+        )
     problems = list(samples) if isinstance(samples, Sequence) else [samples]
     import tempfile
 

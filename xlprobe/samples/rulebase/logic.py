@@ -112,7 +112,7 @@ class Theory:
         return tuple(found)
 
     def fingerprint(self) -> str:
-        """Return a hash (16 hex digits) that ignores the order of statements and conditions and how rules are worded."""
+        """Return a hash (16 hex digits) that ignores the order of statements and conditions, and the form of rules."""
         lines = sorted(_canonical(statement) for statement in self.statements)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 

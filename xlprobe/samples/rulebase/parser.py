@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from xlprobe.errors import DataError
+from xlprobe.samples.rulebase.grammars.en import GRAMMAR
 from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Statement, Theory
 from xlprobe.samples.rulebase.vocabulary import ATTRIBUTES, ENTITIES, RELATIONS
 
@@ -45,7 +46,8 @@ def parse_statement(sentence: str) -> Statement:
         raise _unreadable(sentence)
     text = text[:-1]
     if text.startswith("If ") and text.count(" then ") == 1:
-        return _rule(*text[3:].split(" then "), sentence)
+        conditions, _, then = text[3:].partition(" then ")
+        return _rule(conditions, then, sentence)
     quantified = _QUANTIFIED.fullmatch(text[0].lower() + text[1:])
     if quantified is not None:
         given = tuple(Literal(None, word) for word in quantified["given"].split(", "))
@@ -87,8 +89,12 @@ def _literal(clause: str, sentence: str) -> tuple[Literal, str]:
     subject = _entity(found["who"])
     word = "" if subject else found["who"].lower()
     if found["attribute"]:
-        return Literal(subject, found["attribute"], None, not found["no"]), word
-    return Literal(subject, found["verb"], _entity(found["object"]), not found["not"]), word
+        literal = Literal(subject, found["attribute"], None, not found["no"])
+    else:
+        literal = Literal(subject, found["verb"], _entity(found["object"]), not found["not"])
+    if clause != f"{found['who']} {GRAMMAR.predicate((literal,), word == 'they')}":
+        raise _unreadable(sentence, clause)
+    return literal, word
 
 
 def _entity(text: str) -> Entity | None:

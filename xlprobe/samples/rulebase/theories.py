@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
+from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Statement, Theory
 from xlprobe.samples.rulebase.prover import Model, solve
 from xlprobe.samples.rulebase.vocabulary import ANIMALS, ATTRIBUTES, HELD_OUT, PEOPLE, RELATIONS
 
@@ -102,7 +102,7 @@ def random_theory(
         model = solve(theory)
     if model.undecided or any(literal.negated() in model.steps for literal in model.steps):
         return None
-    statements = [*facts, *rules]
+    statements: list[Statement] = [*facts, *rules]
     random.shuffle(statements)
     theory = Theory(tuple(statements))
     return theory, solve(theory), atoms

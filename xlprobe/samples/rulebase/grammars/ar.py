@@ -141,12 +141,15 @@ class Arabic(Grammar):
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         words = [ATTRIBUTES[attribute] for attribute in attributes]
+        none = every and not conclusion.positive
         if people:
             forms = [word.plural_genitive if every else word.plural for word in words]
         else:
             forms = [word.feminine for word in words]
         listed = " و".join(f"ال{form}" for form in forms)
         noun = "الأشخاص" if people else "الأشياء"
+        if none:
+            return f"لا {'أحد' if people else 'شيء'} من {noun} {listed} {self.predicate(conclusion.negated(), 0)}"
         # Things in the plural agree as a feminine singular.
         predicate = self.predicate(conclusion, PEOPLE if people else 1)
         return f"{'كل ' if every else ''}{noun} {listed} {predicate}"

@@ -31,13 +31,16 @@ def groups(conditions: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
     """
     found: list[tuple[Literal, ...]] = []
     for literal in conditions:
-        last = found[-1][-1] if found else None
-        same = last is not None and literal.subject is None is last.subject
-        if same and literal.is_attribute and last.is_attribute and (last.positive or not literal.positive):
+        if found and _continues(found[-1][-1], literal):
             found[-1] += (literal,)
         else:
             found.append((literal,))
     return found
+
+
+def _continues(last: Literal, literal: Literal) -> bool:
+    variable = last.subject is None and literal.subject is None
+    return variable and last.is_attribute and literal.is_attribute and (last.positive or not literal.positive)
 
 
 class Grammar:

@@ -80,6 +80,10 @@ class German(Grammar):
         return verbs[plural], self.name(first.object, 1) + ("" if first.positive else " nicht")
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        if every and not conclusion.positive:
+            listed = ", ".join(ATTRIBUTES[attribute] + ("er" if people else "es") for attribute in attributes)
+            verb, rest = self.predicate((conclusion.negated(),), False, people)
+            return f"kein {listed} {'Mensch' if people else 'Ding'} {verb} {rest}"
         ending = "en" if every else "e"
         listed = ", ".join(ATTRIBUTES[attribute] + ending for attribute in attributes)
         verb, rest = self.predicate((conclusion,), True, people)

@@ -84,6 +84,9 @@ class Spanish(Grammar):
         return text
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        if every and not conclusion.positive:
+            listed = " y ".join(ATTRIBUTES[attribute][1] for attribute in attributes)
+            return f"ninguna {'persona' if people else 'cosa'} {listed} {self.predicate((conclusion.negated(),), 1)}"
         listed = " y ".join(ATTRIBUTES[attribute][2] for attribute in attributes)
         noun = "personas" if people else "cosas"
         return f"{'todas ' if every else ''}las {noun} {listed} {self.predicate((conclusion,), 2)}"

@@ -83,6 +83,8 @@ class Farsi(Grammar):
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         listed = " و ".join(ATTRIBUTES[attribute] for attribute in attributes)
         noun = "افراد" if people else "چیزهای"
+        if every and not conclusion.positive:
+            return f"هیچ‌یک از {noun} {listed} {self.predicate((conclusion,), 0)}"
         return f"{'همه ' if every else ''}{noun} {listed} {self.predicate((conclusion,), 2)}"
 
 

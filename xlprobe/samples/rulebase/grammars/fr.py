@@ -71,28 +71,31 @@ class French(Grammar):
         who = self.name(entity) if entity else VARIABLE[subject.word]
         return f"{who} {self.predicate(literals, form)}"
 
-    def predicate(self, literals: tuple[Literal, ...], form: int) -> str:
-        """Return the verb phrase; form is 0 masculine, 1 feminine, 2 feminine plural."""
+    def predicate(self, literals: tuple[Literal, ...], form: int, no: str = " pas") -> str:
+        """Return the verb phrase; form is 0 masculine, 1 feminine, 2 feminine plural; `no` goes with "ne"."""
         if literals[0].object is None:
-            return self.attributes(literals, form)
+            return self.attributes(literals, form, no)
         literal = literals[0]
         singular, plural, rest, preposition = RELATIONS[literal.predicate]
         verb = plural if form == 2 else singular
         if not literal.positive:
-            verb = f"ne {verb} pas"
+            verb = f"ne {verb}{no}"
         return f"{verb}{rest} {preposition}{self.name(literals[0].object)}"
 
-    def attributes(self, literals: tuple[Literal, ...], form: int) -> str:
+    def attributes(self, literals: tuple[Literal, ...], form: int, no: str) -> str:
         """Return "est grand et rouge et n'est pas bleu": what holds shares a verb, what does not has its own."""
         be = "sont" if form == 2 else "est"
         text = ""
         for place, literal in enumerate(literals):
             shared = place > 0 and literal.positive and literals[place - 1].positive
-            verb = "" if shared else f"{be} " if literal.positive else f"ne {be} pas "
+            verb = "" if shared else f"{be} " if literal.positive else f"ne {be}{no} "
             text += (" et " if place else "") + verb + ATTRIBUTES[literal.predicate][form]
         return text
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        if every and not conclusion.positive:
+            listed = " et ".join(ATTRIBUTES[attribute][1] for attribute in attributes)
+            return f"aucune {'personne' if people else 'chose'} {listed} {self.predicate((conclusion,), 1, '')}"
         noun = "personnes" if people else "choses"
         listed = " et ".join(ATTRIBUTES[attribute][2] for attribute in attributes)
         return f"{'toutes ' if every else ''}les {noun} {listed} {self.predicate((conclusion,), 2)}"

@@ -86,6 +86,10 @@ class Russian(Grammar):
         return accusative if case == 1 else prepositional
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        if every and not conclusion.positive:
+            none, noun, form = ("ни один", "человек", 0) if people else ("ни одна", "вещь", 1)
+            listed = ", ".join(ATTRIBUTES[attribute][form] for attribute in attributes)
+            return f"{none} {listed} {noun} {self.predicate((conclusion,), form)}"
         listed = ", ".join(ATTRIBUTES[attribute][3] for attribute in attributes)
         noun = "люди" if people else "вещи"
         return f"{'все ' if every else ''}{listed} {noun} {self.predicate((conclusion,), 3)}"

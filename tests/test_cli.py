@@ -1,0 +1,122 @@
+"""The command line as a user meets it: help, errors in one line, and the main job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xlprobe import Results
+from xlprobe.cli import app, run
+from xlprobe.samples.readers import write_jsonl
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def saved(tiny, tiny_checkpoints, tmp_path):
+    """A tiny checkpoint and its problems on disk."""
+    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification").save(tmp_path / "tiny")
+    write_jsonl(tiny.problems(6, 2), tmp_path / "problems.jsonl")
+    return ["--checkpoint", str(checkpoint), "--samples", str(tmp_path / "problems.jsonl"), "--languages", "en fr zh"]
+
+
+def test_the_report_writes_table_manifest_figures_and_page(saved, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert (
+        run(app, ["report", *saved, "--metrics", "js_stability,instability,mass_lift,correct", "--out", str(out)]) == 0
+    )
+    said = capsys.readouterr().out
+    assert f"open {out / 'report.html'}" in said
+    results = Results.load(out)
+    assert {"js_stability", "mass_lift", "correct"} <= set(results.unique("metric"))
+    assert json.loads((out / "manifest.json").read_text())["data"]["samples"] == 12
+    pdfs = sorted(path.stem for path in out.glob("*.pdf"))
+    assert len(pdfs) >= 3
+    for stem in pdfs:
+        assert all((out / f"{stem}.{kind}").stat().st_size > 0 for kind in ("svg", "png", "csv"))
+    page = (out / "report.html").read_text()
+    assert "<html" in page
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+
+    # Redrawing needs the table only, and gives the same figures.
+    again = tmp_path / "again"
+    assert run(app, ["report", "--results", str(out), "--out", str(again)]) == 0
+    for stem in pdfs:
+        for kind in ("pdf", "svg", "png", "csv"):
+            assert (again / f"{stem}.{kind}").read_bytes() == (out / f"{stem}.{kind}").read_bytes(), f"{stem}.{kind}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--languages", "en xx"], "unknown language 'xx'"),
+        (["--languages", "en"], "expected at least two"),
+        (["--checkpoint", "bundled:none"], "unknown checkpoint 'bundled:none'"),
+        (["--checkpoint", "/no/such/place", "--limit", "2"], "there is no such directory"),
+        (["--samples", "/no/such/file"], "does not exist"),
+        (["--samples", "EMPTY"], "is empty"),
+        (["--out", "FILE/figures"], "cannot write"),
+        (["--results", "/no/such/table"], "cannot read the table"),
+        (["--pairs", "en-fr", "--languages", "en zh"], "not among the languages"),
+        (["--metrics", "nonsense"], "got the metrics"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_a_failure(arguments, message, saved, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EMPTY").touch()
+    (tmp_path / "FILE").touch()
+    given = dict(zip(saved[::2], saved[1::2], strict=True)) | dict(zip(arguments[::2], arguments[1::2], strict=True))
+    if "--results" in arguments:
+        given = dict(zip(arguments[::2], arguments[1::2], strict=True))
+    flat = [part for pair in given.items() for part in pair]
+    assert run(app, ["report", *flat]) == 1
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert "Traceback" not in said.err
+
+
+def test_debug_shows_the_traceback():
+    from xlprobe import DataError
+
+    with pytest.raises(DataError):
+        run(app, ["report", "--languages", "en xx", "--debug"])
+
+
+def test_an_unknown_option_is_a_failure(capsys):
+    assert run(app, ["report", "--colour", "red"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_leaves_no_table(saved, tmp_path):
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "xlprobe", "measure", *saved, "--out", str(out), "--batch-size", "1"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as process:
+        # The writer's temporary file tells that the measurement is under way.
+        deadline = time.monotonic() + 120
+        while not list(out.glob(".results.parquet.*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("module", ["xlprobe", "xlprobe.report"])
+def test_help_reads_without_loading_torch(module):
+    code = f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_module({module!r}, run_name='__main__')\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout

@@ -1,0 +1,42 @@
+"""Measuring along the way does not disturb what it measures."""
+
+from __future__ import annotations
+
+import pytest
+
+from xlprobe.errors import TrainingError
+from xlprobe.results import Results
+from xlprobe.training import Dynamics, evaluate, finetune
+
+
+def test_steps_in_one_table_and_the_same_weights(tiny, settings, tmp_path):
+    base, problems = tiny.checkpoint(), tiny.problems(6)
+    probe = problems[8:]
+    watch = Dynamics(
+        base,
+        probe,
+        steps=[0, 2, 4],
+        out=tmp_path / "table",
+        name="run",
+        pairs="en-fr",
+        metrics=["js_stability", "correct"],
+        seed=5,
+    )
+    given = settings(dropout=0.1)
+    options = {"settings": given, "tuning": "full", "mechanism": "cross-query", "mix": {"en-en": 1.0, "en-fr": 1.0}}
+    watched = finetune(base, problems[:8], out=tmp_path / "a", callbacks=[watch], **options)
+    alone = finetune(base, problems[:8], out=tmp_path / "b", **options)
+    assert watched.hash == alone.hash
+    frame = Results.load(tmp_path / "table").to_frame()
+    assert sorted(set(frame["step"])) == [0, 2, 4]
+    assert set(frame["seed"]) == {5}
+    assert {"js_stability", "correct"} <= set(frame["metric"])
+    last = frame[(frame["step"] == 4) & (frame["metric"] == "correct") & (frame["question_language"] == "fr")]
+    expected = evaluate(watched, probe, pairs="en-fr").select(metric="correct").to_frame()
+    assert last.set_index("sample")["value"].to_dict() == expected.set_index("sample")["value"].to_dict()
+
+
+@pytest.mark.parametrize(("probe", "steps"), [([], [1]), ([1], []), ([1], [-1])])
+def test_bad_arguments(tiny, tmp_path, probe, steps):
+    with pytest.raises(TrainingError, match="got"):
+        Dynamics(tiny.checkpoint(), probe, steps=steps, out=tmp_path, name="x")

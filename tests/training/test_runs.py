@@ -1,0 +1,73 @@
+"""From a recipe to files that can be loaded again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from xlprobe.errors import TrainingError
+from xlprobe.models.checkpoint import load
+from xlprobe.training.recipes import make_recipe
+from xlprobe.training.runs import run_finetune, run_pretrain
+
+
+@pytest.fixture
+def data(tiny, tmp_path):
+    from dataclasses import replace
+
+    from xlprobe.samples.readers import write_jsonl
+
+    base = tiny.checkpoint("bert", "Model")
+    base.model.save_pretrained(tmp_path / "base")
+    base.tokenizer.save_pretrained(tmp_path / "base")
+    problems = tiny.problems(6)
+    write_jsonl(problems, tmp_path / "problems.jsonl")
+    write_jsonl(
+        [replace(p, question={c: p.context[c][0] for c in p.languages}) for p in problems], tmp_path / "texts.jsonl"
+    )
+    return tmp_path
+
+
+def _recipe(data, routine, **more):
+    source = {"pretrain": "texts.jsonl", "finetune": "problems.jsonl"}[routine]
+    stage = {"source": "file", "path": source, "format": "jsonl"}
+    settings = {"steps": 3, "batch_size": 4, "dropout": 0.0, "device": "cpu"}
+    return make_recipe(
+        {"routine": routine, "base": str(data / "base"), "settings": settings, "stages": [stage], **more}
+    )
+
+
+def test_pretrain_then_finetune_then_load(data):
+    query = run_pretrain(_recipe(data, "pretrain", pairs=["en-fr"], head={"steps": 2}), data / "pre", data)
+    tensors = load_file(query)
+    assert len(tensors) == 4
+    recipe = _recipe(data, "finetune", mechanism="cross-query", mix={"en-en": 1, "en-fr": 1})
+    made = run_finetune(recipe, data / "out", data, query)
+    again = load(data / "out" / "model")
+    assert again.is_cross_query
+    assert again.head == "classification"
+    for name, tensor in made.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor)
+    manifest = json.loads((data / "out" / "manifest.json").read_text())
+    assert manifest["report"]["run"]["steps"] == 3
+    assert len(manifest["report"]["data_sha256"]) == 64
+    with pytest.raises(TrainingError, match="--query"):
+        run_finetune(recipe, data / "other", data)
+
+
+def test_packed_weights_are_what_is_returned(data):
+    made = run_finetune(_recipe(data, "finetune", store="4-bit", tuning="full"), data / "out", data)
+    from xlprobe.models.packing import read_packed, unpack
+
+    packed, about = read_packed(data / "out" / "weights.safetensors")
+    base = load(data / "base", head="none")
+    assert about["base_hash"] == base.hash
+    assert about["mechanism"] == "baseline"
+    given = unpack(packed, {f"bert.{name}": tensor for name, tensor in base.model.state_dict().items()})
+    own = made.model.state_dict()
+    assert any(key.endswith("|4") for key in packed)
+    for name, tensor in given.items():
+        assert torch.equal(own[name], tensor), name
