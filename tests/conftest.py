@@ -20,7 +20,7 @@ NAMES = ("Anne", "Bob", "Erin")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The directory of real data sets: $XLPROBE_DATA, or shared/data beside the repository; else the test is skipped."""
+    """The directory of real data sets: $XLPROBE_DATA, or shared/data beside the repository; else a skip."""
     for place in (os.environ.get("XLPROBE_DATA"), ROOT.parent / "shared" / "data"):
         if place and Path(place).is_dir():
             return Path(place)

@@ -116,7 +116,15 @@ def test_an_interrupted_run_leaves_no_table(saved, tmp_path):
 
 @pytest.mark.parametrize("module", ["xlprobe", "xlprobe.report"])
 def test_help_reads_without_loading_torch(module):
-    code = f"import sys, runpy; sys.argv = ['x', '--help']\ntry: runpy.run_module({module!r}, run_name='__main__')\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
+    code = f"""
+import runpy, sys
+sys.argv = ["x", "--help"]
+try:
+    runpy.run_module({module!r}, run_name="__main__")
+except SystemExit:
+    pass
+assert "torch" not in sys.modules
+"""
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout

@@ -58,7 +58,8 @@ def test_the_table_has_a_row_for_everything_that_was_asked(tiny, tiny_checkpoint
     assert frame.value.between(0, 1).all()
     correct = results.select(metric="correct").to_frame()
     assert set(correct.value) <= {0.0, 1.0}
-    assert correct[correct.condition == "observed"].groupby(["context_language", "question_language"], observed=True).size().to_dict() == {
+    observed = correct[correct.condition == "observed"]
+    assert observed.groupby(["context_language", "question_language"], observed=True).size().to_dict() == {
         ("en", "en"): 8, ("en", "fr"): 8, ("fr", "en"): 8, ("fr", "fr"): 8
     }  # fmt: skip
     shares = results.select(metric=["share_mono", "share_cross"], block="question->context").to_frame()

@@ -93,7 +93,8 @@ def measure(
     that they are compared with are added. `metrics` is "default", "all" or names of `METRICS`. `controls` adds floor
     and chance (see `xlprobe.captures.plan`); `forced` measures cross-query checkpoints also with both queries at work
     on in-language samples. `keep_patterns` names samples whose raw patterns are appended to `kept`. The table is
-    written to the directory `out` (its manifest also keeps `arguments`), or to a temporary one; memory does not grow with the number of samples.
+    written to the directory `out` (its manifest also keeps `arguments`), or to a temporary one; memory does not grow
+    with the number of samples.
 
     Samples with more tokens than the model's positions raise `DataError`, or with too_long="skip" are left out,
     counted and listed in the manifest.

@@ -179,7 +179,7 @@ class Results:
     ) -> pd.DataFrame:
         """Return the paired differences of two checkpoints, a - b, per combination of `by`.
 
-        See `xlprobe.statistics.contrast_frame`: intervals resampled by theory, sign-flip p values, false discovery rate.
+        See `xlprobe.statistics.contrast_frame`: intervals resampled by theory, sign-flip p values, false discoveries.
         """
         from xlprobe.statistics import contrast_frame
 

@@ -270,9 +270,12 @@ def test_patching_everything_of_the_last_layer_restores_the_clean_logits(model):
         Patch(model, source, at="question").on(corrupt_batch),
     ):
         pass
-    with pytest.raises(CaptureError, match="record them too"):
-        with Patch(model, record(model, clean_batch, [0]), heads=[(1, 0)]).on(corrupt_batch):
-            pass
+    without_heads = record(model, clean_batch, [0])
+    with (
+        pytest.raises(CaptureError, match="record them too"),
+        Patch(model, without_heads, heads=[(1, 0)]).on(corrupt_batch),
+    ):
+        pass
     with pytest.raises(CaptureError, match="nothing would change"), Patch(model, source, at="ru").on(corrupt_batch):
         pass
 

@@ -87,7 +87,9 @@ def test_heads_show_means_of_the_rows(results: Any, frame: Any) -> None:
     shown = np.asarray(axes.images[0].get_array().filled(np.nan))
     rows = frame[
         (frame["metric"] == "js_stability") & (frame["checkpoint"] == "base") & (frame["block"] == "question->context")
-        & (frame["context_language"] == "en") & (frame["question_language"] == "ar") & (frame["condition"] == "observed")
+        & (frame["context_language"] == "en")
+        & (frame["question_language"] == "ar")
+        & (frame["condition"] == "observed")
     ]  # fmt: skip
     assert shown[1, 2] == pytest.approx(rows[(rows["layer"] == 1) & (rows["head"] == 2)]["value"].mean(), abs=1e-6)
     assert np.isnan(shown[2, 3])

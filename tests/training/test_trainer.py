@@ -38,7 +38,7 @@ class Slow(TrainerCallback):
             Path(sys.argv[1], "reached").touch()
             time.sleep(60)
 
-settings = TrainSettings(steps=12, batch_size=4, learning_rate=1e-2, dropout=0.1, log_every=1, device="cpu", save_every=2)
+settings = TrainSettings(steps=12, batch_size=4, learning_rate=1e-2, dropout=0.1, log_every=1, save_every=2)
 made = finetune(
     tiny.make_checkpoint(), tiny.make_problems(), out=sys.argv[1], settings=settings, tuning="full",
     mechanism="cross-query", mix={{"en-en": 1.0, "en-fr": 1.0}}, callbacks=[Slow()],
@@ -60,7 +60,8 @@ def _start(tmp_path: Path, out: str, pause: float = 0.0, hang_at: int = 10**6) -
 def _hash(process: subprocess.Popen[str]) -> str:
     out, error = process.communicate(timeout=120)
     lines = [line for line in out.splitlines() if line.startswith("HASH")]
-    assert process.returncode == 0 and lines, error[-2000:]
+    assert process.returncode == 0, error[-2000:]
+    assert lines, error[-2000:]
     return lines[0]
 
 

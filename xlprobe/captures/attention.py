@@ -47,7 +47,8 @@ class Sink(Protocol):
 
     def __call__(
         self, values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **columns: Any
-    ) -> None: ...
+    ) -> None:
+        """Take the values of these rows of the batch."""
 
 
 @dataclass

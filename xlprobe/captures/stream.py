@@ -67,11 +67,14 @@ class Reducer(Protocol):
 
     needs: frozenset[str]
 
-    def update(self, capture: Any) -> None: ...
+    def update(self, capture: Any) -> None:
+        """Take what one batch gave."""
 
-    def merge(self, other: Any) -> None: ...
+    def merge(self, other: Any) -> None:
+        """Take what another reducer of the same kind has seen."""
 
-    def result(self) -> Any: ...
+    def result(self) -> Any:
+        """Return the values of all that was seen."""
 
 
 _ATTENTION = frozenset({"pattern", "terms", "values"})

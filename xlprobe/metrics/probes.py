@@ -34,6 +34,7 @@ class LanguageProbe:
 
     @property
     def selectivity(self) -> float:
+        """Accuracy above that on the control task, range [-1, 1]."""
         return self.accuracy - self.control
 
 

@@ -118,8 +118,9 @@ def load(
 
     `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint says
     it has. `base` is the encoder that a delta or `query.pt` (for `pair`, such as "en-fr", of a model with a Q_cross
-    per pair) goes onto, and whose tokenizer `model.pt` takes; no code in a pickled file is run. Raises `CheckpointError` on an unknown specification, another architecture, and on any weight that is
-    missing or unexpected: a head is never made up.
+    per pair) goes onto, and whose tokenizer `model.pt` takes; no code in a pickled file is run. Raises
+    `CheckpointError` on an unknown specification, another architecture, and on any weight that is missing or
+    unexpected: a head is never made up.
     """
     from xlprobe.models.formats import is_file_format, load_file
 

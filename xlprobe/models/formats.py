@@ -117,8 +117,8 @@ def _load_released(spec: str, base: str | Checkpoint | None) -> Checkpoint:
     found = _base(spec, base, "a whole model without its tokenizer")
     if len(found.tokenizer) > model.config.vocab_size:
         raise CheckpointError(
-            f"{spec} has a vocabulary of {model.config.vocab_size} and {found.name}'s tokenizer {len(found.tokenizer)}; "
-            "name the base that the model was trained from"
+            f"{spec} has a vocabulary of {model.config.vocab_size} and {found.name}'s tokenizer has "
+            f"{len(found.tokenizer)} pieces; name the base that the model was trained from"
         )
     provenance = {"base": found.spec, "format": "released model.pt", "architecture": type(model).__name__}
     return Checkpoint(Path(spec).stem, spec, model, found.tokenizer, provenance, found.encoding)

@@ -1,9 +1,9 @@
 """Small files for fine-tuned weights: what differs from a base, matrices in 4 or 8 bits.
 
 A file is safetensors. Matrices are stored as the difference from the base, in blocks of 64 with one float16 scale each:
-difference = code * scale, codes -7..7 (two in a byte, the first in the low half) or -127..127. The base of a cross-lingual
-query is its layer's query. Everything else (biases, and what the base does not have: a classifier) is stored as it is,
-in float32.
+difference = code * scale, codes -7..7 (two in a byte, the first in the low half) or -127..127. The base of a
+cross-lingual query is its layer's query. Everything else (biases, and what the base does not have: a
+classifier) is stored as it is, in float32.
 """
 
 from __future__ import annotations

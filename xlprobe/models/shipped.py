@@ -35,8 +35,8 @@ def load_packed(path: Path, name: str, spec: str) -> Checkpoint:
     base = load(about["base"], head="none")
     if base.hash != about["base_hash"]:
         raise CheckpointError(
-            f"{path.name} was made for {about['base']} with the hash {about['base_hash'][:12]}; the one that is installed has "
-            f"{base.hash[:12]}. Install the versions of constraints.txt"
+            f"{path.name} was made for {about['base']} with the hash {about['base_hash'][:12]}; "
+            f"the one that is installed has {base.hash[:12]}. Install the versions of constraints.txt"
         )
     model = _classifier(base, about)
     prefix = model.base_model_prefix + "."

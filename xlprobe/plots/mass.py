@@ -95,8 +95,8 @@ FIGURES = {
     "cross_lingual_mass": FigureSpec(
         "Cross-lingual attention mass",
         "Attention between question and context by layer. Lift: logit of the attention mass minus the logit of the "
-        "share of tokens; 0 is attention spread evenly. Second row: the code-switched lift minus the in-language lift of "
-        "the same problem, so what the language border changes beyond the segment border.",
+        "share of tokens; 0 is attention spread evenly. Second row: the code-switched lift minus the in-language lift "
+        "of the same problem, so what the language border changes beyond the segment border.",
         _needs,
         cross_lingual_mass,
         mass_table,

@@ -99,7 +99,10 @@ def _mass(rows: Results, name: str) -> str | None:
     row = table.iloc[0]
     clear = not (row["low"] <= 0 <= row["high"])
     direction = "less" if row["mean"] < 0 else "more"
-    text = f"{name}: a language border between question and context changes the lift of attention from question to context by {_number(row)}"
+    text = (
+        f"{name}: a language border between question and context changes the lift of attention from question to "
+        f"context by {_number(row)}"
+    )
     return text + (f", so {direction} of it crosses." if clear else "; the interval holds 0, so no change is shown.")
 
 
@@ -153,5 +156,8 @@ def _contrast(results: Results, crossed: str, base: str) -> str | None:
     row = contrast_frame(frame, crossed, base, "js_stability", by=()).iloc[0]
     verdict = "more" if row["estimate"] > 0 else "less"
     interval = f"{row['estimate']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]".replace("-", "−")
-    text = f"{crossed} minus {base}: the question's attention to the context differs in stability by {interval} (p = {row['p']:.4f})"
+    text = (
+        f"{crossed} minus {base}: the question's attention to the context differs in stability by {interval} "
+        f"(p = {row['p']:.4f})"
+    )
     return text + (f"; {crossed} is {verdict} stable." if row["p"] < 0.05 else "; no difference is shown.")

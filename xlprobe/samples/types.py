@@ -61,8 +61,8 @@ class ParallelSample:
         counts = {language: len(units) for language, units in self.context.items()}
         if len(set(counts.values())) != 1:
             raise DataError(
-                f"sample {self.key!r}: got contexts of {counts} units; expected the same number, at least one, in every "
-                "language, because units are aligned by position"
+                f"sample {self.key!r}: got contexts of {counts} units; expected the same number, at least one, in "
+                "every language, because units are aligned by position"
             )
         if self.question and set(self.question) != set(self.context):
             raise DataError(

@@ -95,8 +95,8 @@ def ablate(
 ) -> pd.DataFrame:
     """Train and evaluate every cell with every seed; return accuracy per cell, seed and language pair.
 
-    Writes `results.parquet` (column checkpoint: the cell, column seed), `accuracy.csv` and `skipped.json` to `out`. Cells that
-    are done are not done again. The problems to evaluate on are the recipe's `[evaluation]`.
+    Writes `results.parquet` (column checkpoint: the cell, column seed), `accuracy.csv` and `skipped.json` to `out`.
+    Cells that are done are not done again. The problems to evaluate on are the recipe's `[evaluation]`.
     """
     cells = grid(p_masks)
     if only is not None:

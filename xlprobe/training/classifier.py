@@ -101,7 +101,7 @@ def set_cross_query(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> No
     if set(own) != set(given):
         wrong = sorted(set(own) ^ set(given))
         raise CheckpointError(
-            f"the Q_cross does not fit: {len(wrong)} tensors are missing or left over, such as {wrong[0] if wrong else ''}; "
+            f"the Q_cross does not fit: {len(wrong)} tensors are missing or left over, such as {wrong[0]}; "
             f"got {len(given)}, expected {len(own)}, of the same layers and language pairs"
         )
     for name, tensor in given.items():

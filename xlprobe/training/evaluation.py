@@ -35,7 +35,7 @@ def evaluate(
 
     Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
     = surer). `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language have no row in
-    its cells. Raises `TrainingError` for a checkpoint without a classifier, `DataError` for labels that it does not know.
+    its cells. Raises `TrainingError` for a checkpoint without a classifier, `DataError` for labels that it lacks.
     """
     checkpoint = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
     if checkpoint.head != "classification":
@@ -110,7 +110,7 @@ def _data_hash(samples: Sequence[ParallelSample]) -> str:
 
 
 def wilson(right: float, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's interval of a proportion (Wilson 1927): `right` of `count`, both ends in 0..1; NaN for count 0."""
+    """Return Wilson's interval of the proportion `right` of `count`, range [0, 1] (Wilson 1927); NaN for count 0."""
     from scipy.stats import binomtest
 
     if count == 0:

@@ -60,9 +60,10 @@ def finetune(
     `mix` gives the shares of language pairs (default: English in-language); each example goes to one pair for the
     whole run. `query` are pre-trained Q_cross tensors, `pairs` the language pairs that have a Q_cross of their own
     (None: a shared one). `p_mask` and `cross_p_mask` close Q's cross-language and Q_cross's same-language pairs in
-    training; `structured_dropout` does so for a baseline. `train` may be a curriculum of `Stage`s, whose steps then replace the settings'. With `validation`, the weights
-    that do best on it (in `validation_pair`) are returned, and kept in `out/best`. A run that was killed resumes from its last
-    checkpoint in `out` and ends with the same weights. Source: arXiv 2310.15258, section 4.
+    training; `structured_dropout` does so for a baseline. `train` may be a curriculum of `Stage`s, whose steps then
+    replace the settings'. With `validation`, the weights that do best on it (in `validation_pair`) are returned, and
+    kept in `out/best`. A run that was killed resumes from its last checkpoint in `out` and ends with the same weights.
+    Source: arXiv 2310.15258, section 4.
     """
     checkpoint = load(base) if isinstance(base, str) else base
     mix_ = Mix(dict(mix or {"en-en": 1.0}))

@@ -35,7 +35,8 @@ class CodeSwitched(Sequence[Sample]):
     """Code-switched pairs of a parallel corpus, made when they are asked for: one per text and language pair.
 
     `pairs` are unordered ("en-fr"). `order`: "en-x" puts the pair's first language first, "x-en" the second, "x-x"
-    either, at random per sample (arXiv 2310.15258, section 4). Samples that switch inside a sentence are taken as they are.
+    either, at random per sample (arXiv 2310.15258, section 4). Samples that switch inside a
+    sentence are taken as they are.
     """
 
     def __init__(
@@ -164,7 +165,8 @@ def pretrain_cross_query(
     checkpoint = load(base) if isinstance(base, str) else base
     if checkpoint.head != "mlm":
         raise TrainingError(
-            f"{checkpoint.name} has no masked-language-model head; train one first with train_lm_head (xlprobe pretrain does)"
+            f"{checkpoint.name} has no masked-language-model head; "
+            "train one first with train_lm_head (xlprobe pretrain does)"
         )
     fix_seed(settings.seed)
     encoder = _encoder(checkpoint, settings)

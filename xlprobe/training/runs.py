@@ -82,7 +82,8 @@ def run_finetune(
     place = query or (Path(recipe.query) if recipe.query and recipe.query != "copy" else None)
     if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy":
         raise TrainingError(
-            "a cross-query recipe needs a pre-trained Q_cross (--query FILE, made by xlprobe pretrain), or query = 'copy'"
+            "a cross-query recipe needs a pre-trained Q_cross (--query FILE, made by xlprobe pretrain), "
+            "or query = 'copy'"
         )
     stages = [Stage(_problems([stage], data), stage.steps or 0) for stage in recipe.stages]
     if len(stages) == 1 and not stages[0].steps:

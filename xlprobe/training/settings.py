@@ -19,8 +19,9 @@ class TrainSettings:
     Either `steps` (optimiser steps) or `epochs` (passes over the data). `batch_size` is what one optimiser step sees
     over all processes and `accumulate` gradient-accumulation parts. `schedule` falls to 0 in a straight line after
     `warmup` (a share of the steps), or stays constant. `dropout` replaces the configuration's (None: leave it).
-    `head_learning_rate` is for classifier and pooler, `bias_learning_rate` for the other biases (None: the same). `bf16` computes in bfloat16 with float32
-    weights. `save_every` and `validate_every` are in steps, 0 for never. `keep` is how many checkpoints to keep.
+    `head_learning_rate` is for classifier and pooler, `bias_learning_rate` for the other biases (None: the same).
+    `bf16` computes in bfloat16 with float32 weights. `save_every` and `validate_every` are in steps, 0 for
+    never. `keep` is how many checkpoints to keep.
     """
 
     learning_rate: float = 4e-4
@@ -83,6 +84,6 @@ def fix_seed(seed: int) -> None:
 
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 (libraries draw from it)
     torch.manual_seed(seed)
     torch.use_deterministic_algorithms(True, warn_only=True)

@@ -68,7 +68,15 @@ def _patterns(
     kept: list[KeptPattern] = []
     with tempfile.TemporaryDirectory(prefix="xlprobe-") as scratch:
         measure(
-            checkpoints, problems, pairs=pairs, metrics=(), controls=False, forced=False, out=scratch, show_progress=False,
-            keep_patterns=[problem.key for problem in problems], kept=kept,
-        )  # fmt: skip
+            checkpoints,
+            problems,
+            pairs=pairs,
+            metrics=(),
+            controls=False,
+            forced=False,
+            out=scratch,
+            show_progress=False,
+            keep_patterns=[problem.key for problem in problems],
+            kept=kept,
+        )
     return kept

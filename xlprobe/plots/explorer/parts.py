@@ -37,7 +37,9 @@ def document(data: Mapping[str, Any]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Attention explorer</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<style>:root{{color-scheme:light dark}}body{{margin:.5rem;font:1rem/1.5 system-ui,sans-serif}}{parts.css}</style></head>"
+        "<style>:root{color-scheme:light dark}body{margin:.5rem;font:1rem/1.5 system-ui,sans-serif}"
+        f"{parts.css}</style>"
+        "</head>"
         f'<body><main>{parts.html}</main><script type="application/json" id="explorer-data">{parts.json}</script>'
         f"<script>{parts.script}</script></body></html>"
     )
