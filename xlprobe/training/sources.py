@@ -38,8 +38,8 @@ SOURCES: dict[str, Callable[..., list[Any]]] = {
     "file": _file,
     "token-tagged": _token_tagged,
 }
-"""`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows (`path`,
-`format`, `languages`; `first` and `limit` take a part). `token-tagged`: text that switches inside sentences."""
+"""`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows
+(`path`, `format`, `languages`; `first` and `limit` take a part). `token-tagged`: text that switches inside sentences."""
 
 
 def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None) -> list[Any]:
