@@ -39,7 +39,7 @@ SOURCES: dict[str, Callable[..., list[Any]]] = {
     "token-tagged": _token_tagged,
 }
 """`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows
-(`path`, `format`, `languages`; `first` and `limit` take a part). `token-tagged`: text that switches inside sentences."""
+(`path`, `format`, `languages`; `first` and `limit` take a part). `token-tagged`: text that switches within."""
 
 
 def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None) -> list[Any]:
