@@ -96,8 +96,9 @@ def test_an_unknown_option_is_a_failure(capsys):
     assert "No such option" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_leaves_no_table(saved, tmp_path):
+def test_an_interrupted_run_leaves_no_table(saved, tiny, tmp_path):
     out = tmp_path / "out"
+    write_jsonl(tiny.problems(300, 2), tmp_path / "problems.jsonl")  # enough to be in the middle of
     command = [sys.executable, "-m", "xlprobe", "measure", *saved, "--out", str(out), "--batch-size", "1"]
     with subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}

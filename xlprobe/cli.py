@@ -15,6 +15,9 @@ from xlprobe.errors import XlprobeError
 
 __all__ = ["app", "main", "run"]
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 app = typer.Typer(
     name="xlprobe",
     help="Look inside multilingual encoders when they reason across languages.",
@@ -133,24 +136,24 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
     # Checkpoints that are not found must fail in a moment, and nothing is sent anywhere that was not asked for.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        application(given, standalone_mode=False)
+        # Typer returns the status of an exit or an interrupt, and else what the command returns, which is nothing.
+        status = application(given, standalone_mode=False) or 0
     except XlprobeError as error:
         if "--debug" in given:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; nothing half-written was left behind", file=sys.stderr)
-        return 130
-    except typer.Exit as end:
-        return end.exit_code
+        status = INTERRUPTED
     except Exception as error:
         # click's own errors (unknown option, bad value) know how to show themselves.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
         raise
-    return 0
+    if status == INTERRUPTED:
+        print("interrupted; nothing half-written was left behind", file=sys.stderr)
+    return status
 
 
 def main() -> None:
