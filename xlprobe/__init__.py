@@ -21,10 +21,11 @@ from xlprobe.languages import LANGUAGES, Language
 from xlprobe.models import registration as _registration
 
 if TYPE_CHECKING:
-    from xlprobe import interventions, metrics, models, plots, samples, statistics, training
+    from xlprobe import effects, factors, interventions, metrics, models, plots, samples, statistics, training
     from xlprobe.captures import capture
     from xlprobe.measurement import measure
     from xlprobe.models.checkpoint import Checkpoint, load
+    from xlprobe.plots.explorer import explore
     from xlprobe.results import Results
     from xlprobe.samples import Batch, ParallelSample, Sample, batches, encode
 
@@ -37,10 +38,11 @@ _LAZY = {
     "batches": "xlprobe.samples",
     "capture": "xlprobe.captures",
     "encode": "xlprobe.samples",
+    "explore": "xlprobe.plots.explorer",
     "load": "xlprobe.models.checkpoint",
     "measure": "xlprobe.measurement",
 }
-_MODULES = ("interventions", "metrics", "models", "plots", "samples", "statistics", "training")
+_MODULES = ("effects", "factors", "interventions", "metrics", "models", "plots", "samples", "statistics", "training")
 
 __all__ = [
     "LANGUAGES",
@@ -58,7 +60,10 @@ __all__ = [
     "XlprobeError",
     "batches",
     "capture",
+    "effects",
     "encode",
+    "explore",
+    "factors",
     "interventions",
     "load",
     "measure",
