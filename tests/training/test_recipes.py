@@ -58,7 +58,7 @@ def test_stages_say_how_long():
     ("changes", "message"),
     [
         ({"routine": "train"}, "routine"), ({"extra": 1}, "extra"), ({"settings": {"steps": 1, "lr": 1}}, "'lr'"),
-        ({"stages": []}, r"\[\[stages\]\]"), ({"stages": [{"theories": 3}]}, "source"), ({"store": "2-bit"}, "2-bit"),
+        ({"stages": []}, r"\[\[stages\]\]"), ({"stages": [{"theories": 3}]}, "source"), ({"store": "1-bit"}, "1-bit"),
     ],
 )  # fmt: skip
 def test_bad_recipes(changes, message):

@@ -1,8 +1,8 @@
-"""Small files for fine-tuned weights: what differs from a base, matrices in 4 or 8 bits.
+"""Small files for fine-tuned weights: what differs from a base, matrices rounded to a few bits.
 
 A file is safetensors. Matrices are stored as the difference from the base, in blocks of 64 with one float16 scale each:
-difference = code * scale, codes -7..7 (two in a byte, the first in the low half) or -127..127. The base of a
-cross-lingual query is its layer's query. Everything else (biases, and what the base does not have: a
+difference = code * scale, with codes of 2 to 8 bits side by side, the highest bit first, counted from the lowest code.
+The base of a cross-lingual query is its layer's query. Everything else (biases, and what the base does not have: a
 classifier) is stored as it is, in float32.
 """
 
@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int8
 from safetensors import SafetensorError, safe_open
@@ -22,27 +23,27 @@ from torch import Tensor
 
 from xlprobe.errors import CheckpointError
 
-__all__ = ["pack", "read_packed", "unpack", "write_packed"]
+__all__ = ["BITS", "pack", "read_packed", "unpack", "write_packed"]
 
 BLOCK = 64
-_LEVELS = {4: 7, 8: 127}
+BITS = range(2, 9)
 
 
 def pack(tensors: Mapping[str, Tensor], base: Mapping[str, Tensor], bits: int = 4) -> dict[str, Tensor]:
     """Return the stored form of fine-tuned tensors; `base` holds the base model's by name.
 
-    Names get a suffix: `|4` or `|8` (codes) and `|scale`, or nothing where a tensor is stored as it is.
+    Names get a suffix: `|4` (codes of 4 bits) and `|scale`, or nothing where a tensor is stored as it is.
     """
-    if bits not in _LEVELS:
-        raise CheckpointError(f"got bits={bits}; expected one of {sorted(_LEVELS)}")
+    if bits not in BITS:
+        raise CheckpointError(f"got bits={bits}; expected 2 to 8")
     packed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         start = _start(name, base)
         if start is None or tensor.dim() < 2 or tensor.numel() % BLOCK:
             packed[name] = tensor.detach().float().contiguous()
             continue
-        codes, scales = _quantise(tensor.detach().float() - start, _LEVELS[bits])
-        packed[f"{name}|{bits}"] = _join(codes) if bits == 4 else codes
+        codes, scales = _quantise(tensor.detach().float() - start, _levels(bits))
+        packed[f"{name}|{bits}"] = _join(codes, bits)
         packed[f"{name}|scale"] = scales
     return packed
 
@@ -54,8 +55,8 @@ def unpack(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str
         name, bar, kind = key.partition("|")
         if not bar:
             tensors[name] = stored
-        elif kind in ("4", "8"):
-            codes = (_split(stored) if kind == "4" else stored).float()
+        elif kind.isdigit():
+            codes = _split(stored, int(kind)).float()
             difference = (codes.reshape(-1, BLOCK) * packed[f"{name}|scale"].float()[:, None]).reshape(-1)
             start = _start(name, base)
             if start is None or start.numel() != difference.numel():
@@ -74,22 +75,37 @@ def _start(name: str, base: Mapping[str, Tensor]) -> Tensor | None:
     return base[name].float() if name in base else None
 
 
+def _levels(bits: int) -> int:
+    return 2 ** (bits - 1) - 1
+
+
 def _quantise(values: Float[Tensor, "*shape"], levels: int) -> tuple[Int8[Tensor, " value"], Tensor]:
+    """Round to -levels..levels times a scale per block: of a few scales, the one with the least squared error."""
     blocks = values.reshape(-1, BLOCK)
-    scales = (blocks.abs().amax(dim=1) / levels).to(torch.float16)
-    safe = scales.float().masked_fill(scales == 0, 1.0)
-    codes = (blocks / safe[:, None]).round().clamp(-levels, levels)
-    return codes.to(torch.int8).reshape(-1), scales
+    largest = blocks.abs().amax(dim=1)
+    best = torch.full_like(largest, torch.inf)
+    scales, codes = torch.zeros_like(largest, dtype=torch.float16), torch.zeros_like(blocks, dtype=torch.int8)
+    for share in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4):  # clipping what is rare pays where codes are few
+        scale = (share * largest / levels).to(torch.float16)
+        divisor = scale.float().masked_fill(scale == 0, 1.0)[:, None]
+        code = (blocks / divisor).round().clamp(-levels, levels)
+        error = (code * scale.float()[:, None] - blocks).square().sum(dim=1)
+        better = error < best
+        best = torch.where(better, error, best)
+        scales = torch.where(better, scale, scales)
+        codes = torch.where(better[:, None], code.to(torch.int8), codes)
+    return codes.reshape(-1), scales
 
 
-def _join(codes: Int8[Tensor, " value"]) -> Tensor:
-    pairs = (codes.to(torch.int16) + 8).reshape(-1, 2)
-    return (pairs[:, 0] | (pairs[:, 1] << 4)).to(torch.uint8)
+def _join(codes: Int8[Tensor, " value"], bits: int) -> Tensor:
+    unsigned = (codes.to(torch.int16) + _levels(bits)).to(torch.uint8).numpy()
+    return torch.from_numpy(np.packbits(np.unpackbits(unsigned[:, None], axis=1)[:, 8 - bits :].reshape(-1)))
 
 
-def _split(stored: Tensor) -> Int8[Tensor, " value"]:
-    both = torch.stack([stored & 15, stored >> 4], dim=1).reshape(-1)
-    return (both.to(torch.int16) - 8).to(torch.int8)
+def _split(stored: Tensor, bits: int) -> Int8[Tensor, " value"]:
+    apart = np.unpackbits(stored.numpy()).reshape(-1, bits).astype(np.int16)
+    unsigned = apart @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int16))
+    return torch.from_numpy((unsigned - _levels(bits)).astype(np.int8))
 
 
 def write_packed(path: Path, packed: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
@@ -105,7 +121,7 @@ def read_packed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot read the weights {path}: {error}; reinstall xlprobe") from error
     if "xlprobe" not in metadata:

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError, TrainingError
+from xlprobe.models.packing import BITS
 from xlprobe.training.settings import TrainSettings
 
 __all__ = ["Recipe", "StageRecipe", "read_recipe"]
 
 ROUTINES = ("finetune", "pretrain", "ablate")
+
+
+STORES = ("float32", *(f"{bits}-bit" for bits in BITS))
+"""How trained weights can be kept: see `xlprobe.models.packing`."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Recipe:
     """A whole run. `stages` is the data in order (one stage without steps: the settings say how long).
 
     `structured_dropout` closes a baseline's cross-language pairs with that probability in training (a cross-query model
-    has `p_mask` and `cross_p_mask` for it). `store` is how the result is kept: "float32", "8-bit" or "4-bit".
+    has `p_mask` and `cross_p_mask` for it). `store` is how the result is kept: "float32", or "2-bit" to "8-bit".
     `evaluation` is what the study and the ablation are measured on; nothing is chosen by it.
     """
 
@@ -105,8 +110,8 @@ def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides:
     for key in ("pairs", "freeze"):
         if key in entries:
             entries[key] = tuple(entries[key])
-    if entries.get("store", "float32") not in ("float32", "8-bit", "4-bit"):
-        raise TrainingError(f"{source}: store is {entries['store']!r}; expected 'float32', '8-bit' or '4-bit'")
+    if entries.get("store", "float32") not in STORES:
+        raise TrainingError(f"{source}: store is {entries['store']!r}; expected one of {', '.join(STORES)}")
     settings["report_to"] = tuple(settings.get("report_to", ()))
     return Recipe(settings=TrainSettings(**settings), stages=stages, **entries)
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["QUERY", "keep", "run_finetune", "run_pretrain"]
 
 QUERY, WEIGHTS, MANIFEST, MODEL = "query.safetensors", "weights.safetensors", "manifest.json", "model"
-_BITS = {"4-bit": 4, "8-bit": 8}
 
 
 def run_pretrain(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
@@ -113,7 +112,7 @@ def run_finetune(
 def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) -> Checkpoint:
     """Store a fine-tuned checkpoint in `out`, and return it with the weights as they were stored.
 
-    With `store` "4-bit" or "8-bit": `weights.safetensors`, what differs from the base, matrices rounded. Else the
+    With `store` "2-bit" to "8-bit": `weights.safetensors`, what differs from the base, matrices rounded. Else the
     whole model in `model/`, which `xlprobe.load` reads.
     """
     model: Any = checkpoint.model
@@ -124,7 +123,7 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
     }  # fmt: skip
     if recipe.mechanism == "cross-query":
         about["cross_query"] = {name: getattr(model.config, name) for name in ("q_p_mask", "cross_p_mask", "pairs")}
-    if recipe.store in _BITS:
+    if recipe.store != "float32":
         prefix = model.base_model_prefix + "."
         base_tensors = {prefix + name: tensor for name, tensor in base.model.state_dict().items()}
         changed = {
@@ -132,7 +131,7 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
             for name, tensor in model.state_dict().items()
             if name not in base_tensors or not torch.equal(tensor, base_tensors[name])
         }
-        packed = pack(changed, base_tensors, _BITS[recipe.store])
+        packed = pack(changed, base_tensors, int(recipe.store.removesuffix("-bit")))
         write_packed(out / WEIGHTS, packed, about)
         own = model.state_dict()
         own.update(unpack(packed, base_tensors))
