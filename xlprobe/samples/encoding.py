@@ -235,7 +235,8 @@ class Encoder:
         )
         offsets = encoded["offset_mapping"]
         # A unit owns the blank before it, because sentencepiece tokens begin with that blank.
-        ends, end = [], len(prefix)
+        ends: list[int] = []
+        end = len(prefix)
         for unit in units:
             end += len(unit) + (1 if ends else 0)
             ends.append(end)

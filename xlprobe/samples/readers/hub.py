@@ -35,8 +35,8 @@ def read_dataset(
 ) -> Iterator[Any]:
     """Read a `datasets.Dataset`, or any iterable of rows, with the columns of a file format.
 
-    Formats are told apart by their columns (docs/data_formats.md): jsonl, ruletaker, leap_of_thought, xnli (wide, or
-    `premise` and `hypothesis` as the hub has them), pararule, parallel (a column per language, or `translation`),
+    Formats are told apart by their columns (docs/how-to/own_data_set.md): jsonl, ruletaker, leap_of_thought, xnli
+    (wide, or `premise` and `hypothesis` as the hub has them), pararule, parallel (one per language, or `translation`),
     tagged, and flat (`context_<language>`, `question_<language>`). For data in one language, give a dict of language
     to dataset, aligned by row. `name` starts the keys where the format has no name of its own. Gives `ParallelSample`,
     for tagged text `Sample`. Raises `DataError` naming the row for a column that is missing or of another type.

@@ -1,4 +1,4 @@
-"""The project's own format: one parallel problem a line, as `xlprobe data` writes it (docs/data_formats.md)."""
+"""The project's own format: one parallel problem a line, as `xlprobe data` writes it (docs/how-to/own_data_set.md)."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ def _languages(marks: list[str], known: Mapping[str, str], where: str) -> list[s
             ) from error
     last: str = next((code for code in found if code is not None), "und")
     filled: list[str] = []
-    for code in found:
-        last = code or last
+    for tagged in found:
+        last = tagged or last
         filled.append(last)
     return filled
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 from typing import Literal as OneOf
 
 from xlprobe.errors import DataError
@@ -34,6 +35,20 @@ class Literal:
     predicate: str
     object: Entity | None = None
     positive: bool = True
+    # Proving asks for hashes all the time; to make each from the fields anew would take most of its time.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __hash__(self) -> int:
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash((self.subject, self.predicate, self.object, self.positive))
+            object.__setattr__(self, "_hash", found)
+            return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The hash of a text differs from process to process, so it must not be pickled.
+        return Literal, (self.subject, self.predicate, self.object, self.positive)
 
     @property
     def is_attribute(self) -> bool:

@@ -115,9 +115,10 @@ def solve(theory: Theory, entities: Iterable[Entity] = ()) -> Model:
     while True:
         high = _chain(facts, instances, low)
         new = _chain(facts, instances, high)
-        if new.keys() == low.keys():
-            break
+        settled = new.keys() in (low.keys(), high.keys())
         low = new
+        if settled:
+            break
     return Model(low, instances, frozenset(high.keys() - low.keys()))
 
 

@@ -42,7 +42,7 @@ def grammar(code: str) -> Grammar:
     if code not in available():
         raise DataError(
             f"there is no grammar for {code!r}; there is one for {' '.join(available())}. Use one of these, or add "
-            "a language (docs/adding_a_language.md)"
+            "a language (docs/how-to/add_a_language.md)"
         )
     module = importlib.import_module(f"{__name__}.{code}")
     if hasattr(module, "LANGUAGE") and code not in KNOWN_LANGUAGES:

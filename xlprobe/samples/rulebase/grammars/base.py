@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal as OneOf
 
 from xlprobe.samples.rulebase.logic import QUANTIFIED, Entity, Literal, Rule, Statement
 
-__all__ = ["Grammar", "Place", "Subject", "groups"]
+__all__ = ["Grammar", "Place", "Subject", "groups", "listed", "runs"]
 
 Place = OneOf["main", "condition", "conclusion"]
 """Where a clause stands: alone, after "if", or after "then"; languages differ in word order and mood."""
@@ -41,6 +42,23 @@ def groups(conditions: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
 def _continues(last: Literal, literal: Literal) -> bool:
     variable = last.subject is None and literal.subject is None
     return variable and last.is_attribute and literal.is_attribute and (last.positive or not literal.positive)
+
+
+def runs(literals: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
+    """Part attributes of one subject into what one verb can say: all that holds together, what does not each alone."""
+    found: list[tuple[Literal, ...]] = []
+    for literal in literals:
+        if found and literal.positive and found[-1][-1].positive:
+            found[-1] += (literal,)
+        else:
+            found.append((literal,))
+    return found
+
+
+def listed(words: Sequence[str], last: str, others: str = ", ") -> str:
+    """Return "a", "a and b", "a, b and c"; `last` is " and "."""
+    *rest, final = words
+    return others.join(rest) + (last if rest else "") + final
 
 
 class Grammar:
@@ -85,4 +103,8 @@ class Grammar:
                 first = later
         entity = rule.conclusion.subject
         conclusion = self.clause(Subject("" if entity else later, entity), (rule.conclusion,), "conclusion")
-        return self.conditional.format(self.also.join(clauses), conclusion)
+        return self.conditional.format(self.join(clauses), conclusion)
+
+    def join(self, clauses: list[str]) -> str:
+        """Return the conditions of a rule as one text."""
+        return self.also.join(clauses)

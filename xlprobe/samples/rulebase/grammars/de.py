@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -26,7 +26,7 @@ ATTRIBUTES = {
     "cold": "kalt",
     "furry": "pelzig",
     "green": "grün",
-    "kind": "gütig",
+    "kind": "freundlich",
     "nice": "nett",
     "quiet": "ruhig",
     "red": "rot",
@@ -74,20 +74,20 @@ class German(Grammar):
         """Return the verb and what belongs to it: ("ist", "groß und nicht rot"), ("mag", "den Hund nicht")."""
         first = literals[0]
         if first.object is None:
-            listed = " und ".join(("" if one.positive else "nicht ") + ATTRIBUTES[one.predicate] for one in literals)
-            return ("sind" if plural else "ist"), listed
+            words = [("" if one.positive else "nicht ") + ATTRIBUTES[one.predicate] for one in literals]
+            return ("sind" if plural else "ist"), listed(words, " und ")
         verbs = PERSON_EATS if person and first.predicate == "eat" else RELATIONS[first.predicate]
         return verbs[plural], self.name(first.object, 1) + ("" if first.positive else " nicht")
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
-            listed = ", ".join(ATTRIBUTES[attribute] + ("er" if people else "es") for attribute in attributes)
+            given = ", ".join(ATTRIBUTES[attribute] + ("er" if people else "es") for attribute in attributes)
             verb, rest = self.predicate((conclusion.negated(),), False, people)
-            return f"kein {listed} {'Mensch' if people else 'Ding'} {verb} {rest}"
+            return f"kein {given} {'Mensch' if people else 'Ding'} {verb} {rest}"
         ending = "en" if every else "e"
-        listed = ", ".join(ATTRIBUTES[attribute] + ending for attribute in attributes)
+        given = ", ".join(ATTRIBUTES[attribute] + ending for attribute in attributes)
         verb, rest = self.predicate((conclusion,), True, people)
-        return f"{'alle ' if every else ''}{listed} {'Menschen' if people else 'Dinge'} {verb} {rest}"
+        return f"{'alle ' if every else ''}{given} {'Menschen' if people else 'Dinge'} {verb} {rest}"
 
 
 GRAMMAR = German()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed, runs
 from xlprobe.samples.rulebase.logic import Entity, Literal
 from xlprobe.samples.rulebase.vocabulary import WOMEN
 
@@ -76,20 +76,19 @@ class Spanish(Grammar):
             verb = RELATIONS[first.predicate][form == 2]
             return f"{'' if first.positive else 'no '}{verb} a {self.name(first.object)}"
         be = "son" if form == 2 else "es"
-        text = ""
-        for place, literal in enumerate(literals):
-            shared = place > 0 and literal.positive and literals[place - 1].positive
-            verb = "" if shared else f"{be} " if literal.positive else f"no {be} "
-            text += (" y " if place else "") + verb + ATTRIBUTES[literal.predicate][form]
-        return text
+        parts = []
+        for run in runs(literals):
+            verb = be if run[0].positive else f"no {be}"
+            parts.append(f"{verb} {listed([ATTRIBUTES[one.predicate][form] for one in run], ' y ')}")
+        return " y ".join(parts)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
-            listed = " y ".join(ATTRIBUTES[attribute][1] for attribute in attributes)
-            return f"ninguna {'persona' if people else 'cosa'} {listed} {self.predicate((conclusion.negated(),), 1)}"
-        listed = " y ".join(ATTRIBUTES[attribute][2] for attribute in attributes)
+            given = listed([ATTRIBUTES[attribute][1] for attribute in attributes], " y ")
+            return f"ninguna {'persona' if people else 'cosa'} {given} {self.predicate((conclusion.negated(),), 1)}"
+        given = listed([ATTRIBUTES[attribute][2] for attribute in attributes], " y ")
         noun = "personas" if people else "cosas"
-        return f"{'todas ' if every else ''}las {noun} {listed} {self.predicate((conclusion,), 2)}"
+        return f"{'todas ' if every else ''}las {noun} {given} {self.predicate((conclusion,), 2)}"
 
     def polish(self, sentence: str) -> str:
         return re.sub(r"\by (?=i)", "e ", sentence.replace(" a el ", " al "))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, runs
 from xlprobe.samples.rulebase.logic import Literal
 
 __all__ = ["GRAMMAR"]
@@ -34,7 +34,7 @@ ATTRIBUTES = {
     "furry": "پشمالو",
     "green": "سبز",
     "kind": "مهربان",
-    "nice": "خوش‌برخورد",
+    "nice": "دوست‌داشتنی",
     "quiet": "آرام",
     "red": "قرمز",
     "rough": "زبر",
@@ -71,14 +71,11 @@ class Farsi(Grammar):
         if first.object is not None:
             frame, *verbs = RELATIONS[first.predicate]
             return f"{frame.format(NOUNS[first.object.name])} {verbs[form][not first.positive]}"
-        text = ""
-        for place, literal in enumerate(literals):
-            following = literals[place + 1] if place + 1 < len(literals) else None
-            # What holds shares one verb, after the last of them.
-            shared = literal.positive and following is not None and following.positive
-            verb = "" if shared else f" {BE[form][not literal.positive]}"
-            text += (" و " if place else "") + ATTRIBUTES[literal.predicate] + verb
-        return text
+        parts = []
+        for run in runs(literals):
+            attributes = " و ".join(ATTRIBUTES[one.predicate] for one in run)
+            parts.append(f"{attributes} {BE[form][not run[0].positive]}")
+        return " و ".join(parts)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         listed = " و ".join(ATTRIBUTES[attribute] for attribute in attributes)

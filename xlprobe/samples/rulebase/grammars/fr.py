@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed, runs
 from xlprobe.samples.rulebase.logic import Entity, Literal
 from xlprobe.samples.rulebase.vocabulary import WOMEN
 
@@ -85,20 +85,19 @@ class French(Grammar):
     def attributes(self, literals: tuple[Literal, ...], form: int, no: str) -> str:
         """Return "est grand et rouge et n'est pas bleu": what holds shares a verb, what does not has its own."""
         be = "sont" if form == 2 else "est"
-        text = ""
-        for place, literal in enumerate(literals):
-            shared = place > 0 and literal.positive and literals[place - 1].positive
-            verb = "" if shared else f"{be} " if literal.positive else f"ne {be}{no} "
-            text += (" et " if place else "") + verb + ATTRIBUTES[literal.predicate][form]
-        return text
+        parts = []
+        for run in runs(literals):
+            verb = be if run[0].positive else f"ne {be}{no}"
+            parts.append(f"{verb} {listed([ATTRIBUTES[one.predicate][form] for one in run], ' et ')}")
+        return " et ".join(parts)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
-            listed = " et ".join(ATTRIBUTES[attribute][1] for attribute in attributes)
-            return f"aucune {'personne' if people else 'chose'} {listed} {self.predicate((conclusion,), 1, '')}"
+            given = listed([ATTRIBUTES[attribute][1] for attribute in attributes], " et ")
+            return f"aucune {'personne' if people else 'chose'} {given} {self.predicate((conclusion,), 1, '')}"
         noun = "personnes" if people else "choses"
-        listed = " et ".join(ATTRIBUTES[attribute][2] for attribute in attributes)
-        return f"{'toutes ' if every else ''}les {noun} {listed} {self.predicate((conclusion,), 2)}"
+        given = listed([ATTRIBUTES[attribute][2] for attribute in attributes], " et ")
+        return f"{'toutes ' if every else ''}les {noun} {given} {self.predicate((conclusion,), 2)}"
 
     def polish(self, sentence: str) -> str:
         sentence = re.sub(r"\b(l|L)[ea] (?=[aéo])", r"\1'", sentence)

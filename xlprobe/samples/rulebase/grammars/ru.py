@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -72,7 +72,7 @@ class Russian(Grammar):
 
     def predicate(self, literals: tuple[Literal, ...], form: int) -> str:
         """Return what is said of the subject; form is 0 masculine, 1 feminine, 2 neuter, 3 plural."""
-        return " и ".join(("" if one.positive else "не ") + self._positive(one, form) for one in literals)
+        return listed([("" if one.positive else "не ") + self._positive(one, form) for one in literals], " и ")
 
     def _positive(self, literal: Literal, form: int) -> str:
         if literal.object is None:
@@ -88,11 +88,15 @@ class Russian(Grammar):
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
             none, noun, form = ("ни один", "человек", 0) if people else ("ни одна", "вещь", 1)
-            listed = ", ".join(ATTRIBUTES[attribute][form] for attribute in attributes)
-            return f"{none} {listed} {noun} {self.predicate((conclusion,), form)}"
-        listed = ", ".join(ATTRIBUTES[attribute][3] for attribute in attributes)
+            given = ", ".join(ATTRIBUTES[attribute][form] for attribute in attributes)
+            return f"{none} {given} {noun} {self.predicate((conclusion,), form)}"
+        given = ", ".join(ATTRIBUTES[attribute][3] for attribute in attributes)
         noun = "люди" if people else "вещи"
-        return f"{'все ' if every else ''}{listed} {noun} {self.predicate((conclusion,), 3)}"
+        return f"{'все ' if every else ''}{given} {noun} {self.predicate((conclusion,), 3)}"
+
+    def join(self, clauses: list[str]) -> str:
+        # A repeated "и" takes commas.
+        return (self.also if len(clauses) < 3 else ", и ").join(clauses)
 
 
 GRAMMAR = Russian()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed, runs
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -88,18 +88,21 @@ class Swahili(Grammar):
         if first.object is not None:
             prefix = SUBJECTS[noun_class][not first.positive]
             return f"{prefix}{RELATIONS[first.predicate][not first.positive]} {self.name(first.object)}"
-        text = ""
-        for place, literal in enumerate(literals):
-            shared = place > 0 and literal.positive and literals[place - 1].positive
-            verb = "" if shared else "ni " if literal.positive else "si "
-            text += (" na " if place else "") + verb + ATTRIBUTES[literal.predicate][noun_class]
-        return text
+        parts = []
+        for run in runs(literals):
+            verb = "ni" if run[0].positive else "si"
+            parts.append(f"{verb} {listed([ATTRIBUTES[one.predicate][noun_class] for one in run], ' na ')}")
+        return " na ".join(parts)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
+        if every and not conclusion.positive:
+            noun_class, noun, who = (PERSON, "mtu", "ambaye") if people else (THING, "kitu", "ambacho")
+            given = listed([ATTRIBUTES[attribute][noun_class] for attribute in attributes], " na ")
+            return f"hakuna {noun} {given} {who} {self.predicate((conclusion.negated(),), noun_class)}"
         noun_class = PEOPLE if people else THINGS
         noun, all_ = ("watu", "wote") if people else ("vitu", "vyote")
-        listed = " na ".join(ATTRIBUTES[attribute][noun_class] for attribute in attributes)
-        return f"{noun} {f'{all_} ' if every else ''}{listed} {self.predicate((conclusion,), noun_class)}"
+        given = listed([ATTRIBUTES[attribute][noun_class] for attribute in attributes], " na ")
+        return f"{noun} {f'{all_} ' if every else ''}{given} {self.predicate((conclusion,), noun_class)}"
 
 
 GRAMMAR = Swahili()

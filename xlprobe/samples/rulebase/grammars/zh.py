@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed
 from xlprobe.samples.rulebase.logic import Literal
 
 __all__ = ["GRAMMAR"]
@@ -71,12 +71,12 @@ class Chinese(Grammar):
         first = literals[0]
         if first.object is not None:
             return RELATIONS[first.predicate][not first.positive] + NOUNS[first.object.name]
-        return "而且".join(ATTRIBUTES[one.predicate][not one.positive] for one in literals)
+        return listed([ATTRIBUTES[one.predicate][not one.positive] for one in literals], "而且", "、")
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
-        listed = "、".join(ATTRIBUTES[attribute][2] for attribute in attributes)
+        given = "、".join(ATTRIBUTES[attribute][2] for attribute in attributes)
         noun = "人" if people else "东西"
-        return f"{'所有' if every else ''}{listed}{noun}{'都' if every else ''}{self.predicate((conclusion,))}"
+        return f"{'所有' if every else ''}{given}{noun}{'都' if every else ''}{self.predicate((conclusion,))}"
 
 
 GRAMMAR = Chinese()
