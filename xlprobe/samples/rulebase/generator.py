@@ -75,9 +75,8 @@ def generate(
 
 
 def _weights(depth: int | Sequence[int] | Mapping[int, float]) -> dict[int, float]:
-    if isinstance(depth, int):
-        return {depth: 1.0}
-    table = dict(depth) if isinstance(depth, Mapping) else dict.fromkeys(depth, 1.0)
+    depths = (depth,) if isinstance(depth, int) else depth
+    table = dict(depths) if isinstance(depths, Mapping) else dict.fromkeys(depths, 1.0)
     total = sum(table.values())
     if not table or total <= 0 or min(table.values()) < 0 or not all(0 <= d <= 5 for d in table):
         raise DataError(

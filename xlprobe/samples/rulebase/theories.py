@@ -90,7 +90,7 @@ def random_theory(
         if number < depth:
             rule = _chained(random, shape, scene, model, atoms)
         elif number < depth + len(failures):
-            rule = _failing(random, scene, model, atoms, failures[number - depth])
+            rule = _failing(random, shape, scene, model, atoms, failures[number - depth])
         else:
             rule = _loose(random, shape, scene, atoms)
         if rule is None or rule in rules:
@@ -158,11 +158,14 @@ def _chained(random: Random, shape: Shape, scene: _Scene, model: Model, atoms: S
     return _worded(random, scene, conditions, random.choice(same), general=random.random() < 0.8)
 
 
-def _failing(random: Random, scene: _Scene, model: Model, atoms: Sequence[Literal], depth: int) -> Rule | None:
+def _failing(
+    random: Random, shape: Shape, scene: _Scene, model: Model, atoms: Sequence[Literal], depth: int
+) -> Rule | None:
     """Return a rule that fails, at this depth, for something that no rule gives so far."""
     missing = [a for a in atoms if a not in model.steps and model.failure_depth(a) == depth - 1]
-    # A negated condition fails where its atom is proved.
-    missing += [a.negated() for a, step in model.steps.items() if a.positive and step.depth == depth - 1]
+    if shape.negation > 0:
+        # A negated condition fails where its atom is proved.
+        missing += [a.negated() for a, step in model.steps.items() if a.positive and step.depth == depth - 1]
     if not missing:
         return None
     condition = random.choice(missing)
