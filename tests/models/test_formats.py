@@ -9,6 +9,7 @@ from xlprobe import CheckpointError, load
 from xlprobe.models.checkpoint import Checkpoint
 from xlprobe.models.convert import to_cross_query
 from xlprobe.models.formats import save
+from xlprobe.models.packing import pack, unpack, write_packed
 
 FAMILIES = ["bert", "xlm-roberta"]
 
@@ -72,8 +73,79 @@ def test_query_pt_goes_onto_a_named_base(base, tmp_path, family):
     state = loaded.model.state_dict()
     for name, tensor in query.items():
         assert torch.equal(state[name.split(".", 1)[1]], tensor)
-    paired = load(tmp_path / "query.pt", base=plain, pair="en-fr")
-    assert paired.model.config.pairs == ["en-fr"]
+    paired = load(tmp_path / "query.pt", base=plain, pair="fr-en")
+    own = paired.model.state_dict()
+    for name, tensor in query.items():
+        assert torch.equal(own[name.split(".", 1)[1].replace("_query.", "_queries.en-fr.")], tensor)
+
+
+def test_the_query_of_a_pre_training_run_goes_onto_a_named_base(base, tmp_path):
+    from safetensors.torch import save_file
+
+    plain = base("bert", "ForSequenceClassification")
+    crossed = to_cross_query(plain.model, pairs=["en-zh", "en-fr"])
+    query = {
+        name: torch.randn_like(tensor) for name, tensor in crossed.state_dict().items() if "cross_lingual_quer" in name
+    }
+    save_file(query, tmp_path / "query.safetensors")
+    loaded = load(tmp_path / "query.safetensors", base=plain)
+    assert sorted(loaded.model.config.pairs) == ["en-fr", "en-zh"]
+    assert all(torch.equal(loaded.model.state_dict()[name], tensor) for name, tensor in query.items())
+    save_file({"encoder.layer.0.output.dense.weight": torch.zeros(2)}, tmp_path / "query.safetensors")
+    with pytest.raises(CheckpointError, match="expected only"):
+        load(tmp_path / "query.safetensors", base=plain)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("cross_query", [False, True])
+def test_packed_weights_load_by_path(base, tmp_path, family, cross_query):
+    plain = base(family)
+    torch.manual_seed(1)
+    model = plain_classifier(plain)
+    about = {"base": plain.spec, "base_hash": plain.hash, "mechanism": "baseline", "config": {"num_labels": 2}}
+    if cross_query:
+        model = to_cross_query(model, q_p_mask=0.7)
+        about |= {"mechanism": "cross-query", "cross_query": {"q_p_mask": 0.7}}
+    prefix = model.base_model_prefix + "."
+    given = {prefix + name: tensor for name, tensor in plain.model.state_dict().items()}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias") or "cross_lingual" in name:
+                parameter.add_(torch.randn_like(parameter) * 0.01)
+    changed = {n: t for n, t in model.state_dict().items() if n not in given or not torch.equal(t, given[n])}
+    packed = pack(changed, given, 8)
+    write_packed(tmp_path / "run" / "weights.safetensors", packed, about)
+    expected = model.state_dict() | unpack(packed, given)
+    for spec in (tmp_path / "run", tmp_path / "run" / "weights.safetensors"):
+        loaded = load(spec)
+        assert type(loaded.model) is type(model)
+        assert loaded.model.state_dict().keys() == expected.keys()
+        assert all(torch.equal(loaded.model.state_dict()[name], tensor) for name, tensor in expected.items())
+    assert loaded.model.base_model.embeddings.position_ids[0, :3].tolist() == [0, 1, 2]
+
+    last = "classifier.bias" if family == "bert" else "classifier.out_proj.bias"
+    for tensors, match in (
+        ({n: t for n, t in packed.items() if n != last}, rf"lacks 1 \['{last}'\]"),
+        (packed | {"adapter.bias": torch.zeros(2)}, r"no place for \['adapter.bias'\]"),
+    ):
+        write_packed(tmp_path / "run" / "weights.safetensors", tensors, about)
+        with pytest.raises(CheckpointError, match=match):
+            load(tmp_path / "run")
+    write_packed(tmp_path / "run" / "weights.safetensors", packed, about | {"base_hash": "0" * 64})
+    with pytest.raises(CheckpointError, match="was made for the base"):
+        load(tmp_path / "run")
+    write_packed(tmp_path / "run" / "weights.safetensors", packed, {"base": plain.spec})
+    with pytest.raises(CheckpointError, match="does not say its base_hash"):
+        load(tmp_path / "run")
+
+
+def plain_classifier(checkpoint):
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_config(checkpoint.model.config)
+    own = model.base_model.state_dict()
+    model.base_model.load_state_dict(own | {n: t for n, t in checkpoint.model.state_dict().items() if n in own})
+    return model.eval()
 
 
 def test_model_pt_takes_the_tokenizer_of_its_base(base, tmp_path):
@@ -104,3 +176,26 @@ def test_an_interrupted_save_leaves_the_old_checkpoint(base, tmp_path, monkeypat
         save(plain, tmp_path / "base-bert")
     assert sorted((path.name, path.stat().st_size) for path in (tmp_path / "base-bert").iterdir()) == before
     assert [path.name for path in tmp_path.iterdir()] == ["base-bert"]
+
+
+@pytest.mark.parametrize("delta", [False, True])
+def test_saving_again_replaces_the_checkpoint_and_nothing_else(base, tmp_path, delta):
+    plain = base("bert")
+    crossed = to_cross_query(plain.model)
+    checkpoint = Checkpoint("trained", plain.spec, crossed, plain.tokenizer, {"base": plain.spec})
+    for first in (False, True):
+        checkpoint.save(tmp_path / "out", delta=first)
+        checkpoint.save(tmp_path / "out", delta=delta)
+        assert (tmp_path / "out" / "delta.safetensors").exists() == delta
+        assert (tmp_path / "out" / "model.safetensors").exists() != delta
+        assert same(load(tmp_path / "out"), checkpoint)
+    (tmp_path / "out" / "notes.md").write_text("mine")
+    with pytest.raises(CheckpointError, match=r"holds \['notes.md'\]"):
+        checkpoint.save(tmp_path / "out", delta=delta)
+    with pytest.raises(CheckpointError, match="is a file"):
+        checkpoint.save(tmp_path / "out" / "notes.md", delta=delta)
+    assert (tmp_path / "out" / "notes.md").read_text() == "mine"
+    unknown = Checkpoint("own", "own", crossed, plain.tokenizer)
+    with pytest.raises(CheckpointError, match="say which encoder"):
+        unknown.save(tmp_path / "new", delta=True)
+    assert not (tmp_path / "new").exists()

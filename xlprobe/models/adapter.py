@@ -99,7 +99,7 @@ class EncoderAdapter(ArchitectureAdapter):
         return NormalizationBridge(name=name, config=self.cfg, use_native_layernorm_autograd=True)
 
     def _blocks(self, name: str) -> _Block:
-        attention = {
+        attention: dict[str, GeneralizedComponent] = {
             "q": LinearBridge(name="self.query"),
             "k": LinearBridge(name="self.key"),
             "v": LinearBridge(name="self.value"),

@@ -217,9 +217,9 @@ def _shapes(config: BertConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
             ("oln", "output.LayerNorm", (hidden,)),
         ):
             modules[f"l{layer}.{short}"] = (f"{stem}.{name}", shape)
-    for short, (name, shape) in modules.items():
-        found[f"{short}.w"] = (f"{name}.weight", shape)
-        found[f"{short}.b"] = (f"{name}.bias", shape[:1])
+    for short, (name, size) in modules.items():
+        found[f"{short}.w"] = (f"{name}.weight", size)
+        found[f"{short}.b"] = (f"{name}.bias", size[:1])
     return found
 
 

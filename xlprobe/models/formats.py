@@ -1,4 +1,4 @@
-"""Checkpoints in files: deltas over a base, the released `query.pt` and `model.pt`, and how checkpoints are saved."""
+"""Checkpoints in files: deltas and packed weights, the released `query.pt` and `model.pt`; and how they are saved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import CheckpointError
-from xlprobe.models.deltas import apply_delta, is_delta, make_delta, read_delta, save_delta
+from xlprobe.models.deltas import Delta, apply_delta, is_delta, make_delta, read_delta, save_delta
+from xlprobe.models.shipped import find_packed, load_packed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,22 +19,31 @@ if TYPE_CHECKING:
 
 __all__ = ["is_file_format", "load_file", "save"]
 
+_SUFFIXES = (".pt", ".pth", ".bin", ".safetensors")
+_OURS = (".json", ".safetensors", ".bin", ".txt", ".model", ".jinja")
+"""Endings of the files of which a saved checkpoint is made."""
+
 
 def is_file_format(spec: str) -> bool:
-    """Whether a specification is a delta, or a file of the released kinds."""
+    """Whether a specification is a delta, packed weights, or a file of the released kinds."""
     path = Path(spec)
-    return is_delta(path) or (path.is_file() and path.suffix in (".pt", ".pth", ".bin"))
+    return is_delta(path) or (path.is_file() and path.suffix in _SUFFIXES) or find_packed(path) is not None
 
 
 def load_file(spec: str, base: str | Checkpoint | None, pair: str | None) -> Checkpoint:
-    """Load a delta, `query.pt` or `model.pt`; see `xlprobe.load`."""
+    """Load a delta, packed weights, `query.pt` or `model.pt`; see `xlprobe.load`."""
     if is_delta(spec):
         return _load_delta(spec, base)
+    if (packed := find_packed(spec)) is not None:
+        name = Path(spec).stem if Path(spec).is_file() else Path(spec).name
+        return load_packed(packed, name, spec, None if base is None else _base(spec, base, "packed weights"))
     from xlprobe.models.released import read_query
 
     try:
         query = read_query(spec)
     except CheckpointError as not_a_query:
+        if spec.endswith(".safetensors"):
+            raise
         try:
             return _load_released(spec, base)
         except CheckpointError as error:
@@ -100,7 +110,9 @@ def _load_query(spec: str, query: dict[str, Tensor], base: str | Checkpoint | No
     found = _base(spec, base, "the tensors of Q_cross only")
     model: Any = found.model
     if not found.is_cross_query:
-        model = to_cross_query(model, **({"pairs": [pair]} if pair else {}))
+        own = sorted({key.split("queries.")[1].split(".")[0] for key in query if ".cross_lingual_queries." in key})
+        pairs = own or ([pair] if pair else None)
+        model = to_cross_query(model, None, pairs=pairs)
     model = apply_query(model, query, pair)
     provenance = {**found.provenance, "base": found.spec, "query": Path(spec).name}
     return Checkpoint(
@@ -129,31 +141,44 @@ def save(checkpoint: Checkpoint, path: str | Path, *, delta: bool = False, base:
 
     Whole: the model and its tokenizer as transformers writes them. With `delta`: one file of what differs from
     `base` (by default the base that the checkpoint says it was made from), with the base's name and hash; load it with
-    `xlprobe.load(path)`. Raises `CheckpointError` where no base is known.
+    `xlprobe.load(path)`. An older checkpoint there is replaced. Raises `CheckpointError` where no base is known, and
+    where the directory holds anything that is not a checkpoint's.
     """
     target = Path(path)
-    config = checkpoint.model.config.to_dict() | {"architectures": [type(checkpoint.model).__name__]}
-    if delta:
-        found = base or _base(checkpoint.spec, checkpoint.provenance.get("base"), "a model of its own")
-        tensors = checkpoint.model.state_dict()
-        meta = {"encoding": dict(checkpoint.encoding), "name": checkpoint.name}
-        difference = make_delta(
-            found.spec, _named_for(checkpoint.model, found.model.state_dict()), tensors, config=config, meta=meta
-        )
-        target.mkdir(parents=True, exist_ok=True)
-        return save_delta(difference, target).parent
+    if strange := [p.name for p in _entries(target) if p.is_dir() or p.suffix not in _OURS]:
+        raise CheckpointError(f"{target} holds {strange[:3]}; expected a new directory, or one with a checkpoint only")
+    difference = _difference(checkpoint, base) if delta else None
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
-        checkpoint.model.config.xlprobe_encoding = dict(checkpoint.encoding)
-        checkpoint.model.save_pretrained(scratch)
-        checkpoint.tokenizer.save_pretrained(scratch)
+        if difference is not None:
+            save_delta(difference, scratch)
+        else:
+            checkpoint.model.config.xlprobe_encoding = dict(checkpoint.encoding)
+            checkpoint.model.save_pretrained(scratch)
+            checkpoint.tokenizer.save_pretrained(scratch)
         scratch.chmod(0o755)
         _replace_directory(scratch, target)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
     return target
+
+
+def _difference(checkpoint: Checkpoint, base: Checkpoint | None) -> Delta:
+    config = checkpoint.model.config.to_dict() | {"architectures": [type(checkpoint.model).__name__]}
+    found = base or _base(checkpoint.spec, checkpoint.provenance.get("base"), "a model of its own")
+    tensors = checkpoint.model.state_dict()
+    meta = {"encoding": dict(checkpoint.encoding), "name": checkpoint.name}
+    return make_delta(
+        found.spec, _named_for(checkpoint.model, found.model.state_dict()), tensors, config=config, meta=meta
+    )
+
+
+def _entries(path: Path) -> list[Path]:
+    if path.exists() and not path.is_dir():
+        raise CheckpointError(f"{path} is a file; expected a directory to save a checkpoint into")
+    return sorted(path.iterdir()) if path.is_dir() else []
 
 
 def _replace_directory(new: Path, target: Path) -> None:

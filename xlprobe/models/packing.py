@@ -9,7 +9,6 @@ classifier) is stored as it is, in float32.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int8
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from xlprobe.errors import CheckpointError
+from xlprobe.models.tensor_files import read_tensors, write_tensors
 
 __all__ = ["BITS", "pack", "read_packed", "unpack", "write_packed"]
 
@@ -110,20 +108,12 @@ def _split(stored: Tensor, bits: int) -> Int8[Tensor, " value"]:
 
 def write_packed(path: Path, packed: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
     """Write a packed file atomically; `about` (recipe, base, licence, ...) is kept in its metadata as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}")
-    save_file(dict(packed), partial, metadata={"format": "pt", "xlprobe": json.dumps(about, sort_keys=True)})
-    os.replace(partial, path)
+    write_tensors(path, packed, {"format": "pt", "xlprobe": json.dumps(about, sort_keys=True)})
 
 
 def read_packed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return a packed file's tensors and what it says about itself; raises `CheckpointError` for any other file."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot read the weights {path}: {error}; reinstall xlprobe") from error
+    tensors, metadata = read_tensors(path)
     if "xlprobe" not in metadata:
         raise CheckpointError(f"{path} was not written by xlprobe; expected a packed file of fine-tuned weights")
     return tensors, json.loads(metadata["xlprobe"])

@@ -15,12 +15,15 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from xlprobe.errors import CheckpointError
+from xlprobe.models.pairs import canonical_pair
 from xlprobe.models.pickles import StandIn, module_tensors, read_pickled_module
+from xlprobe.models.tensor_files import read_tensors
 
 __all__ = ["ReleasedModel", "apply_query", "build_released", "read_query", "read_released"]
 
 _QUERY_KEY = re.compile(
-    r"(?:module\.)?(?:bert\.|roberta\.)?encoder\.layer\.(\d+)\.attention\.self\.cross_lingual_query\.(weight|bias)"
+    r"(?:module\.)?(?:bert\.|roberta\.)?"
+    r"(encoder\.layer\.\d+\.attention\.self\.cross_lingual_(?:query|queries\.[a-z]+-[a-z]+)\.(?:weight|bias))"
 )
 _ARCHITECTURE = re.compile(r"(?:CrossQuery)?(Bert|XLMRoberta)(Model|ForSequenceClassification|ForMaskedLM)")
 _SPARE = re.compile(r"embeddings\.(position_ids|token_type_ids)$")
@@ -28,11 +31,13 @@ _SPARE = re.compile(r"embeddings\.(position_ids|token_type_ids)$")
 
 
 def read_query(path: str | Path) -> dict[str, Tensor]:
-    """Read `query.pt`: the tensors of Q_cross, named from `encoder.layer.0.attention.self...` on.
+    """Read `query.pt`, or `query.safetensors` as `xlprobe pretrain` writes it: the tensors of Q_cross.
 
-    Only tensors are read (weights-only). Raises `CheckpointError` on any other key, on an unpaired weight or bias, and
-    on a damaged file.
+    They are named from `encoder.layer.0.attention.self...` on. Only tensors are read (weights-only). Raises
+    `CheckpointError` on any other key, on an unpaired weight or bias, and on a damaged file.
     """
+    if str(path).endswith(".safetensors"):
+        return _only_queries(path, read_tensors(Path(path))[0])
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -40,6 +45,10 @@ def read_query(path: str | Path) -> dict[str, Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path}: cannot be read as a state dict ({reason}); expected query.pt") from error
+    return _only_queries(path, loaded)
+
+
+def _only_queries(path: str | Path, loaded: Any) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping) or not loaded:
         raise CheckpointError(f"{path}: holds a {type(loaded).__name__}; expected a state dict of Q_cross")
     found: dict[str, Tensor] = {}
@@ -50,7 +59,7 @@ def read_query(path: str | Path) -> dict[str, Tensor]:
                 f"{path}: holds {key!r}; expected only encoder.layer.N.attention.self.cross_lingual_query.weight and "
                 ".bias, with or without the prefix bert. or roberta."
             )
-        found[f"encoder.layer.{match[1]}.attention.self.cross_lingual_query.{match[2]}"] = tensor
+        found[match[1]] = tensor
     alone = sorted(k for k in found if (k[:-6] + "bias" if k.endswith("weight") else k[:-4] + "weight") not in found)
     if alone:
         raise CheckpointError(f"{path}: lacks the counterpart of {alone[0]}; expected weight and bias of each layer")
@@ -63,9 +72,9 @@ def apply_query(model: PreTrainedModel, query: Mapping[str, Tensor], pair: str |
     `pair` names the language pair that they serve in a model with a Q_cross per pair. Raises `CheckpointError`
     naming the layers or shapes that do not agree.
     """
-    target = "cross_lingual_query" if pair is None else f"cross_lingual_queries.{pair}"
-    renamed = {key.replace("cross_lingual_query", target): tensor for key, tensor in query.items()}
-    own = {key: t for key, t in model.base_model.named_parameters() if f".{target}." in key}
+    target = "cross_lingual_quer" if pair is None else f"cross_lingual_queries.{canonical_pair(pair)}."
+    renamed = {key if pair is None else key.replace("cross_lingual_query.", target): t for key, t in query.items()}
+    own = {key: t for key, t in model.base_model.named_parameters() if f".{target}" in key}
     if own.keys() != renamed.keys():
         missing, unexpected = sorted(own.keys() - renamed.keys()), sorted(renamed.keys() - own.keys())
         raise CheckpointError(
@@ -110,9 +119,7 @@ def build_released(released: ReleasedModel) -> PreTrainedModel:
 
     from xlprobe.models import cross_query
 
-    match = re.fullmatch(
-        r"(?:CrossQuery)?(Bert|XLMRoberta)(Model|ForSequenceClassification|ForMaskedLM)", released.architecture
-    )
+    match = _ARCHITECTURE.fullmatch(released.architecture)
     if match is None:
         raise CheckpointError(
             f"got a pickled {released.architecture}; expected BERT or XLM-R, bare or with a classifier or LM head"

@@ -1,4 +1,4 @@
-"""The fine-tuned checkpoints that come with xlprobe: packed weights over the bundled encoder."""
+"""Packed weights as checkpoints: those that come with xlprobe, and those that a training run kept."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import torch
 
 from xlprobe.errors import CheckpointError
 from xlprobe.models.packing import read_packed, unpack
+from xlprobe.models.tensor_files import read_description
 
 if TYPE_CHECKING:
     from xlprobe.models.checkpoint import Checkpoint
 
-__all__ = ["SHIPPED", "load_packed", "shipped_file"]
+__all__ = ["SHIPPED", "find_packed", "load_packed", "make_buffers", "shipped_file"]
 
 SHIPPED = ("baseline", "cross-query", "baseline-en")
 """Names of the shipped checkpoints; `bundled:baseline` and so on load them. Their cards are beside the files."""
+
+_FILE = "weights.safetensors"
+_NEEDED = ("base", "base_hash", "mechanism", "config")
 
 
 def shipped_file(name: str) -> Path:
@@ -24,47 +28,69 @@ def shipped_file(name: str) -> Path:
     return Path(__file__).parent / "weights" / f"{name}.safetensors"
 
 
-def load_packed(path: Path, name: str, spec: str) -> Checkpoint:
+def find_packed(spec: str | Path) -> Path | None:
+    """Return the file of packed weights that a path names, or that the run in a directory kept; else None."""
+    path = Path(spec)
+    if path.is_dir():
+        path = path / _FILE
+    return path if path.suffix == ".safetensors" and "xlprobe" in read_description(path) else None
+
+
+def load_packed(path: Path, name: str, spec: str, base: Checkpoint | None = None) -> Checkpoint:
     """Load packed weights over the base that they name; raises `CheckpointError` where the base is another one.
 
-    The model is a sequence classifier, in evaluation mode, with the tokenizer of its base.
+    The model is a sequence classifier, in evaluation mode, with the tokenizer of its base. Every tensor that the base
+    does not give must be in the file, and no other.
     """
     from xlprobe.models.checkpoint import Checkpoint, load
 
     packed, about = read_packed(path)
-    base = load(about["base"], head="none")
+    if absent := [key for key in _NEEDED if key not in about]:
+        raise CheckpointError(f"{path} does not say its {', '.join(absent)}; expected weights kept by xlprobe finetune")
+    base = base or load(about["base"], head="none")
     if base.hash != about["base_hash"]:
         raise CheckpointError(
-            f"{path.name} was made for {about['base']} with the hash {about['base_hash'][:12]}; "
-            f"the one that is installed has {base.hash[:12]}. Install the versions of constraints.txt"
+            f"{path.name} was made for the base {about['base']} with the hash {about['base_hash'][:12]}; got a base "
+            f"with {base.hash[:12]}. Load it on that base, or install the versions of constraints.txt"
         )
     model = _classifier(base, about)
     prefix = model.base_model_prefix + "."
-    weights = unpack(packed, {prefix + key: value for key, value in base.model.state_dict().items()})
+    given = {prefix + key: value for key, value in base.model.state_dict().items()}
+    weights = unpack(packed, given)
     own: dict[str, Any] = dict(model.state_dict())
-    if unknown := sorted(set(weights) - set(own)):
-        raise CheckpointError(f"{path} holds tensors that {type(model).__name__} has no place for: {unknown[:4]}")
-    own.update(weights)
-    model.load_state_dict(own)
+    unknown, missing = sorted(set(weights) - set(own)), sorted(set(own) - set(weights) - set(given))
+    if unknown or missing:
+        raise CheckpointError(
+            f"{path} has {len(unknown)} tensors that {type(model).__name__} has no place for {unknown[:4]} and lacks "
+            f"{len(missing)} {missing[:4]}; the file is of another model"
+        )
+    model.load_state_dict(own | weights)
     model.name_or_path = spec
     provenance = {**base.provenance, **about}
     return Checkpoint(name, spec, model.eval(), base.tokenizer, provenance, about.get("encoding", {}))
 
 
+def make_buffers(model: Any) -> None:
+    """Make the buffers that are never saved anew, after a model was made on the meta device."""
+    embeddings, positions = model.base_model.embeddings, model.config.max_position_embeddings
+    embeddings.position_ids = torch.arange(positions).expand((1, -1))
+    embeddings.token_type_ids = torch.zeros((1, positions), dtype=torch.long)
+
+
 def _classifier(base: Checkpoint, about: dict[str, Any]) -> Any:
     """Return an untrained classifier with the base's encoder; every other tensor is replaced by the packed ones."""
-    from transformers import BertForSequenceClassification
+    from transformers import AutoModelForSequenceClassification
 
     from xlprobe.models.convert import to_cross_query
 
     config = type(base.model.config).from_dict({**base.model.config.to_dict(), **about["config"]})
     with torch.random.fork_rng(), torch.device("meta"):
-        model = BertForSequenceClassification(config)
+        model: Any = AutoModelForSequenceClassification.from_config(config)
     model.to_empty(device="cpu")
-    model.bert.load_state_dict({**model.bert.state_dict(), **base.model.state_dict()})
-    positions = config.max_position_embeddings
-    model.bert.embeddings.position_ids = torch.arange(positions).expand((1, -1))
-    model.bert.embeddings.token_type_ids = torch.zeros((1, positions), dtype=torch.long)
+    encoder = model.base_model
+    own = encoder.state_dict()
+    encoder.load_state_dict({**own, **{key: t for key, t in base.model.state_dict().items() if key in own}})
+    make_buffers(model)
     if about["mechanism"] == "cross-query":
         return to_cross_query(model, num_labels=config.num_labels, **about["cross_query"])
     return model
