@@ -29,20 +29,24 @@ def values(results):
     return series.sort_index()
 
 
+# One metric of each way to the table: a comparison, a shape, a mass, the two queries, norms, heads, the answer.
+FEW = ["js_stability", "sink_mass", "mass_lift", "share_cross", "norm_mass_lift", "instability", "gold_margin"]
+
+
 @pytest.mark.parametrize("cross_query", [False, True])
 def test_every_number_is_the_same_for_every_batch_size(tiny, tiny_checkpoints, tmp_path, cross_query):
     checkpoint = tiny_checkpoints("xlm-roberta", "ForSequenceClassification", cross_query=cross_query)
-    problems = tiny.problems(5, 3)
-    options = {"pairs": "en-fr, fr-en, zh-en", "metrics": ATTENTION, "show_progress": False}
+    problems = tiny.problems(3, 2)
+    options = {"pairs": "en-fr, zh-en", "metrics": FEW, "show_progress": False}
     small = values(measure(checkpoint, problems, batch_size=1, out=tmp_path / "a", **options))
     large = values(measure(checkpoint, problems[::-1], batch_size=500, out=tmp_path / "b", **options))
     # The order of problems decides who is whose neighbour; within one order only rounding may differ.
     again = values(measure(checkpoint, problems, batch_size=500, out=tmp_path / "c", **options))
     assert small.index.equals(again.index)
-    np.testing.assert_allclose(again, small, atol=2e-5)
-    observed = small.index.get_level_values("condition") == "observed"
-    own = observed & (small.index.get_level_values("metric") != "instability")
-    np.testing.assert_allclose(large.reindex(small.index[own]), small[own], atol=2e-5)
+    np.testing.assert_allclose(again, small, rtol=2e-5, atol=2e-5)
+    level = small.index.get_level_values
+    own = small.index[(level("condition") == "observed") & (level("sample") != "")]
+    np.testing.assert_allclose(large.reindex(own), small[own], rtol=2e-5, atol=2e-5)
 
 
 def test_the_table_has_a_row_for_everything_that_was_asked(tiny, tiny_checkpoints):

@@ -127,7 +127,8 @@ def _options(
     languages = [code for code in samples[0].languages if all(code in sample.languages for sample in samples)]
     if base not in languages:
         base = languages[0] if languages else base
-    expanded = expand_pairs(pairs if pairs is not None else [f"{base}-*", f"*-{base}"], languages)
+    wanted = [f"{base}-*", f"*-{base}"] if pairs is None else pairs if isinstance(pairs, str) else list(pairs)
+    expanded = expand_pairs(wanted, languages)
     if not expanded:
         raise DataError(
             f"the samples exist in {' '.join(languages)} only, which makes no code-switched pair; "
@@ -174,7 +175,7 @@ def _measure_one(
         positions -= int(checkpoint.model.config.pad_token_id or 0) + 1
     encoder = Encoder(checkpoint.tokenizer, max_length=positions, **checkpoint.encoding)
     problems = _fitting(checkpoint, samples, options, encoder)
-    columns = {"checkpoint": checkpoint.name}
+    columns: dict[str, Any] = {"checkpoint": checkpoint.name}
     if "seed" in checkpoint.provenance:
         columns["seed"] = checkpoint.provenance["seed"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -185,16 +185,15 @@ class _Emit:
 def _mass(pooled: PooledPattern, emit: _Emit, names: Sequence[str], prefix: str) -> None:
     for block in MASS_BLOCKS if names else ():
         mass = block_mass(pooled, block)
-        found: dict[str, Callable[[], Tensor]] = {
-            "cross_lingual_mass": lambda mass=mass: mass.observed,
-            # The expectation is the same for every head: one value per sample would do, but rows stay alike.
-            "mass_expectation": lambda mass=mass: mass.expected[:, None],
-            "mass_lift": lambda mass=mass: mass.lift,
+        # The expectation is the same for every head and layer: one value per sample.
+        found = {
+            "cross_lingual_mass": mass.observed,
+            "mass_expectation": mass.expected[:, None],
+            "mass_lift": mass.lift,
         }
         for name in names:
-            if name == "mass_expectation" and emit.layer > 0:
-                continue
-            emit.owned(found[name](), metric=prefix + name, block=block)
+            if name != "mass_expectation" or emit.layer == 0:
+                emit.owned(found[name], metric=prefix + name, block=block)
 
 
 @dataclass

@@ -71,8 +71,8 @@ class PatternReducer:
         length = int(batch.lengths[row])
         tokens: Any = self.tokenizer.convert_ids_to_tokens(batch.input_ids[row, :length].tolist())
         parts = (batch.segment_ids, batch.unit_ids, batch.special_mask)
-        ids = [part[row, :length].cpu().numpy() for part in parts]
-        return KeptPattern(self.checkpoint, batch.samples[row], list(tokens), *ids)
+        segments, units, special = (part[row, :length].cpu().numpy() for part in parts)
+        return KeptPattern(self.checkpoint, batch.samples[row], list(tokens), segments, units, special)
 
     def merge(self, other: PatternReducer) -> None:
         """Take over what another reducer kept."""
