@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from xlprobe import models
 from xlprobe.errors import CaptureError, CheckpointError
+from xlprobe.interventions import Ablate
 from xlprobe.models import lens, to_cross_query
 from xlprobe.models.hooks import hook_points, observe
 from xlprobe.models.lens import check_lens
@@ -152,19 +157,61 @@ def test_other_architectures_are_refused():
         lens(SimpleNamespace(model=model, tokenizer=None, name="other"))
 
 
-def test_transformer_lens_finds_the_adapter_by_itself(tiny, inputs):
-    """What an installed xlprobe declares as entry point, registered here by hand."""
-    from transformer_lens.factories.architecture_adapter_factory import ArchitectureAdapterFactory
+@pytest.fixture
+def discovering(monkeypatch):
+    """Have TransformerLens look for adapters as if xlprobe were installed: by the entry points that it declares."""
+    from transformer_lens.factories import architecture_adapter_factory as factory
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = project["entry-points"]["transformer_lens.architectures"]
+    monkeypatch.setattr(
+        factory, "entry_points", lambda group: [EntryPoint(name, value, group) for name, value in declared.items()]
+    )
+    maker = factory.ArchitectureAdapterFactory
+    monkeypatch.setattr(maker, "_adapters", dict(factory.SUPPORTED_ARCHITECTURES))
+    monkeypatch.setattr(maker, "_entry_points_discovered", False)
+    return declared
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "options"), [("xlm-roberta", "ForSequenceClassification", {}), ("xlm-roberta", "Model", None)]
+)
+def test_transformer_lens_finds_the_adapters_by_entry_points(tiny, inputs, discovering, family, head, options):
     from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
+
+    model = make(tiny, family, head, options).model
+    given = inputs if options is not None else tiny.without_languages(inputs)
+    expected = outputs(model, given)
+    bridge = build_bridge_from_module(model, type(model).__name__, hf_config=model.config)
+    rest = {key: value for key, value in given.items() if key != "input_ids"}
+    with torch.no_grad():
+        torch.testing.assert_close(bridge(given["input_ids"], **rest), expected, atol=1e-6, rtol=1e-6)
+    assert ("blocks.1.attn.hook_pattern_cross" in bridge.hook_dict) == (options is not None)
+
+
+def test_entry_points_name_every_class_that_transformer_lens_lacks(discovering):
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
 
     from xlprobe.models.adapter import EncoderAdapter
 
-    name = "CrossQueryXLMRobertaForSequenceClassification"
-    ArchitectureAdapterFactory.register_adapter(name, EncoderAdapter)
-    model = make(tiny, "xlm-roberta", "ForSequenceClassification", {}).model
-    expected = outputs(model, inputs)
-    bridge = build_bridge_from_module(model, name, hf_config=model.config)
+    assert not set(discovering) & set(SUPPORTED_ARCHITECTURES)
+    assert set(discovering) >= {
+        name for name in models.__all__ if name.startswith("CrossQuery") and "Config" not in name
+    }
+    assert all(EntryPoint("x", value, "y").load() is EncoderAdapter for value in discovering.values())
+
+
+def test_interventions_act_through_the_lens_too(tiny, inputs):
+    checkpoint = make(tiny, "bert", "ForSequenceClassification", {})
+    bridge = lens(checkpoint)
     rest = {key: value for key, value in inputs.items() if key != "input_ids"}
     with torch.no_grad():
-        torch.testing.assert_close(bridge(inputs["input_ids"], **rest), expected, atol=1e-6, rtol=1e-6)
-    assert "blocks.1.attn.hook_pattern_cross" in bridge.hook_dict
+        with Ablate(checkpoint.model, [(0, 1)]):
+            expected = outputs(checkpoint.model, inputs)
+            untouched = bridge(inputs["input_ids"], **rest)
+        with Ablate(bridge.original_model, [(0, 1)]):
+            got = bridge(inputs["input_ids"], **rest)
+        after = bridge(inputs["input_ids"], **rest)
+    torch.testing.assert_close(got, expected, atol=1e-9, rtol=0)
+    assert (got - untouched).abs().max() > 1e-4
+    assert torch.equal(after, untouched)

@@ -14,6 +14,17 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
+def test_importing_the_package_is_enough():
+    code = f"""
+import xlprobe
+from transformers import AutoModelForSequenceClassification
+from transformers.models.auto.configuration_auto import AutoConfig
+config = AutoConfig.for_model("cross-query-bert", **{SIZES})
+print(type(AutoModelForSequenceClassification.from_config(config)).__name__)
+"""
+    assert run(code) == "CrossQueryBertForSequenceClassification"
+
+
 def test_install_imports_nothing_heavy():
     code = "import sys; from xlprobe.models.registration import install; install(); "
     assert run(code + "print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)))") == "[]"
@@ -22,7 +33,7 @@ def test_install_imports_nothing_heavy():
 @pytest.mark.parametrize(
     "before",
     [
-        "pass",
+        pytest.param("pass", marks=pytest.mark.slow),
         pytest.param("from transformers import BertConfig", marks=pytest.mark.slow),
         pytest.param("import transformers; transformers.AutoModel", marks=pytest.mark.slow),
     ],
