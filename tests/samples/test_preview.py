@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 
@@ -55,7 +56,28 @@ def test_right_to_left_is_aligned_to_the_right():
     row = next(line for line in printed(problem(), 200, ("en", "ar")).splitlines() if "ar one." in line)
     _, _, english, arabic, _ = row.split("│")
     assert english.startswith(" en one.")
-    assert arabic.endswith("ar one. ")
+    assert arabic.endswith("ar one.\u2069 ")
+
+
+@pytest.mark.parametrize("width", [40, 90, 200])
+def test_each_right_to_left_line_is_isolated_within_its_cell(width):
+    from rich.cells import cell_len
+
+    texts = {
+        "ar": "إذا كان شيء ما مكسوًا بالفرو، فإنه يحتاج إلى البقرة.",
+        "fa": "اگر چیزی پشمالو باشد، آنگاه آن بزرگ است.",
+    }
+    sample = problem(context={code: (text,) for code, text in texts.items()}, question={})
+    lines = printed(sample, width).splitlines()
+    cells = [cell for line in lines for cell in line.split("│") if any("\u0600" < sign < "\u0700" for sign in cell)]
+    assert all(re.fullmatch(" +\u2067[^\u2067\u2069]+\u2069 ", cell) for cell in cells)
+    said = " ".join(cell.strip(" \u2067\u2069") for cell in cells)
+    assert sorted(said.split()) == sorted(" ".join(texts.values()).split())
+    assert len({cell_len(line) for line in lines if line[:1] in "│┏└"}) == 1
+
+
+def test_left_to_right_takes_no_isolates():
+    assert "\u2067" not in printed(problem(), 200, ("en", "fr", "zh"))
 
 
 def test_the_proof_marks_its_units():

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xlprobe.languages import get_language
 from xlprobe.samples.types import ParallelSample
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Console, ConsoleOptions, Group, RenderResult
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
 __all__ = ["preview", "show"]
 
 _NARROWEST = 26
+_ISOLATE, _POP = "\u2067", "\u2069"
 _ANSWERS = {0: "does not follow", 1: "follows"}
 
 
@@ -32,7 +35,8 @@ def preview(sample: ParallelSample, languages: Sequence[str] | None = None, widt
 
     As many languages stand side by side as the width allows; the others follow below, with the same row numbers.
     Units that the proof uses, where the sample's `meta["proof"]` tells it, carry the depth of what they give.
-    Right-to-left languages are aligned to the right; the terminal orders their letters.
+    Right-to-left languages are aligned to the right, each line within Unicode's isolates: the terminal orders its
+    letters, and neither the full stop nor the column beside it changes places (UAX 9, section 2.4).
     """
     from rich.console import Group
     from rich.text import Text
@@ -79,18 +83,35 @@ def _table(sample: ParallelSample, codes: Sequence[str], used: dict[int, int]) -
     for unit in range(count):
         mark = f"{unit + 1} [{used[unit]}]" if unit in used else str(unit + 1)
         # Text of a sample is shown as it is, never read as markup.
-        table.add_row(
-            _plain(mark), *[_plain(sample.context[code][unit]) for code in codes], end_section=unit == count - 1
-        )
+        cells = [_cell(sample.context[code][unit], code) for code in codes]
+        table.add_row(_cell(mark), *cells, end_section=unit == count - 1)
     if sample.question:
-        table.add_row("?", *[_plain(sample.question[code]) for code in codes])
+        table.add_row("?", *[_cell(sample.question[code], code) for code in codes])
     return table
 
 
-def _plain(text: str) -> Text:
+def _cell(text: str, code: str = "en") -> Text | _RightToLeft:
     from rich.text import Text
 
-    return Text(text)
+    return _RightToLeft(Text(text)) if get_language(code).direction == "rtl" else Text(text)
+
+
+@dataclass(frozen=True)
+class _RightToLeft:
+    """Text whose lines, once they are broken to the column's width, are each isolated from what stands beside them."""
+
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        for line in self.text.wrap(console, options.max_width):
+            yield Text(f"{_ISOLATE}{line.plain.strip()}{_POP}", justify="right", no_wrap=True)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement.get(console, options, self.text)
 
 
 def _proof(sample: ParallelSample) -> list[str]:
