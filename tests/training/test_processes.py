@@ -33,7 +33,8 @@ made = finetune(
     mix={{"en-en": 1.0, "en-fr": 1.0}}, validation=held_out,
 )
 if int(os.environ.get("RANK", "0")) == 0:
-    frame = evaluate(made, held_out, pairs="en-en, en-fr").to_frame().sort_values(["metric", "sample", "question_language"])
+    frame = evaluate(made, held_out, pairs="en-en, en-fr").to_frame()
+    frame = frame.sort_values(["metric", "sample", "question_language"])
     Path(sys.argv[1], "told.json").write_text(
         json.dumps({{"loss": made.provenance["run"]["loss"], "value": frame["value"].tolist()}})
     )
