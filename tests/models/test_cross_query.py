@@ -307,6 +307,8 @@ def test_what_makes_no_sense_is_refused(classifier, inputs, tiny):
         classifier(**tiny.without_languages(inputs))
     with pytest.raises(DataError, match="expected both"):
         classifier(**{**inputs, "language_ids": inputs["language_ids"][:, :5]})
+    with pytest.raises(DataError, match="padding on the right"):
+        classifier(**{key: value.flip(1) for key, value in inputs.items()})
     layer = classifier.base_model.encoder.layer[0].attention.self
     with pytest.raises(CaptureError, match="whole encoder"):
         layer(torch.zeros(1, 3, 32))
