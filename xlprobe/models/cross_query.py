@@ -17,7 +17,7 @@ from transformers.models.xlm_roberta import modeling_xlm_roberta as xlm_roberta
 
 from xlprobe.models.configuration import CrossQueryBertConfig, CrossQueryXLMRobertaConfig, checked_layers
 from xlprobe.models.cross_attention import CrossQuerySelfAttention
-from xlprobe.models.plan import make_plan
+from xlprobe.models.plan import check_first_tokens, make_plan
 from xlprobe.models.registration import register
 
 __all__ = [
@@ -106,6 +106,7 @@ class _CrossQueryEncoder(_CopiesQuery):
 
         `mask_generator` is what random masks are drawn from in training (default: torch's generator on the CPU).
         """
+        check_first_tokens(attention_mask)
         plan = make_plan(self.config, language_ids, attention_mask, input_ids, self.training, mask_generator)
         return super().forward(  # type: ignore[misc]
             input_ids=input_ids,

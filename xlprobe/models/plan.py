@@ -17,7 +17,7 @@ from xlprobe.models.pairs import canonical_pair
 if TYPE_CHECKING:
     from xlprobe.models.configuration import CrossQueryOptions
 
-__all__ = ["AttentionPlan", "make_plan"]
+__all__ = ["AttentionPlan", "check_first_tokens", "make_plan"]
 
 
 @dataclass
@@ -90,7 +90,7 @@ def make_plan(
 
     In training the masks are drawn with `config.q_p_mask` and `config.cross_p_mask`, else with the `eval_` ones.
     Draws depend on the generator and on each sample's own tokens. Raises `DataError` on missing or misshapen
-    `language_ids`, on padding on the left, on text that switches inside a segment while `config.language_by` is "segment", and on a pair of
+    `language_ids`, on text that switches inside a segment while `config.language_by` is "segment", and on a pair of
     languages that has no Q_cross.
     """
     if language_ids is None:
@@ -106,15 +106,10 @@ def make_plan(
             f"{tuple(attention_mask.shape)}; expected both (batch, position)"
         )
     valid = attention_mask.bool()
-    compiling = torch.compiler.is_compiling()
-    if not compiling and not bool(valid[:, 0].all()):
-        raise DataError(
-            "got padding in the place of a first token; expected [CLS] there, which bridges the languages, and padding "
-            "on the right. Set tokenizer.padding_side = 'right'"
-        )
     # Padding asks as the first token does, so that every form of the attention gives its rows the same output.
     language_ids = torch.where(valid, language_ids, language_ids[:, :1])
     mixed = code_switched(language_ids, valid)
+    compiling = torch.compiler.is_compiling()
     any_mixed = True if compiling else bool(mixed.any())
     q_p, cross_p = (
         (config.q_p_mask, config.cross_p_mask) if training else (config.eval_q_p_mask, config.eval_cross_p_mask)
@@ -133,6 +128,16 @@ def make_plan(
     if config.pairs:
         plan.pair_rows = _rows_by_pair(config, language_ids, valid, mixed)
     return plan
+
+
+def check_first_tokens(attention_mask: Int[Tensor, "batch position"] | None) -> None:
+    """Raise `DataError` where a sample begins with padding: the first token is the bridge between the languages."""
+    if attention_mask is None or torch.compiler.is_compiling() or bool(attention_mask[:, 0].all()):
+        return
+    raise DataError(
+        "got padding in the place of a first token; expected [CLS] there, which bridges the languages, and padding on "
+        "the right. Set tokenizer.padding_side = 'right'"
+    )
 
 
 def _check_segments(language_ids: Tensor, valid: Tensor) -> None:
