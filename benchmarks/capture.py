@@ -1,0 +1,87 @@
+"""Measuring every attention metric against running the bare encoder on the same batches."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.encoders import crossed, plain, problems
+from benchmarks.timing import Section, ratios
+from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer
+from xlprobe.captures.plan import PairedBatch, paired_batches, plan
+from xlprobe.captures.stream import capture
+from xlprobe.measurement import DEFAULT_METRICS
+from xlprobe.models.checkpoint import Checkpoint
+from xlprobe.results import ResultsWriter
+from xlprobe.samples import Encoder
+
+PLAIN, CROSSED = 1.6, 2.2
+
+
+def batches_of(checkpoint: Checkpoint, count: int, size: int) -> list[PairedBatch]:
+    """All versions that `measure` runs for en-* and *-en of four languages, with floor and chance."""
+    found = problems(count)
+    languages = [code for code in found[0].languages if code != "en"]
+    pairs = [("en", code) for code in languages] + [(code, "en") for code in languages]
+    plans = plan(found, pairs, forced=checkpoint.is_cross_query)
+    return list(paired_batches(found, plans, Encoder(checkpoint.tokenizer), size))
+
+
+def bare(checkpoint: Checkpoint, batches: Sequence[Any]) -> None:
+    """Run the encoder and keep nothing."""
+    with torch.inference_mode():
+        for batch in batches:
+            checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query))
+
+
+def measured(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[str]) -> None:
+    """Run the encoder, compute the metrics, and write the rows to a table."""
+    with tempfile.TemporaryDirectory() as directory, ResultsWriter(directory, {}) as writer:
+
+        def sink(values: Any, batch: PairedBatch, rows: Any, **columns: Any) -> None:
+            picked = [batch.samples[row] for row in rows]
+            labels = {
+                "context_language": [sample.context_language for sample in picked],
+                "question_language": [sample.question_language for sample in picked],
+                "sample": [sample.key for sample in picked],
+                "group": [sample.group for sample in picked],
+            }
+            writer.append(values, labels, **columns)
+
+        capture(checkpoint, batches, [AttentionReducer(sink, metrics)])
+
+
+def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[str]) -> None:
+    """As `measured`, but the values are thrown away."""
+
+    def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: Any, **columns: Any) -> None:
+        return None
+
+    capture(checkpoint, batches, [AttentionReducer(sink, metrics)])
+
+
+def run(quick: bool = False) -> Section:
+    """Measure a plain and a cross-query encoder."""
+    section = Section(
+        "Capture",
+        "All attention metrics (similarity, shape, mass, shares of the queries, norm-weighted) of every sample, layer "
+        "and head, computed and written as a table, against the bare forward pass with fused attention of the same "
+        "batches. *Default* leaves out the robustness set and the norm-weighted metrics.",
+    )
+    chosen = [name for name in DEFAULT_METRICS if name in ATTENTION_METRICS]
+    for checkpoint, kind, target in ((plain(), "plain", PLAIN), (crossed(), "cross-query", CROSSED)):
+        batches = batches_of(checkpoint, 4 if quick else 24, 64)
+        section.extra[f"{kind}_batches"] = [list(batch.input_ids.shape) for batch in batches]
+        timed: dict[str, Callable[[], Any]] = {
+            "bare forward": lambda c=checkpoint, b=batches: bare(c, b),
+            "all metrics": lambda c=checkpoint, b=batches: measured(c, b, ATTENTION_METRICS),
+            "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, ATTENTION_METRICS),
+            "default metrics": lambda c=checkpoint, b=batches: measured(c, b, chosen),
+            "js_stability only": lambda c=checkpoint, b=batches: measured(c, b, ["js_stability"]),
+        }
+        section.rows += ratios(timed, targets={"all metrics": target}, prefix=f"{kind}: ", repeats=5)
+    return section
