@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from xlprobe import DataError, measure
 from xlprobe.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
+from xlprobe.metrics import METRICS as REGISTRY
+from xlprobe.samples import ParallelSample
 
 KEYS = [
     "checkpoint",
@@ -99,6 +103,74 @@ def test_what_cannot_be_computed_is_a_row_with_a_reason(tiny, tiny_checkpoints):
     frame = results.to_frame()
     assert frame.value.isna().all()
     assert frame.reason.tolist() == ["no classification head"]
+
+
+def test_all_metrics_of_both_kinds_of_checkpoint(tiny, tiny_checkpoints):
+    """Every metric is registered and has rows; those that a checkpoint cannot have are one row with the reason."""
+    assert set(METRICS) <= set(REGISTRY)
+    checkpoints = [tiny_checkpoints("bert"), tiny_checkpoints("bert", "ForSequenceClassification", cross_query=True)]
+    problems = tiny.problems(5, 2, ("en", "fr"))
+    results = measure(checkpoints, problems, pairs="en-fr", metrics="all", show_progress=False)
+    frame = results.to_frame()
+    for checkpoint in checkpoints:
+        rows = frame[frame.checkpoint == checkpoint.name]
+        assert set(rows.metric) == set(METRICS)
+        # Representations are those of single sentences and of whole problems.
+        assert set(rows[rows.metric == "cka"].block) == {"sentence", "problem"}
+        retrieval = rows[(rows.metric == "retrieval_raw") & (rows.block == "problem")]
+        assert set(retrieval["sample"]) == {problem.key for problem in problems}
+        assert set(retrieval["group"]) == {problem.group for problem in problems}
+    plain = frame[frame.checkpoint == checkpoints[0].name].groupby("metric", observed=True).reason.unique()
+    assert list(plain["share_cross"]) == ["one query only: not a cross-query model"]
+    assert list(plain["correct"]) == ["no classification head"]
+    finite = frame[~frame.metric.isin(["pearson", "instability"]) & frame.reason.isna()]
+    assert finite.value.notna().all()
+
+
+def test_parallel_sentences_have_neutrality_and_no_problems(tiny, tiny_checkpoints):
+    sentences = [
+        ParallelSample(
+            f"s{number}", f"s{number}", "plain", {"en": (f"Anne is kind {word} .",), "fr": (f"Anne {word} .",)}
+        )
+        for number, word in enumerate("abcdefghij")
+    ]
+    results = measure(tiny_checkpoints("xlm-roberta"), sentences, metrics=NEUTRALITY_METRICS, show_progress=False)
+    frame = results.to_frame()
+    assert set(frame.metric) == set(NEUTRALITY_METRICS)
+    assert set(frame.block) == {"sentence"}
+    assert frame.value.notna().all()
+    everything = measure(tiny_checkpoints("xlm-roberta"), sentences, metrics="all", show_progress=False)
+    crossing = everything.select(metric="mass_lift").to_frame()
+    assert crossing.value.isna().all()
+
+
+def test_instability_needs_no_other_metric_but_controls(tiny, tiny_checkpoints):
+    problems = tiny.problems(4)
+    options = {"pairs": "en-fr", "metrics": ["instability"], "show_progress": False}
+    results = measure(tiny_checkpoints("bert"), problems, **options)
+    assert results.unique("metric") == ["instability"]
+    assert np.isfinite(results.to_frame().value).any()
+    alone = measure(tiny_checkpoints("bert"), tiny.problems(4, 1), **options).to_frame()
+    assert alone.reason.str.startswith("no floor").all()
+    without = measure(tiny_checkpoints("bert"), problems, controls=False, **options).to_frame()
+    assert without.reason.tolist() == ["measured without controls"]
+
+
+def test_runs_with_other_seeds_may_share_a_name(tiny, tiny_checkpoints):
+    runs = [
+        replace(tiny_checkpoints("bert", seed=number + 10 * part), name=name, provenance={"seed": number})
+        for part, name in enumerate(("cross-query", "baseline"))
+        for number in range(3)
+    ]
+    problems = tiny.problems(4)
+    results = measure(runs, problems, pairs="en-fr, fr-en", metrics=["js_stability"], show_progress=False)
+    assert results.unique("seed") == [0, 1, 2]
+    assert list(results.manifest["checkpoints"])[:2] == ["cross-query (seed 0)", "cross-query (seed 1)"]
+    answer = results.contrast("cross-query", "baseline", "js_stability", by=("layer",), draws=499)
+    token = answer[
+        (answer.block == "question->context") & (answer.pooling == "token") & (answer.condition == "observed")
+    ]
+    assert token["n"].tolist() == [2 * 8 * 4 * 3] * 2
 
 
 def test_patterns_are_kept_for_the_samples_that_are_named(tiny, tiny_checkpoints):

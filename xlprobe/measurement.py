@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import hashlib
-import platform
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer, OutputReducer
+from xlprobe.captures.attention import ATTENTION_METRICS, SHARES, AttentionReducer, OutputReducer
+from xlprobe.captures.head_structure import HEAD_METRICS, HeadStructureReducer
 from xlprobe.captures.instability import InstabilityMeans
+from xlprobe.captures.manifest import manifest_of
 from xlprobe.captures.neutrality import NEUTRALITY_METRICS, measure_neutrality
 from xlprobe.captures.patterns import KeptPattern, PatternReducer
-from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan
-from xlprobe.captures.sentences import sentence_vectors, sentences_of
+from xlprobe.captures.plan import PairedBatch, paired_batches, plan
+from xlprobe.captures.sentences import evenly, sentence_vectors, sentences_of
 from xlprobe.captures.stream import capture
 from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs
@@ -33,13 +31,14 @@ from xlprobe.samples.types import ParallelSample
 __all__ = ["DEFAULT_METRICS", "METRICS", "Measurement", "measure"]
 
 OUTPUT_METRICS = ("correct", "gold_margin")
-METRICS: tuple[str, ...] = (*ATTENTION_METRICS, "instability", *OUTPUT_METRICS, *NEUTRALITY_METRICS)
+METRICS: tuple[str, ...] = (
+    *ATTENTION_METRICS, "instability", *HEAD_METRICS, *OUTPUT_METRICS, *NEUTRALITY_METRICS,
+)  # fmt: skip
 """Every metric that `measure` knows."""
 
-DEFAULT_METRICS: tuple[str, ...] = tuple(
-    name for name in METRICS if name == "js_stability" or (name not in SIMILARITIES and not name.startswith("norm_"))
-)
-"""What `measure(metrics="default")` computes: all but the robustness set and the norm-weighted metrics."""
+_EXTRA = {*SIMILARITIES[1:], *HEAD_METRICS}
+DEFAULT_METRICS: tuple[str, ...] = tuple(n for n in METRICS if n not in _EXTRA and not n.startswith("norm_"))
+"""What `measure(metrics="default")` computes: all but robustness set, head structure and norm-weighted metrics."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,12 @@ def measure(
     options = replace(options, max_sentences=max_sentences, seed=seed, show_progress=show_progress)
     loaded = _loaded(checkpoints)
     directory = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="xlprobe-"))
-    manifest = _manifest(loaded, samples, options, arguments or {})
+    own = {
+        "pairs": [f"{c}-{q}" for c, q in options.pairs],
+        "metrics": list(options.metrics),
+        **{name: getattr(options, name) for name in ("base", "controls", "batch_size", "seed")},
+    }
+    manifest = manifest_of(loaded, samples, options.languages_of(), {**(arguments or {}), **own})
     with ResultsWriter(directory, manifest) as writer:
         for checkpoint in loaded:
             _measure_one(checkpoint, samples, options, writer, kept)
@@ -152,10 +156,11 @@ def _options(
 def _loaded(checkpoints: Checkpoint | str | Sequence[Checkpoint | str]) -> list[Checkpoint]:
     items = [checkpoints] if isinstance(checkpoints, (Checkpoint, str)) else list(checkpoints)
     loaded = [item if isinstance(item, Checkpoint) else load(item) for item in items]
-    names = [checkpoint.name for checkpoint in loaded]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    names = [(checkpoint.name, checkpoint.provenance.get("seed")) for checkpoint in loaded]
+    if twice := sorted({name for name, seed in names if names.count((name, seed)) > 1}):
         raise DataError(
-            f"got several checkpoints named {', '.join(twice)}; give each a name of its own: load(spec, name=...)"
+            f"got several checkpoints named {', '.join(twice)}; give each a name of its own: load(spec, name=...). "
+            "One name is for runs of one recipe with different training seeds"
         )
     if not loaded:
         raise DataError("got no checkpoint to measure; expected at least one")
@@ -169,16 +174,41 @@ def _measure_one(
     writer: ResultsWriter,
     kept: list[KeptPattern] | None,
 ) -> None:
-    positions = int(checkpoint.model.config.max_position_embeddings)
-    # RoBERTa-like encoders number positions from pad + 1, so that many rows of the table are never used.
-    if "roberta" in checkpoint.model.config.model_type:
-        positions -= int(checkpoint.model.config.pad_token_id or 0) + 1
-    encoder = Encoder(checkpoint.tokenizer, max_length=positions, **checkpoint.encoding)
+    encoder = _encoder(checkpoint)
     problems = _fitting(checkpoint, samples, options, encoder)
     columns: dict[str, Any] = {"checkpoint": checkpoint.name}
     if "seed" in checkpoint.provenance:
         columns["seed"] = checkpoint.provenance["seed"]
+    dataset = ", ".join(sorted({sample.dataset for sample in problems}))
+    missing = _missing(checkpoint, problems, options)
+    for name, reason in missing.items():
+        writer.append(np.array([np.nan]), metric=name, dataset=dataset, reason=reason, **columns)
+    options = replace(options, metrics=tuple(name for name in options.metrics if name not in missing))
+    _measure_patterns(checkpoint, problems, options, encoder, writer, kept, columns, dataset)
+    if not (names := options.wants(NEUTRALITY_METRICS)):
+        return
+    sets = {"sentence": sentences_of(problems, options.languages_of(), options.max_sentences)}
+    if any(sample.question or len(sample.context[options.base]) > 1 for sample in problems):
+        sets["problem"] = evenly(problems, options.max_sentences)
+    for block, texts in sets.items():
+        vectors = sentence_vectors(
+            checkpoint, texts, languages=options.languages_of(), encoder=encoder, show_progress=options.show_progress
+        )
+        more = {**columns, "dataset": dataset, "block": block}
+        measure_neutrality(vectors, names, writer, more, seed=options.seed, show_progress=options.show_progress)
 
+
+def _measure_patterns(
+    checkpoint: Checkpoint,
+    problems: Sequence[ParallelSample],
+    options: Measurement,
+    encoder: Encoder,
+    writer: ResultsWriter,
+    kept: list[KeptPattern] | None,
+    columns: dict[str, Any],
+    dataset: str,
+) -> None:
+    """Measure all that attention and logits tell, in one pass over the problems."""
     means = InstabilityMeans()
 
     def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **more: Any) -> None:
@@ -186,48 +216,59 @@ def _measure_one(
         if more["metric"] == "js_stability":
             means.add(values, labels, more)
         layer = more.pop("layer")
-        writer.append(values, labels, **columns, **more, layer=None if layer < 0 else layer)
+        if more["metric"] in options.metrics:
+            writer.append(values, labels, **columns, **more, layer=None if layer < 0 else layer)
 
     reducers: list[Any] = []
-    if attention := options.wants(ATTENTION_METRICS):
+    attention = options.wants(ATTENTION_METRICS)
+    if "instability" in options.metrics and "js_stability" not in attention:
+        attention.append("js_stability")
+    if attention:
         reducers.append(AttentionReducer(sink, attention))
+    heads = HeadStructureReducer(options.wants(HEAD_METRICS))
+    if heads.metrics:
+        reducers.append(heads)
     if options.wants(OUTPUT_METRICS):
-        if checkpoint.head == "classification" and any(sample.label is not None for sample in problems):
-            reducers.append(OutputReducer(sink))
-        else:
-            _missing(
-                writer,
-                checkpoint,
-                options,
-                "no classification head" if any(s.label is not None for s in problems) else "no labels",
-            )
+        reducers.append(OutputReducer(sink))
     if options.keep_patterns and kept is not None:
         reducers.append(PatternReducer(checkpoint.name, checkpoint.tokenizer, options.keep_patterns, kept))
-    if reducers:
-        plans: list[ProblemPlan] = plan(
-            problems,
-            options.pairs,
-            base=options.base,
-            controls=options.controls,
-            forced=options.forced and checkpoint.is_cross_query,
-        )
-        with progress(f"{checkpoint.name}: attention", len(plans), show=options.show_progress) as advance:
-            capture(checkpoint, paired_batches(problems, plans, encoder, options.batch_size, advance), reducers)
-    dataset = ", ".join(sorted({sample.dataset for sample in problems}))
-    for values, more in means.rows() if "instability" in options.metrics else ():
-        reason = None if np.isfinite(values).all() else "chance is not above floor in some heads"
-        writer.append(values[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
-    if names := options.wants(NEUTRALITY_METRICS):
-        sentences = sentences_of(problems, options.languages_of(), options.max_sentences)
-        vectors = sentence_vectors(checkpoint, sentences, encoder=encoder, show_progress=options.show_progress)
-        more = {**columns, "dataset": dataset}
-        measure_neutrality(vectors, names, writer, more, seed=options.seed, show_progress=options.show_progress)
+    if not reducers:
+        return
+    forced = options.forced and checkpoint.is_cross_query
+    plans = plan(problems, options.pairs, base=options.base, controls=options.controls, forced=forced)
+    with progress(f"{checkpoint.name}: attention", len(plans), show=options.show_progress) as advance:
+        capture(checkpoint, paired_batches(problems, plans, encoder, options.batch_size, advance), reducers)
+    indices = list(means.rows()) if "instability" in options.metrics else []
+    if "instability" in options.metrics and not indices:
+        why = "no floor or no chance: expected theories with several questions, and several theories"
+        writer.append(np.array([np.nan]), metric="instability", dataset=dataset, reason=why, **columns)
+    for index, more in indices:
+        reason = None if np.isfinite(index).all() else "chance is not above floor in some heads"
+        writer.append(index[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
+    for value, more in heads.rows(options.base):
+        writer.append(np.array([value]), dataset=dataset, **columns, **more)
 
 
-def _missing(writer: ResultsWriter, checkpoint: Checkpoint, options: Measurement, reason: str) -> None:
-    """Say in the table why a metric has no value, as a row of its own."""
-    for name in options.wants(OUTPUT_METRICS):
-        writer.append(np.array([np.nan]), metric=name, checkpoint=checkpoint.name, reason=reason)
+def _encoder(checkpoint: Checkpoint) -> Encoder:
+    positions = int(checkpoint.model.config.max_position_embeddings)
+    # RoBERTa-like encoders number positions from pad + 1, so that many rows of the table are never used.
+    if "roberta" in checkpoint.model.config.model_type:
+        positions -= int(checkpoint.model.config.pad_token_id or 0) + 1
+    return Encoder(checkpoint.tokenizer, max_length=positions, **checkpoint.encoding)
+
+
+def _missing(checkpoint: Checkpoint, problems: Sequence[ParallelSample], options: Measurement) -> dict[str, str]:
+    """Return the metrics that were asked for and cannot be computed, each with the reason."""
+    found: dict[str, str] = {}
+    if all(sample.label is None for sample in problems):
+        found |= dict.fromkeys(OUTPUT_METRICS, "no labels")
+    if checkpoint.head != "classification":
+        found |= dict.fromkeys(OUTPUT_METRICS, "no classification head")
+    if not checkpoint.is_cross_query:
+        found |= dict.fromkeys(SHARES, "one query only: not a cross-query model")
+    if not options.controls:
+        found["instability"] = "measured without controls"
+    return {name: reason for name, reason in found.items() if name in options.metrics}
 
 
 def _fitting(
@@ -266,69 +307,3 @@ def _labels(batch: PairedBatch, rows: np.ndarray[Any, Any]) -> dict[str, list[An
         "group": [sample.group for sample in picked],
         "depth": [sample.depth for sample in picked],
     }
-
-
-def _manifest(
-    checkpoints: Sequence[Checkpoint],
-    samples: Sequence[ParallelSample],
-    options: Measurement,
-    arguments: Mapping[str, Any],
-) -> dict[str, Any]:
-    packages = (
-        "xlprobe",
-        "torch",
-        "transformers",
-        "transformer-lens",
-        "numpy",
-        "scipy",
-        "pandas",
-        "pyarrow",
-        "matplotlib",
-    )
-    versions = {}
-    for name in packages:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    digest = hashlib.sha256()
-    for sample in samples:
-        digest.update(
-            repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode()
-        )
-    return {
-        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "arguments": {
-            **arguments,
-            "pairs": [f"{c}-{q}" for c, q in options.pairs],
-            "metrics": list(options.metrics),
-            "base": options.base,
-            "controls": options.controls,
-            "batch_size": options.batch_size,
-            "seed": options.seed,
-        },
-        "checkpoints": {
-            c.name: {
-                "spec": c.spec,
-                "sha256": c.hash,
-                "is_cross_query": c.is_cross_query,
-                "head": c.head,
-                "layers": c.num_layers,
-                "heads": c.num_heads,
-                **_plain(c.provenance),
-            }
-            for c in checkpoints
-        },
-        "data": {
-            "datasets": sorted({sample.dataset for sample in samples}),
-            "samples": len(samples),
-            "groups": len({sample.group for sample in samples}),
-            "languages": list(options.languages_of()),
-            "sha256": digest.hexdigest(),
-        },
-        "versions": {"python": platform.python_version(), **versions},
-    }
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if isinstance(value, (str, int, float, bool, list, dict))}

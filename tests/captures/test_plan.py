@@ -71,6 +71,13 @@ def test_forced_versions_say_that_the_question_is_in_another_language(tiny):
         assert batch.samples[row].question_language == text
 
 
+def test_one_forced_version_serves_all_questions_of_a_context(tiny):
+    pairs = expand_pairs("*-*", ["en", "fr", "zh"])
+    for one in plan(tiny.problems(2, 2), pairs, forced=True):
+        assert sorted(v.context_language for v in one.versions if v.routed_as) == ["en", "fr", "zh"]
+        assert sum(c.condition == "forced" for c in one.comparisons) == 6
+
+
 def test_nothing_to_measure_is_an_error():
     with pytest.raises(DataError, match="no problems"):
         plan([], PAIRS)

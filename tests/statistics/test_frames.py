@@ -72,6 +72,16 @@ def test_kinds_are_never_averaged_over():
     assert {"pooling", "condition"} <= set(answer.columns)
 
 
+def test_of_several_references_the_own_language_counts():
+    own = table(context_language="fr", reference="fr-fr")
+    other = table(context_language="fr", reference="en-en", seed=1)
+    expected = contrast_frame(own, "cross", "base", "js_stability")
+    answer = contrast_frame(pd.concat([own, other]), "cross", "base", "js_stability")
+    pd.testing.assert_frame_equal(answer, expected)
+    # What was selected by hand stays.
+    assert contrast_frame(other, "cross", "base", "js_stability")["n"].tolist() == [36, 36]
+
+
 def test_nan_and_unpaired_rows_are_counted():
     frame = table(heads=1)
     lost = frame[(frame["checkpoint"] == "cross") & (frame["sample"] == "s0-0")].index

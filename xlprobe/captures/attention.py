@@ -28,17 +28,17 @@ from xlprobe.metrics import (
     value_norms,
 )
 
-__all__ = ["ATTENTION_METRICS", "AttentionReducer", "OutputReducer", "Sink"]
+__all__ = ["ATTENTION_METRICS", "SHARES", "AttentionReducer", "OutputReducer", "Sink"]
 
 BLOCKS_COMPARED = ("context->context", "cls->context", "question->context")
 SHAPE_BLOCKS = ("context->context", "question->context")
-SHARE_BLOCKS = ("question->context", "context->question", "context->context", "question->question")
+SHARE_BLOCKS = (*MASS_BLOCKS, "context->context", "question->question")
 _MASS = ("cross_lingual_mass", "mass_expectation", "mass_lift")
 _SHAPE = ("entropy", "attention_distance", "sink_mass")
-_SHARES = ("share_mono", "share_cross")
+SHARES = ("share_mono", "share_cross")
 _NORM = ("norm_js_stability", "norm_cross_lingual_mass", "norm_mass_lift")
 
-ATTENTION_METRICS: tuple[str, ...] = (*SIMILARITIES, *_SHAPE, *_MASS, *_SHARES, *_NORM)
+ATTENTION_METRICS: tuple[str, ...] = (*SIMILARITIES, *_SHAPE, *_MASS, *SHARES, *_NORM)
 """The names that `AttentionReducer` computes, per sample, layer and head."""
 
 
@@ -74,7 +74,7 @@ class AttentionReducer:
     def needs(self) -> frozenset[str]:
         """What the chosen metrics are computed from."""
         found = {"pattern"}
-        if self._wants(_SHARES):
+        if self._wants(SHARES):
             found.add("terms")
         if self._wants(_NORM):
             found.add("values")
@@ -96,11 +96,11 @@ class AttentionReducer:
             self._shape(pooled, emit)
         if names := self._wants(_MASS):
             _mass(pooled, emit, names, "")
-        if self._wants(_SHARES) and capture.cross is not None:
+        if self._wants(SHARES) and capture.cross is not None:
             cross = PooledPattern(capture.cross, pooled.roles)
             for block in SHARE_BLOCKS:
                 mono_share, cross_share = query_shares(pooled, cross, block)
-                for name, share in zip(_SHARES, (mono_share, cross_share), strict=True):
+                for name, share in zip(SHARES, (mono_share, cross_share), strict=True):
                     if name in self.metrics:
                         emit.owned(share, metric=name, block=block)
         if self._wants(_NORM) and capture.values is not None and capture.output_weight is not None:

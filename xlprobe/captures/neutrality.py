@@ -34,13 +34,16 @@ def measure_neutrality(
     seed: int = 0,
     show_progress: bool = True,
 ) -> None:
-    """Write the rows of the chosen metrics; `columns` (checkpoint, dataset, ...) go into each of them.
+    """Write the rows of the chosen metrics.
 
-    With fewer than eight sentences the values are NaN, with the reason.
+    `columns` (checkpoint, dataset, ...) go into each of them; `block` says what the vectors are of: "sentence" or
+    "problem".
+
+    With fewer than eight of them the values are NaN, with the reason.
     """
     layers = len(next(iter(vectors.vectors.values())))
     if len(vectors.keys) < MIN_SENTENCES:
-        reason = f"{len(vectors.keys)} distinct parallel sentences; at least {MIN_SENTENCES} are needed"
+        reason = f"{len(vectors.keys)} distinct parallel texts; at least {MIN_SENTENCES} are needed"
         for name in metrics:
             writer.append(np.array([math.nan]), metric=name, reason=reason, **columns)
         return

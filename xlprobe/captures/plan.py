@@ -99,7 +99,8 @@ def plan(
     A code-switched version (c, q) is compared with (c, c) token by token, and, unless c is `base`, with
     (base, base) by units; an in-language version with (base, base) by units. With `controls`, each in-language version
     also has its *floor*, the next question of the same theory, and its *chance*, the same place in a neighbouring
-    theory. With `forced`, (c, q) is compared with (c, c) under both queries too.
+    theory. With `forced`, (c, q) is compared with (c, c) under both queries too; masks ask only whether two tokens are
+    of one language, so that one forced version serves all questions.
     """
     if not problems:
         raise DataError("got no problems to measure; expected at least one")
@@ -144,6 +145,7 @@ def _size(problem: ParallelSample) -> tuple[int, int]:
 def _comparisons(
     number: int, pairs: Sequence[tuple[str, str]], contexts: list[str], base: str | None, forced: bool
 ) -> Iterator[Comparison]:
+    other: dict[str, str] = {}
     for context, question in pairs:
         if context == question:
             continue
@@ -152,7 +154,8 @@ def _comparisons(
         if base not in (None, context):
             yield Comparison(left, Version(number, base, base), "observed", False)
         if forced:
-            yield Comparison(left, Version(number, context, context, question), "forced", True)
+            right = Version(number, context, context, other.setdefault(context, question))
+            yield Comparison(left, right, "forced", True)
     for context in contexts:
         if base not in (None, context):
             yield Comparison(Version(number, context, context), Version(number, base, base), "observed", False)

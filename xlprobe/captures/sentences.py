@@ -16,16 +16,16 @@ from xlprobe.errors import DataError
 from xlprobe.models.checkpoint import Checkpoint
 from xlprobe.progress import progress
 from xlprobe.samples.encoding import Encoder, batches
-from xlprobe.samples.types import ParallelSample, Sample
+from xlprobe.samples.types import ParallelSample
 
-__all__ = ["SentenceReducer", "SentenceVectors", "sentence_vectors", "sentences_of"]
+__all__ = ["SentenceReducer", "SentenceVectors", "evenly", "sentence_vectors", "sentences_of"]
 
 _BYTES_IN_MEMORY = 256 * 2**20
 
 
 @dataclass(frozen=True)
 class SentenceVectors:
-    """Mean-pooled hidden states of parallel sentences: row i of every language says the same thing.
+    """Mean-pooled hidden states of parallel sentences or problems: row i of every language says the same thing.
 
     `layer` 0 is the embeddings. Special tokens are left out of the mean. Large sets live in a temporary file.
     """
@@ -93,34 +93,36 @@ def sentences_of(problems: Sequence[ParallelSample], languages: Sequence[str], l
         if not texts_here & seen:
             distinct.append(sample)
             seen |= texts_here
-    step = max(1, -(-len(distinct) // limit))
-    return distinct[::step]
+    return evenly(distinct, limit)
+
+
+def evenly(samples: Sequence[ParallelSample], limit: int) -> list[ParallelSample]:
+    """Return at most `limit` samples, taken evenly over all."""
+    return list(samples[:: max(1, -(-len(samples) // limit))])
 
 
 def sentence_vectors(
     checkpoint: Checkpoint,
     sentences: Sequence[ParallelSample],
     *,
+    languages: Sequence[str] | None = None,
     encoder: Encoder | None = None,
     batch_size: int = 64,
     show_progress: bool = True,
 ) -> SentenceVectors:
-    """Run parallel sentences through a checkpoint and return their vectors after every layer.
+    """Run parallel sentences, or whole problems in one language each, and return their vectors after every layer.
 
+    A problem's vector is the mean over the text tokens of its context and its question. `languages` limits them.
     Vectors of more than 256 MiB in all are kept in an unnamed temporary file instead of memory.
     """
     if not sentences:
         raise DataError("got no sentences; expected at least one parallel sentence")
-    languages = sentences[0].languages
+    languages = sentences[0].languages if languages is None else tuple(languages)
     encoder = encoder or Encoder(checkpoint.tokenizer, **checkpoint.encoding)
     shape = (checkpoint.num_layers + 1, len(sentences), int(checkpoint.model.config.hidden_size))
     vectors = {code: _space(shape, len(languages)) for code in languages}
     rows = {(sample.key, code): row for row, sample in enumerate(sentences) for code in languages}
-    plain: list[Sample] = []
-    for sentence in sentences:
-        for code in languages:
-            one = sentence.pair(code, code)
-            plain.append(Sample(one.key, one.group, one.dataset, code, code, one.context, None))
+    plain = [sentence.pair(code, code) for sentence in sentences for code in languages]
     reducer = SentenceReducer(rows, vectors)
     with progress(f"{checkpoint.name}: sentences", len(plain), show=show_progress) as advance:
 

@@ -107,7 +107,7 @@ def _mass(rows: Results, name: str) -> str | None:
 
 
 def _neutrality(rows: Results, name: str) -> str | None:
-    chosen = rows.select(metric=["retrieval_raw", "retrieval_centred"])
+    chosen = rows.select(metric=["retrieval_raw", "retrieval_centred"], block=["sentence", ""])
     if len(chosen) == 0:
         return None
     table = estimate(chosen, ["metric", "layer"])

@@ -35,12 +35,14 @@ def contrast_frame(
     """Contrast two checkpoints, a - b, over the rows of a table that both have.
 
     A pair is the same sample, languages, layer, head, block, pooling and condition (and training seed, where both have
-    one). One row of the answer per combination of `by`, to which block, pooling and condition are added where the
+    one). Where a sample is compared with several references (fr-en with fr-fr and with en-en), those in its context's
+    language count; `Results.select(reference=...)` first for others. One row of the answer per combination of `by`, to which block, pooling and condition are added where the
     table holds several. Columns: `by`, mean_a, mean_b, estimate, low, high, d_z, p, q, p_max_t, n, n_groups, n_nan
     (pairs with an undefined side), n_unpaired (rows that only one of them has). q is adjusted over all rows of the
     answer: put the question language in `by` when claims are made per language. Options: see `contrast`.
     """
     rows = _rows(frame, metric)
+    rows = _own_references(rows)
     sides = [rows[rows["checkpoint"] == name] for name in (a, b)]
     for name, side in zip((a, b), sides, strict=True):
         if side.empty:
@@ -176,6 +178,18 @@ def _rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
         known = ", ".join(sorted(frame["metric"].astype(str).unique()))
         raise ResultsError(f"the table has no rows of {metric!r}; it has {known or 'no rows at all'}")
     return rows.reset_index(drop=True)
+
+
+def _own_references(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where a sample has several references, keep the rows whose reference is in the context's language."""
+    if rows["reference"].nunique() < 2:
+        return rows
+    keys = _codes([rows[name] for name in ("checkpoint", *PAIRED_BY, "seed", "step")])
+    if len(np.unique(keys)) == len(keys):
+        return rows
+    own = rows["context_language"].astype(str) + "-" + rows["context_language"].astype(str)
+    kept = rows[rows["reference"].isna() | (rows["reference"].astype(str) == own)]
+    return kept.reset_index(drop=True)
 
 
 def _by(rows: pd.DataFrame, by: Sequence[str], kinds: Sequence[str] = KINDS) -> list[str]:
