@@ -11,7 +11,8 @@ from xlprobe.samples.rulebase.grammars import available
 from xlprobe.samples.rulebase.vocabulary import ATTRIBUTES
 
 
-@pytest.mark.parametrize("attribute", ATTRIBUTES)
+# "Young" is, of people and animals, a noun: kijana, vijana.
+@pytest.mark.parametrize("attribute", [word for word in ATTRIBUTES if word != "young"])
 def test_adjectives_agree_with_the_class_of_the_noun(attribute):
     english = {
         "person": f"Anne is {attribute}.",

@@ -31,7 +31,7 @@ ATTRIBUTES = {
     "furry": ("peludo", "peluda", "peludas"),
     "green": ("verde", "verde", "verdes"),
     "kind": ("amable", "amable", "amables"),
-    "nice": ("simpático", "simpática", "simpáticas"),
+    "nice": ("agradable", "agradable", "agradables"),
     "quiet": ("tranquilo", "tranquila", "tranquilas"),
     "red": ("rojo", "roja", "rojas"),
     "rough": ("áspero", "áspera", "ásperas"),

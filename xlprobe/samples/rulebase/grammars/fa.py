@@ -37,7 +37,7 @@ ATTRIBUTES = {
     "nice": "دوست‌داشتنی",
     "quiet": "آرام",
     "red": "قرمز",
-    "rough": "زبر",
+    "rough": "خشن",
     "round": "گرد",
     "smart": "باهوش",
     "white": "سفید",

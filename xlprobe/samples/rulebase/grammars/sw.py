@@ -48,7 +48,7 @@ ATTRIBUTES = {
     "round": _of("mviringo"),
     "smart": _adjective("erevu"),
     "white": _adjective("eupe"),
-    "young": _adjective("changa"),
+    "young": ("kijana", "vijana", "kichanga", "vichanga"),
 }
 # The verb with the prefix of its object (always a person or an animal): what holds, what does not.
 RELATIONS = {
