@@ -42,7 +42,11 @@ def read_query(path: str | Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+    except pickle.UnpicklingError as error:  # torch's own message advises to load it unsafely
+        raise CheckpointError(
+            f"{path}: cannot be read as a state dict (it is cut short, or holds more than tensors); expected query.pt"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path}: cannot be read as a state dict ({reason}); expected query.pt") from error
     return _only_queries(path, loaded)
