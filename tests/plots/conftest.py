@@ -87,9 +87,67 @@ def _outputs(rng: np.random.Generator) -> list[dict[str, Any]]:
     return rows
 
 
+def _sets(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Values of whole sets of sentences, positions on a map, and what is known of languages."""
+    rows = []
+    for name, layer in product(NAMES, range(LAYERS + 1)):
+        at = {"checkpoint": name, "layer": layer}
+        for one, other in (("en", "fr"), ("en", "ar"), ("fr", "ar")):
+            rows.append(
+                _row(metric="cka", value=0.2 * layer + 0.1, context_language=one, question_language=other, **at)
+            )
+        for metric, value in (
+            ("language_probe_accuracy", 0.9), ("language_probe_control", 0.4), ("language_probe_selectivity", 0.5),
+            ("language_eta_squared", 0.3), ("language_mdl_bits", 40.0),
+        ):  # fmt: skip
+            rows.append(_row(metric=metric, value=value - 0.02 * layer, **at))
+    for name, kind, number, code in product(NAMES, ("raw", "centred"), range(12), LANGUAGES):
+        for metric in ("map_x", "map_y"):
+            where = {"sample": f"sentence-{number}", "context_language": code, "question_language": code}
+            value = rng.normal(3 * LANGUAGES.index(code) * (kind == "raw") * (metric == "map_x"), 1)
+            rows.append(_row(metric=metric, value=value, checkpoint=name, layer=LAYERS, **where | {"condition": kind}))
+    for name, (code, value, far) in product(NAMES, (("en", 1.2, 0.0), ("fr", 1.5, 0.4), ("ar", 2.1, 0.6))):
+        where = {"checkpoint": name, "context_language": "en", "question_language": code}
+        rows.append(_row(metric="tokens_per_word", value=value, **where))
+        rows.append(_row(metric="typological_distance", block="syntactic", value=far, **where))
+    return rows
+
+
+def _effects(rng: np.random.Generator) -> list[dict[str, Any]]:
+    rows = []
+    for name, (sample, group), question in product(NAMES, _samples()[:6], ("en", "fr", "ar")):
+        at = {"checkpoint": name, "sample": sample, "group": group, "context_language": "en",
+              "question_language": question}  # fmt: skip
+        for layer, block, kind in product(
+            (None, *range(LAYERS)), ("question->context", "cls->context"), ("observed", "control", "net")
+        ):
+            value = rng.normal(-1.0 if kind != "control" else 0.0, 0.3)
+            rows.append(
+                _row(metric="knock_out_effect", block=block, value=value, layer=layer, **at | {"condition": kind})
+            )
+        for layer, head in product(range(LAYERS), range(HEADS)):
+            rows.append(_row(metric="head_importance", value=rng.exponential(0.1), layer=layer, head=head, **at))
+        for layer in range(LAYERS) if question != "en" else ():
+            rows.append(_row(metric="patching_recovery", value=rng.normal(layer / LAYERS, 0.2), layer=layer, **at))
+    return rows
+
+
+def make_steps(seed: int = 0) -> pd.DataFrame:
+    """Accuracy of both checkpoints at three steps of training."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for name, step, (sample, group), (c, q) in product(NAMES, (0, 10, 20), _samples(), (("en", "en"), ("en", "fr"))):
+        value = float(rng.random() < 0.5 + step / 50)
+        rows.append(
+            _row(metric="correct", value=value, step=step, checkpoint=name, sample=sample, group=group,
+                 context_language=c, question_language=q)
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
 def make_frame(seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    frame = pd.DataFrame(_attention(rng) + _sentences(rng) + _outputs(rng))
+    frame = pd.DataFrame(_attention(rng) + _sentences(rng) + _outputs(rng) + _sets(rng) + _effects(rng))
     # One head that is never defined, so that it must be hatched.
     lost = (frame["metric"] == "js_stability") & (frame["layer"] == 2) & (frame["head"] == 3)
     frame.loc[lost & (frame["block"] == "question->context"), "value"] = np.nan
@@ -101,7 +159,7 @@ MANIFEST = {
     "arguments": {"base": "en", "seed": 0, "pairs": ["en-fr", "en-ar", "fr-en", "ar-en"]},
     "checkpoints": {
         name: {"spec": name, "sha256": "0" * 64, "is_cross_query": crossed, "head": "classification", "layers": LAYERS,
-               "heads": HEADS}
+               "heads": HEADS, "trained_on": ["en-en", "en-fr"] if crossed else ["en-en"]}
         for name, crossed in NAMES.items()
     },
     "data": {"datasets": ["toy"], "samples": THEORIES * QUESTIONS, "groups": THEORIES, "languages": list(LANGUAGES)},
@@ -114,11 +172,20 @@ def frame() -> pd.DataFrame:
     return make_frame()
 
 
-@pytest.fixture(scope="session")
-def results(frame: pd.DataFrame) -> Any:
+def make_results(frame: pd.DataFrame) -> Any:
+    """Join the made-up table with the rows of the made-up patterns."""
+    from xlprobe.plots import attention_rows
     from xlprobe.results import Results
 
-    return Results(frame, MANIFEST)
+    rows = attention_rows(make_kept())
+    joined = Results.concat([Results(frame, MANIFEST), rows])
+    joined.manifest = {**MANIFEST, **rows.manifest}
+    return joined
+
+
+@pytest.fixture(scope="session")
+def results(frame: pd.DataFrame) -> Any:
+    return make_results(frame)
 
 
 @pytest.fixture(scope="session")

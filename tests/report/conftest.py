@@ -18,9 +18,7 @@ _spec.loader.exec_module(_figures)
 
 @pytest.fixture(scope="session")
 def results() -> Any:
-    from xlprobe.results import Results
-
-    return Results(_figures.make_frame(), _figures.MANIFEST)
+    return _figures.make_results(_figures.make_frame())
 
 
 @pytest.fixture(scope="session")

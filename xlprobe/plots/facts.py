@@ -8,14 +8,36 @@ from typing import Any
 from xlprobe.errors import ResultsError
 from xlprobe.results import Results
 
-__all__ = ["checkpoints", "contrasts", "describe", "needs_rows", "pair_label", "pairs", "switched_pairs"]
+__all__ = [
+    "checkpoints",
+    "contrasts",
+    "describe",
+    "language_order",
+    "last_steps",
+    "needs_rows",
+    "pair_label",
+    "pairs",
+    "switched_pairs",
+    "trained_pairs",
+]
 
 
 def checkpoint_facts(results: Results) -> dict[str, dict[str, Any]]:
     """Return what the manifest says of each checkpoint, in the order of the run; joined tables are looked through."""
     found: dict[str, dict[str, Any]] = {}
-    for manifest in [results.manifest, *results.manifest.get("parts", [])]:
-        found |= manifest.get("checkpoints", {})
+    for manifest in manifests(results):
+        known = manifest.get("checkpoints", {})
+        # A part that tells less of a checkpoint must not hide what another one tells.
+        for name, facts in known.items() if isinstance(known, dict) else ():
+            found[name] = {**facts, **found.get(name, {})}
+    return found
+
+
+def manifests(results: Results) -> list[dict[str, Any]]:
+    """Return the table's manifest, and those of the tables that it was joined from, however deep."""
+    found = [results.manifest]
+    for part in found:
+        found += part.get("parts", [])
     return found
 
 
@@ -59,7 +81,7 @@ def switched_pairs(results: Results) -> list[tuple[str, str]]:
 
 def base_language(results: Results) -> str:
     """Return the language that the others are compared with: the manifest's, or the one in most pairs."""
-    for manifest in [results.manifest, *results.manifest.get("parts", [])]:
+    for manifest in manifests(results):
         if base := manifest.get("arguments", {}).get("base"):
             return str(base)
     counts: dict[str, int] = {}
@@ -68,6 +90,40 @@ def base_language(results: Results) -> str:
             for code in pair:
                 counts[code] = counts.get(code, 0) + 1
     return max(sorted(counts), key=lambda code: counts[code], default="en")
+
+
+def language_order(results: Results) -> list[str]:
+    """Return the languages of the rows: the base first, then as the toolkit lists them."""
+    from xlprobe.languages import KNOWN_LANGUAGES
+
+    codes = {code for pair in pairs(results) for code in pair}
+    known = [base_language(results), *KNOWN_LANGUAGES]
+    return sorted(codes, key=lambda code: (known.index(code) if code in known else len(known), code))
+
+
+def trained_pairs(results: Results) -> dict[str, frozenset[str]]:
+    """Return the pairs of languages that each checkpoint was fine-tuned on ("en-fr"), where the manifest says."""
+    found = {}
+    for name, facts in checkpoint_facts(results).items():
+        told = facts.get("trained_on") or facts.get("mix") or facts.get("recipe", {}).get("mix")
+        if told:
+            found[name] = frozenset(map(str, told))
+    return found
+
+
+def last_steps(results: Results) -> Results:
+    """Return the rows of each checkpoint's last step of training; all of them where the table has no steps."""
+    steps = results.unique("step")
+    if len(steps) < 2:
+        return results
+    ends = results.means(["checkpoint", "step"]).groupby("checkpoint")["step"].max()
+    parts = []
+    for name in results.unique("checkpoint"):
+        rows = results.select(checkpoint=name)
+        parts.append(rows.select(step=int(ends[name])) if ends.get(name) == ends.get(name) else rows)
+    joined = Results.concat(parts)
+    joined.manifest = results.manifest
+    return joined
 
 
 def pair_label(context: str, question: str) -> str:

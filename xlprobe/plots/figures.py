@@ -44,13 +44,16 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
     selected. The figure is emptied.
     """
     import io
+    import warnings
 
     from xlprobe.plots.style import style
 
     directory = Path(directory)
     metadata = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
     paths = []
-    with style():
+    with style(), warnings.catch_warnings():
+        # Figures with texts say on themselves which letters have no font here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         for kind in FORMATS:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, metadata=metadata[kind])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-__all__ = ["families", "missing_glyphs", "missing_note"]
+__all__ = ["families", "missing_glyphs", "missing_note", "visual"]
 
 _WANTED = (
     "Noto Sans CJK SC",
@@ -44,9 +44,11 @@ def families() -> list[str]:
 
 @functools.cache
 def _known(family: str) -> frozenset[int]:
+    from matplotlib.font_manager import findfont
     from matplotlib.ft2font import FT2Font
 
-    return frozenset(FT2Font(_installed()[family]).get_charmap()) if family in _installed() else frozenset()
+    # A family's upright face: its slanted ones often know fewer scripts.
+    return frozenset(FT2Font(findfont(family)).get_charmap()) if family in _installed() else frozenset()
 
 
 def missing_glyphs(texts: Iterable[str]) -> str:
@@ -66,3 +68,24 @@ def missing_note(texts: Iterable[str]) -> str | None:
         f"{len(absent)} characters of the text have no font on this machine and are shown as boxes: "
         "install a font that has them, such as Noto Sans CJK (Debian: fonts-noto-cjk), and draw again."
     )
+
+
+@functools.cache
+def _shapes_itself() -> bool:
+    """Whether this matplotlib joins and orders right-to-left letters: it does from 3.11 on."""
+    import matplotlib as mpl
+
+    return tuple(int(part) for part in mpl.__version__.split(".")[:2]) >= (3, 11)
+
+
+def visual(text: str) -> str:
+    """Return a text as matplotlib has to be given it, so that right-to-left letters are joined and in order.
+
+    From matplotlib 3.11 on that is the text itself, which also keeps it selectable as it was written.
+    """
+    if _shapes_itself():
+        return text
+    import arabic_reshaper
+    from bidi.algorithm import get_display
+
+    return str(get_display(arabic_reshaper.reshape(text)))

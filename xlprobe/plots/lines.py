@@ -95,3 +95,34 @@ def stability_ticks(low: float) -> list[float]:
         if np.sqrt(1 - tick) - np.sqrt(1 - kept[-1]) > 0.11 * span:
             kept.append(tick)
     return kept[::-1]
+
+
+EDGE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#882255", "#D99A00", "#555555")
+"""Colours of sets of edges, in the order of their names."""
+
+
+def draw_series(
+    axes: Axes,
+    rows: pd.DataFrame,
+    colour: str,
+    label: str,
+    *,
+    x: str = "layer",
+    switched: bool = True,
+    marker: str = "o",
+) -> None:
+    """Draw one line with its interval: solid and filled across languages, dotted and hollow in one language."""
+    rows = rows.sort_values(x)
+    axes.plot(
+        rows[x],
+        rows["mean"],
+        color=colour,
+        marker=marker,
+        markersize=4.5,
+        markerfacecolor=colour if switched else "white",
+        linestyle="-" if switched else (0, (1, 1.5)),
+        label=label,
+    )
+    band(axes, rows, x, colour)
+    if x == "layer":
+        whole_ticks(axes)

@@ -100,7 +100,7 @@ def _controls(rows: pd.DataFrame) -> pd.DataFrame:
     return mean
 
 
-def legend(figure: Figure, grid: list[list[Axes]]) -> None:
+def legend(figure: Figure, grid: list[list[Axes]], title: str = "context–question") -> None:
     """Put one legend for all panels at the right."""
     seen: dict[str, Any] = {}
     for row in grid:
@@ -108,9 +108,7 @@ def legend(figure: Figure, grid: list[list[Axes]]) -> None:
             for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
                 seen.setdefault(label, handle)
     if seen:
-        figure.legend(
-            list(seen.values()), list(seen), loc="outside right center", title="context–question", alignment="left"
-        )
+        figure.legend(list(seen.values()), list(seen), loc="outside right center", title=title, alignment="left")
 
 
 def instability_by_layer(

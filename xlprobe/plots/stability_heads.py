@@ -8,8 +8,9 @@ import numpy as np
 
 from xlprobe.plots.facts import checkpoints, contrasts, describe, needs_rows, pair_label, require, switched_pairs
 from xlprobe.plots.figures import FigureSpec, once
+from xlprobe.plots.heat import bare, hatch_undefined
 from xlprobe.plots.lines import stability_ticks
-from xlprobe.plots.style import DIVERGING, QUIET, SEQUENTIAL, caption, style
+from xlprobe.plots.style import DIVERGING, SEQUENTIAL, caption, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,17 +26,9 @@ _COLUMNS = 4
 
 def heat_map(axes: Axes, values: np.ndarray, norm: Any, colours: str = SEQUENTIAL) -> Any:
     """Draw a (layer, head) map, layer 0 at the bottom; undefined cells are hatched. Return the image."""
-    from matplotlib.patches import Rectangle
-
-    axes.grid(False)
+    bare(axes)
     image = axes.imshow(values, origin="lower", aspect="auto", norm=norm, cmap=colours)
-    for layer, head in np.argwhere(np.isnan(values)):
-        axes.add_patch(
-            Rectangle((head - 0.5, layer - 0.5), 1, 1, facecolor="white", edgecolor=QUIET, hatch="////", linewidth=0)
-        )
-    for side in axes.spines.values():
-        side.set_visible(False)
-    axes.tick_params(length=0)
+    hatch_undefined(axes, values)
     layers, heads = values.shape
     axes.set_xticks(range(0, heads, 1 if heads <= 6 else 3 if heads <= 12 else 5))
     axes.set_yticks(range(0, layers, 1 if layers <= 6 else 3 if layers <= 12 else 5))
@@ -147,7 +140,7 @@ def _layout(
     kinds = [*names, "difference"] if compared else names
     per_kind = -(-len(chosen) // columns)
     figure = Figure(figsize=(10.0, 2.3 * per_kind * len(kinds) + 1.6), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06)  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06)
     axes = figure.subplots(per_kind * len(kinds), columns, squeeze=False)
     grid, bars = [], []
     for number, kind in enumerate(kinds):
@@ -183,7 +176,8 @@ def _differences(
 
     table = difference_table(results, block, pooling, pair)
     size = float(np.nanquantile(table["estimate"].abs(), 0.99)) or 1e-3
-    image, marked = None, 0
+    image: Any = None
+    marked = 0
     for axes, place in bars:
         rows = table[(table["context_language"] == place[0]) & (table["question_language"] == place[1])]
         image = heat_map(axes, _grid(rows, "estimate", shape), TwoSlopeNorm(0, -size, size), DIVERGING)

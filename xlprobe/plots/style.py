@@ -92,7 +92,8 @@ def style() -> Iterator[None]:
     base = {
         name: value for name, value in rcParamsDefault.items() if name not in keep and not name.startswith("backend")
     }
-    with mpl.rc_context(base | _STYLE | {"font.family": families()}):
+    chosen: Any = base | _STYLE | {"font.family": families()}
+    with mpl.rc_context(chosen):
         yield
 
 
@@ -119,7 +120,7 @@ def panels(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height * rows + 1.4), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.06, h_pad=0.06, hspace=0.04, wspace=0.04)  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", w_pad=0.06, h_pad=0.06, hspace=0.04, wspace=0.04)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey="row" if share else False)
     return figure, [list(row) for row in axes]
 

@@ -37,7 +37,7 @@ def explore(
     """
     from IPython.display import HTML
 
-    items = [what] if isinstance(what, str) or not isinstance(what, Sequence) else list(what)
+    items: list[Any] = [what] if isinstance(what, str) or not isinstance(what, Sequence) else list(what)
     if not items:
         raise ResultsError("got nothing to explore; expected kept patterns, or checkpoints and samples")
     kept = items if all(hasattr(item, "unit_ids") for item in items) else _patterns(items, samples, pairs)
