@@ -73,6 +73,9 @@ def test_query_pt_goes_onto_a_named_base(base, tmp_path, family):
     state = loaded.model.state_dict()
     for name, tensor in query.items():
         assert torch.equal(state[name.split(".", 1)[1]], tensor)
+    assert load(tmp_path / "query.pt", base=plain.spec, head="none").head == "none"
+    with pytest.raises(CheckpointError, match="has the head 'none', not 'mlm'"):
+        load(tmp_path / "query.pt", base=plain, head="mlm")
     paired = load(tmp_path / "query.pt", base=plain, pair="fr-en")
     own = paired.model.state_dict()
     for name, tensor in query.items():

@@ -116,11 +116,11 @@ def load(
 ) -> Checkpoint:
     """Load a checkpoint: a bundled name, a directory, a delta, `query.pt`, `model.pt`, or a model of the Hub.
 
-    `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint says
-    it has. `base` is the encoder that a delta or `query.pt` (for `pair`, such as "en-fr", of a model with a Q_cross
-    per pair) goes onto, and whose tokenizer `model.pt` takes; no code in a pickled file is run. Raises
-    `CheckpointError` on an unknown specification, another architecture, and on any weight that is missing or
-    unexpected: a head is never made up.
+    `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint, or
+    the base of `query.pt`, says it has. `base` is the encoder that a delta or `query.pt` (for `pair`, such as "en-fr",
+    of a model with a Q_cross per pair) goes onto, and whose tokenizer `model.pt` takes; no code in a pickled file is
+    run. Raises `CheckpointError` on an unknown specification, another architecture, and on any weight that is missing
+    or unexpected: a head is never made up.
     """
     from xlprobe.models.formats import is_file_format, load_file
 
@@ -128,28 +128,27 @@ def load(
     if head is not None and head not in _SUFFIXES:
         raise CheckpointError(f"got head={head!r}; expected one of {', '.join(_SUFFIXES)}")
     if spec.startswith("bundled:"):
-        checkpoint = _load_bundled(spec, head)
+        checkpoint = _load_bundled(spec)
     elif is_file_format(spec):
-        checkpoint = load_file(spec, base, pair)
+        checkpoint = load_file(spec, base, pair, head)
     else:
         checkpoint = _load_pretrained(spec, head)
+    if head is not None and head != checkpoint.head:
+        raise CheckpointError(
+            f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
+        )
     checkpoint.model.eval().to(device)  # type: ignore[arg-type]
     if name is None:
         return checkpoint
     return Checkpoint(name, spec, checkpoint.model, checkpoint.tokenizer, checkpoint.provenance, checkpoint.encoding)
 
 
-def _load_bundled(spec: str, head: Head | None) -> Checkpoint:
+def _load_bundled(spec: str) -> Checkpoint:
     maker = BUNDLED.get(spec.removeprefix("bundled:"))
     if maker is None:
         known = ", ".join(f"bundled:{name}" for name in BUNDLED)
         raise CheckpointError(f"unknown checkpoint {spec!r}; the bundled ones are {known}")
-    checkpoint = maker()
-    if head is not None and head != checkpoint.head:
-        raise CheckpointError(
-            f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
-        )
-    return checkpoint
+    return maker()
 
 
 def _bundled_encoder() -> Checkpoint:

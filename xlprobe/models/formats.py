@@ -15,7 +15,7 @@ from xlprobe.models.shipped import find_packed, load_packed
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.models.checkpoint import Checkpoint, Head
 
 __all__ = ["is_file_format", "load_file", "save"]
 
@@ -30,7 +30,7 @@ def is_file_format(spec: str) -> bool:
     return is_delta(path) or (path.is_file() and path.suffix in _SUFFIXES) or find_packed(path) is not None
 
 
-def load_file(spec: str, base: str | Checkpoint | None, pair: str | None) -> Checkpoint:
+def load_file(spec: str, base: str | Checkpoint | None, pair: str | None, head: Head | None = None) -> Checkpoint:
     """Load a delta, packed weights, `query.pt` or `model.pt`; see `xlprobe.load`."""
     if is_delta(spec):
         return _load_delta(spec, base)
@@ -48,15 +48,15 @@ def load_file(spec: str, base: str | Checkpoint | None, pair: str | None) -> Che
             return _load_released(spec, base)
         except CheckpointError as error:
             raise CheckpointError(f"{spec} is neither: as query.pt, {not_a_query}; as model.pt, {error}") from error
-    return _load_query(spec, query, base, pair)
+    return _load_query(spec, query, _base(spec, base, "the tensors of Q_cross only", head), pair)
 
 
-def _base(spec: str, base: str | Checkpoint | None, what: str) -> Checkpoint:
+def _base(spec: str, base: str | Checkpoint | None, what: str, head: Head | None = None) -> Checkpoint:
     from xlprobe.models.checkpoint import Checkpoint, load
 
     if base is None:
         raise CheckpointError(f"{spec} holds {what}; say which encoder it belongs to: load(spec, base=...)")
-    return base if isinstance(base, Checkpoint) else load(base)
+    return base if isinstance(base, Checkpoint) else load(base, head=head)
 
 
 def _load_delta(spec: str, base: str | Checkpoint | None) -> Checkpoint:
@@ -102,12 +102,11 @@ def _named_for(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(tensors)
 
 
-def _load_query(spec: str, query: dict[str, Tensor], base: str | Checkpoint | None, pair: str | None) -> Checkpoint:
+def _load_query(spec: str, query: dict[str, Tensor], found: Checkpoint, pair: str | None) -> Checkpoint:
     from xlprobe.models.checkpoint import Checkpoint
     from xlprobe.models.convert import to_cross_query
     from xlprobe.models.released import apply_query
 
-    found = _base(spec, base, "the tensors of Q_cross only")
     model: Any = found.model
     if not found.is_cross_query:
         own = sorted({key.split("queries.")[1].split(".")[0] for key in query if ".cross_lingual_queries." in key})
@@ -126,7 +125,7 @@ def _load_released(spec: str, base: str | Checkpoint | None) -> Checkpoint:
 
     model = build_released(read_released(spec))
     # A pickled model brings no tokenizer; it is its base's.
-    found = _base(spec, base, "a whole model without its tokenizer")
+    found = _base(spec, base, "a whole model without its tokenizer", "none")
     if len(found.tokenizer) > model.config.vocab_size:
         raise CheckpointError(
             f"{spec} has a vocabulary of {model.config.vocab_size} and {found.name}'s tokenizer has "
