@@ -91,10 +91,11 @@ def measure_table(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
 
 def _samples(options: ReportOptions) -> list[ParallelSample]:
     if options.samples == "generated":
-        from xlprobe.samples import generate
+        from xlprobe.samples import SMALL, generate
 
         count = options.limit or DEFAULT_PROBLEMS
-        return generate(theories=-(-count // 2), questions=2, languages=options.languages, seed=options.seed)[:count]
+        theories = -(-count // 2)
+        return generate(theories, languages=options.languages, seed=options.seed, split="test", **SMALL)[:count]
     from xlprobe.samples.readers import parse_spec, read
 
     path, form = parse_spec(options.samples)

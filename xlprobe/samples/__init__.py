@@ -21,9 +21,10 @@ if TYPE_CHECKING:
         read_xnli,
         write_jsonl,
     )
-    from xlprobe.samples.rulebase import generate
+    from xlprobe.samples.rulebase import SMALL, generate
 
 _LAZY = {
+    "SMALL": "xlprobe.samples.rulebase",
     "Batch": "xlprobe.samples.encoding",
     "Encoder": "xlprobe.samples.encoding",
     "batches": "xlprobe.samples.encoding",
@@ -42,6 +43,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "SMALL",
     "Batch",
     "Encoder",
     "ParallelSample",

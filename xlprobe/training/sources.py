@@ -70,7 +70,11 @@ def evaluation_problems(
     """Return the problems of a command line: "generated", or `PATH[:FORMAT]`; labelled ones of the given depths."""
     codes = tuple(languages.replace(",", " ").split())
     if samples == "generated":
-        found = samples_of("generated", {"theories": limit or 200, "languages": codes, "seed": seed})
+        from xlprobe.samples import SMALL
+
+        found = samples_of(
+            "generated", {"theories": limit or 200, "languages": codes, "seed": seed, "split": "test", **SMALL}
+        )
     else:
         from xlprobe.samples.readers import parse_spec
 
