@@ -19,8 +19,8 @@ __all__ = ["SMALL", "SPLITS", "generate", "parallel_sample", "split_of"]
 
 SPLITS = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
 SMALL: Mapping[str, Any] = {
-    "entities": (2, 2), "facts": (2, 3), "rules": (1, 1), "conditions": (1, 1), "kinds": ("attributes",), "negation": 0.02,
-    "depth": (0, 1),
+    "entities": (2, 2), "facts": (2, 3), "rules": (1, 1), "conditions": (1, 1), "kinds": ("attributes",),
+    "depth": (0, 1), "negation": 0.02,
 }  # fmt: skip
 """Options of `generate` for the kind of problem that the shipped checkpoints learned: two entities, their attributes, a
 rule, and at most one step of reasoning. Use split="test" for theories that they have not seen."""
