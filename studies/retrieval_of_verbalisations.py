@@ -19,7 +19,7 @@ from xlprobe import load
 from xlprobe.captures.sentences import sentence_vectors
 from xlprobe.languages import LANGUAGES
 from xlprobe.metrics.neutrality import retrieval_hits
-from xlprobe.samples import ParallelSample, generate
+from xlprobe.samples import Encoder, ParallelSample, generate
 from xlprobe.samples.rulebase import Literal, parse_statement, verbalise
 from xlprobe.samples.rulebase.grammars import available
 from xlprobe.samples.rulebase.logic import Statement
@@ -38,12 +38,14 @@ def statements(count: int, seed: int) -> list[Statement]:
     return [*list(found[True])[:half], *list(found[False])[: count - half]]
 
 
-def vectors(checkpoint: str, said: list[Statement], languages: list[str]) -> Vectors:
+def vectors(checkpoint: str, prefix: str, said: list[Statement], languages: list[str]) -> Vectors:
     samples = [
         ParallelSample(str(n), str(n), "rulebase", {code: (verbalise(one, code),) for code in languages})
         for n, one in enumerate(said)
     ]
-    last = sentence_vectors(load(checkpoint), samples, show_progress=False).vectors
+    model = load(checkpoint)
+    encoder = Encoder(model.tokenizer, **{**model.encoding, "prefix": prefix})
+    last = sentence_vectors(model, samples, encoder=encoder, show_progress=False).vectors
     return {code: torch.from_numpy(layers[-1].copy()) for code, layers in last.items()}
 
 
@@ -112,13 +114,14 @@ def hard_words(found: Vectors, languages: list[str], said: list[Statement], coun
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--checkpoint", default="bundled:encoder")
+    parser.add_argument("--prefix", default="query: ", help="what the encoder wants before each text")
     parser.add_argument("--sentences", type=int, default=500)
     parser.add_argument("--words", type=int, default=12, help="how many hard words to list for each language")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     languages = [*LANGUAGES, *(code for code in available() if code not in LANGUAGES)]
     said = statements(options.sentences, options.seed)
-    found = vectors(options.checkpoint, said, languages)
+    found = vectors(options.checkpoint, options.prefix, said, languages)
     rates(found, languages, sum(isinstance(one, Literal) for one in said))
     print("\nWhat English sentence is found instead of the right one, and in how many words it differs:\n")
     near_misses(found, languages, said)
