@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from xlprobe import models
 from xlprobe.errors import CaptureError
@@ -152,6 +155,42 @@ def test_no_row_is_ever_emptied(model, batch):
         assert (diagonal[rows[:, None].expand_as(diagonal)] - 1).abs().max() < 1e-6
 
 
+TOKENS = st.sampled_from(["question", "context", "cls", "sep", "special", "all", "en", "fr", ("fr", "cls")])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([("en", "fr"), ("fr", "en"), ("en", "en")]), st.integers(1, 5), st.integers(1, 4)),
+        min_size=1,
+        max_size=3,
+    ),
+    st.lists(st.tuples(TOKENS, TOKENS, st.sampled_from(["both", "mono"])), min_size=1, max_size=3),
+    st.sampled_from(["open", "closed"]),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_nested_knock_outs_cut_exactly_their_edges_and_leave_every_row_whole(model, samples, cuts, relays):
+    batch = make_batch(tuple(pair for pair, _, _ in samples), tuple((c, q) for _, c, q in samples))
+    before = patterns(model, batch)
+    gone = torch.zeros(*batch.input_ids.shape, batch.input_ids.shape[1], dtype=torch.bool)
+    with ExitStack() as stack:
+        for queries, keys, branch in cuts:
+            knock_out = KnockOut(model, queries, keys, branch=branch, relays=relays)
+            edges = knock_out.edges(batch)
+            if edges.any():
+                stack.enter_context(knock_out.on(batch))
+                if branch == "both" or not models.is_cross_query(model):
+                    gone |= edges
+        held = patterns(model, batch)
+    rows = batch.attention_mask.bool()
+    for pattern, free in zip(held, before, strict=True):
+        assert (pattern.movedim(1, -1)[gone] == 0).all()
+        sums = pattern.movedim(1, -1).sum(dim=2)[rows]
+        torch.testing.assert_close(sums, torch.ones_like(sums))
+        assert (pattern[free == 0] == 0).all()
+    assert nothing_is_hooked(model)
+    assert all(torch.equal(one, other) for one, other in zip(patterns(model, batch), before, strict=True))
+
+
 def test_relays(model, batch):
     opened = KnockOut(model, "question", "context").edges(batch)
     closed = KnockOut(model, "question", "context", relays="closed").edges(batch)
@@ -236,8 +275,8 @@ def test_ablation_replaces_outputs(model, batch):
     clean = record(model, batch)
     valid = batch.attention_mask.bool()
     torch.testing.assert_close(means[1], clean.outputs[1][valid].mean(0).double())
-    for kind, given, value in (("zero", None, torch.zeros(16)), ("mean", means, means[1, 0].float())):
-        with Ablate(model, [(1, 0)], kind, given) as ablation:
+    for kind, average, value in (("zero", None, torch.zeros(16)), ("mean", means, means[1, 0].float())):
+        with Ablate(model, [(1, 0)], kind, average) as ablation:
             held = record(model, batch).outputs[1]
             with Ablate(model, [(0, 1)]), ablation:
                 run(model, batch)

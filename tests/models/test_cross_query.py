@@ -201,13 +201,20 @@ def test_autocast(classifier, inputs):
     torch.testing.assert_close(short.float(), full, atol=0.2, rtol=0.2)
 
 
-@pytest.mark.parametrize(
-    ("backend", "pairs"),
-    [
-        ("eager", None),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("eager", ["en-fr"]), ("inductor", None))),
-    ],
-)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_short_formats_train_and_evaluate(classifier, inputs, dtype):
+    model = perturbed(classifier)
+    with torch.no_grad():
+        full = model(**inputs).logits
+        torch.testing.assert_close(model.to(dtype)(**inputs).logits.float(), full, atol=0.3, rtol=0.1)
+    model.train()(**inputs, labels=torch.tensor([0, 1, 1, 0])).loss.backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    assert any("cross_lingual" in name for name in gradients)
+    assert all(gradient.isfinite().all() for gradient in gradients.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "pairs"), [("eager", None), ("eager", ["en-fr"]), ("inductor", None)])
 def test_compiled_model_computes_the_same(tiny, plain_directories, inputs, backend, pairs):
     cls = tiny.cross_class("bert", "ForSequenceClassification")
     model = perturbed(cls.from_pretrained(plain_directories["bert", "ForSequenceClassification"], pairs=pairs)).eval()

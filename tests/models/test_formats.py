@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -32,7 +34,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("delta", [False, True])
-@pytest.mark.parametrize("head", ["Model", "ForSequenceClassification"])
+@pytest.mark.parametrize("head", ["Model", "ForSequenceClassification", "ForMaskedLM"])
 def test_a_saved_cross_query_checkpoint_comes_back_bit_for_bit(base, tmp_path, family, delta, head):
     plain = base(family, head)
     model = to_cross_query(plain.model)
@@ -47,6 +49,10 @@ def test_a_saved_cross_query_checkpoint_comes_back_bit_for_bit(base, tmp_path, f
     assert type(again.model) is type(model)
     assert again.encoding == {"prefix": "is "}
     if delta:
+        short = Checkpoint("short", plain.spec, copy.deepcopy(model).bfloat16(), plain.tokenizer, {"base": plain.spec})
+        state = torch.get_rng_state()
+        assert same(load(short.save(tmp_path / "short", delta=True)), short)
+        assert torch.equal(torch.get_rng_state(), state)
         size = sum(file.stat().st_size for file in (tmp_path / "out").iterdir())
         assert size < sum(p.numel() for p in model.parameters()) * 4
         with pytest.raises(CheckpointError, match="belongs to the base"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import sys
@@ -134,6 +135,17 @@ def test_functions_of_other_packages_are_not_called(tmp_path):
         del sys.modules["their_code"]
     assert not called
     assert type(found.extra).__name__ == "run"
+
+
+def test_partial_functions_of_a_model_are_left_alone(tiny, tmp_path):
+    model = tiny.make_plain("bert", "ForSequenceClassification")
+    model.bert._gradient_checkpointing_func = functools.partial(torch.nn.functional.gelu, approximate="tanh")
+    torch.save(model, tmp_path / "model.pt")
+    again = build_released(read_released(tmp_path / "model.pt"))
+    assert all(torch.equal(again.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+    _pickle_with(tmp_path / "model.pt", _Calls(functools.partial(os.system, "false")))
+    with pytest.raises(CheckpointError, match="posix.system"):
+        read_released(tmp_path / "model.pt")
 
 
 def test_tensors_outside_their_storage_are_refused(tmp_path):

@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from xlprobe.errors import CheckpointError
 from xlprobe.models.deltas import Delta, apply_delta, is_delta, make_delta, read_delta, save_delta
 from xlprobe.models.shipped import find_packed, load_packed
@@ -67,6 +69,7 @@ def _load_delta(spec: str, base: str | Checkpoint | None) -> Checkpoint:
     model = _empty_model(dict(delta.config), spec)
     tensors = apply_delta(delta, _named_for(model, found.model.state_dict()))
     try:
+        model.to(next(tensor.dtype for tensor in tensors.values() if tensor.is_floating_point()))
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise CheckpointError(f"{spec}: its weights do not fit {type(model).__name__}: {error}") from error
@@ -87,7 +90,8 @@ def _empty_model(config: dict[str, Any], spec: str) -> Any:
     made = getattr(home, names[0], None) if names else None
     if made is None:
         raise CheckpointError(f"{spec}: names the architecture {names}; expected one class of BERT or XLM-R")
-    return made(made.config_class.from_dict(config))
+    with torch.random.fork_rng(devices=[]):  # loading leaves the caller's random numbers alone
+        return made(made.config_class.from_dict(config))
 
 
 def _named_for(model: Any, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

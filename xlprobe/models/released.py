@@ -134,7 +134,8 @@ def build_released(released: ReleasedModel) -> PreTrainedModel:
     known = set(made_class.config_class().to_dict()) - {"model_type", "architectures", "transformers_version"}
     values = {key: value for key, value in released.config.items() if key in known}
     values["num_labels"] = _number_of_labels(released)
-    model = made_class(made_class.config_class(**values))
+    with torch.random.fork_rng(devices=[]):
+        model = made_class(made_class.config_class(**values))
     own = model.state_dict()
     tensors = {key: tensor for key, tensor in released.tensors.items() if not _SPARE.search(key)}
     missing = sorted(own.keys() - tensors.keys())
