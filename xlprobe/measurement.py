@@ -16,7 +16,7 @@ from xlprobe.captures.instability import InstabilityMeans
 from xlprobe.captures.manifest import manifest_of
 from xlprobe.captures.neutrality import NEUTRALITY_METRICS, measure_neutrality
 from xlprobe.captures.patterns import KeptPattern, PatternReducer
-from xlprobe.captures.plan import PairedBatch, paired_batches, plan
+from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan, plan_shards
 from xlprobe.captures.sentences import evenly, sentence_vectors, sentences_of
 from xlprobe.captures.stream import capture
 from xlprobe.errors import DataError
@@ -27,6 +27,7 @@ from xlprobe.progress import progress
 from xlprobe.results import Results, ResultsWriter
 from xlprobe.samples.encoding import Encoder
 from xlprobe.samples.types import ParallelSample
+from xlprobe.sharding import SHARD_BATCHES, Shards
 
 __all__ = ["DEFAULT_METRICS", "METRICS", "Measurement", "measure"]
 
@@ -108,11 +109,13 @@ def measure(
         **{name: getattr(options, name) for name in ("base", "controls", "batch_size", "seed")},
     }
     manifest = manifest_of(loaded, samples, options.languages_of(), {**(arguments or {}), **own})
-    with ResultsWriter(directory, manifest) as writer:
+    shards = Shards.of_run(out, {**manifest, "options": [options.max_sentences, options.forced, options.too_long]})
+    with shards.writer(directory, manifest) as writer:
         for checkpoint in loaded:
-            _measure_one(checkpoint, samples, options, writer, kept)
+            _measure_one(checkpoint, samples, options, writer, kept, shards)
         writer.manifest["left_out"] = options.left_out
-    return Results.load(directory)
+        table = writer.directory
+    return shards.close() or Results.load(table)
 
 
 def _options(
@@ -173,6 +176,7 @@ def _measure_one(
     options: Measurement,
     writer: ResultsWriter,
     kept: list[KeptPattern] | None,
+    shards: Shards,
 ) -> None:
     encoder = _encoder(checkpoint)
     problems = _fitting(checkpoint, samples, options, encoder)
@@ -184,11 +188,11 @@ def _measure_one(
     for name, reason in missing.items():
         writer.append(np.array([np.nan]), metric=name, dataset=dataset, reason=reason, **columns)
     options = replace(options, metrics=tuple(name for name in options.metrics if name not in missing))
-    _measure_patterns(checkpoint, problems, options, encoder, writer, kept, columns, dataset)
-    if not (names := options.wants(NEUTRALITY_METRICS)):
+    _measure_patterns(checkpoint, problems, options, encoder, writer, kept, columns, dataset, shards)
+    if not (names := options.wants(NEUTRALITY_METRICS)) or not shards.is_first:
         return
     sets = {"sentence": sentences_of(problems, options.languages_of(), options.max_sentences)}
-    if any(sample.question or len(sample.context[options.base]) > 1 for sample in problems):
+    if any(len({*s.context[options.base], s.question.get(options.base, "")} - {""}) > 1 for s in problems):
         sets["problem"] = evenly(problems, options.max_sentences)
     for block, texts in sets.items():
         vectors = sentence_vectors(
@@ -207,37 +211,60 @@ def _measure_patterns(
     kept: list[KeptPattern] | None,
     columns: dict[str, Any],
     dataset: str,
+    shards: Shards,
 ) -> None:
-    """Measure all that attention and logits tell, in one pass over the problems."""
-    means = InstabilityMeans()
-
-    def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **more: Any) -> None:
-        labels = _labels(batch, rows)
-        if more["metric"] == "js_stability":
-            means.add(values, labels, more)
-        layer = more.pop("layer")
-        if more["metric"] in options.metrics:
-            writer.append(values, labels, **columns, **more, layer=None if layer < 0 else layer)
-
-    reducers: list[Any] = []
+    """Measure all that attention and logits tell, in one pass over the problems, shard by shard."""
     attention = options.wants(ATTENTION_METRICS)
     if "instability" in options.metrics and "js_stability" not in attention:
         attention.append("js_stability")
-    if attention:
-        reducers.append(AttentionReducer(sink, attention))
-    heads = HeadStructureReducer(options.wants(HEAD_METRICS))
-    if heads.metrics:
-        reducers.append(heads)
-    if options.wants(OUTPUT_METRICS):
-        reducers.append(OutputReducer(sink))
-    if options.keep_patterns and kept is not None:
-        reducers.append(PatternReducer(checkpoint.name, checkpoint.tokenizer, options.keep_patterns, kept))
-    if not reducers:
+    patterns = options.keep_patterns if kept is not None else frozenset()
+    if not (attention or options.wants((*HEAD_METRICS, *OUTPUT_METRICS)) or patterns):
         return
+
+    def work(part: list[ProblemPlan], target: ResultsWriter) -> dict[str, Any]:
+        means = InstabilityMeans()
+
+        def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **more: Any) -> None:
+            labels = _labels(batch, rows)
+            if more["metric"] == "js_stability":
+                means.add(values, labels, more)
+            layer = more.pop("layer")
+            if more["metric"] in options.metrics:
+                target.append(values, labels, **columns, **more, layer=None if layer < 0 else layer)
+
+        reducers: list[Any] = [AttentionReducer(sink, attention)] if attention else []
+        heads = HeadStructureReducer(options.wants(HEAD_METRICS))
+        if heads.metrics:
+            reducers.append(heads)
+        if options.wants(OUTPUT_METRICS):
+            reducers.append(OutputReducer(sink))
+        if patterns and kept is not None:
+            reducers.append(PatternReducer(checkpoint.name, checkpoint.tokenizer, patterns, kept))
+        capture(checkpoint, paired_batches(problems, part, encoder, options.batch_size, advance), reducers)
+        return {"means": means.state(), "heads": heads.state()}
+
     forced = options.forced and checkpoint.is_cross_query
     plans = plan(problems, options.pairs, base=options.base, controls=options.controls, forced=forced)
-    with progress(f"{checkpoint.name}: attention", len(plans), show=options.show_progress) as advance:
-        capture(checkpoint, paired_batches(problems, plans, encoder, options.batch_size, advance), reducers)
+    means, heads = InstabilityMeans(), HeadStructureReducer(options.wants(HEAD_METRICS))
+    show = options.show_progress and shards.is_first
+    with progress(f"{checkpoint.name}: attention", len(plans), show=show) as advance:
+        parts = plan_shards(plans, options.batch_size, SHARD_BATCHES)
+        for state in shards.states(f"measure-{checkpoint.name}", parts, work, writer):
+            means.merge(InstabilityMeans(**state["means"]))
+            heads.add_state(state["heads"])
+    if shards.is_first:
+        _write_sums(means, heads, options, writer, columns, dataset)
+
+
+def _write_sums(
+    means: InstabilityMeans,
+    heads: HeadStructureReducer,
+    options: Measurement,
+    writer: ResultsWriter,
+    columns: dict[str, Any],
+    dataset: str,
+) -> None:
+    """Write what is known only when all samples were seen."""
     indices = list(means.rows()) if "instability" in options.metrics else []
     if "instability" in options.metrics and not indices:
         why = "no floor or no chance: expected theories with several questions, and several theories"

@@ -83,6 +83,20 @@ class HeadStructureReducer:
             for key, mean in theirs.items():
                 mine[key] = mine.get(key, _Mean()) + mean
 
+    def state(self) -> dict[str, Any]:
+        """Return the sums as plain mappings, which `add_state` takes over."""
+        return {
+            name: {key: (mean.total, mean.count) for key, mean in sums.items()}
+            for name, sums in (("divergence", self._divergence), ("mass", self._mass))
+        }
+
+    def add_state(self, state: dict[str, Any]) -> None:
+        """Take over what another reducer's `state` gave."""
+        other = HeadStructureReducer(self.metrics)
+        for sums, name in ((other._divergence, "divergence"), (other._mass, "mass")):
+            sums.update({key: _Mean(*parts) for key, parts in state[name].items()})
+        self.merge(other)
+
     def result(self) -> dict[str, int]:
         """Return how many sums are held of either kind."""
         return {"divergences": len(self._divergence), "masses": len(self._mass)}

@@ -44,6 +44,10 @@ class InstabilityMeans:
             self.sums[key] = self.sums.get(key, 0.0) + total
             self.counts[key] = self.counts.get(key, 0) + other.counts[key]
 
+    def state(self) -> dict[str, Any]:
+        """Return the sums as plain mappings."""
+        return {"sums": self.sums, "counts": self.counts}
+
     def _mean(self, key: _Key) -> np.ndarray[Any, Any] | None:
         if key not in self.sums:
             return None

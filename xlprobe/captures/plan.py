@@ -19,7 +19,7 @@ from xlprobe.languages import language_id
 from xlprobe.samples.encoding import Batch, Encoder
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["Comparison", "PairedBatch", "Version", "comparisons_of", "paired_batches", "plan"]
+__all__ = ["Comparison", "PairedBatch", "Version", "comparisons_of", "paired_batches", "plan", "plan_shards"]
 
 Condition = Literal["observed", "floor", "chance", "forced"]
 
@@ -178,19 +178,30 @@ def paired_batches(
     advance: Callable[[int], None] = lambda count: None,
 ) -> Iterator[PairedBatch]:
     """Gather planned problems into batches of about `batch_size` versions; a problem's versions stay together."""
+    for pending in _gathered(plans, batch_size):
+        yield _paired_batch(problems, pending, encoder)
+        advance(len(pending))
+
+
+def plan_shards(plans: Sequence[ProblemPlan], batch_size: int, batches: int) -> list[list[ProblemPlan]]:
+    """Cut plans into parts of `batches` batches each; the parts' batches are those of the whole."""
+    gathered = list(_gathered(plans, batch_size))
+    starts = range(0, len(gathered), batches)
+    return [[one for batch in gathered[start : start + batches] for one in batch] for start in starts]
+
+
+def _gathered(plans: Sequence[ProblemPlan], batch_size: int) -> Iterator[list[ProblemPlan]]:
     pending: list[ProblemPlan] = []
     rows: dict[Version, None] = {}
     for one in plans:
         needed = dict.fromkeys([*one.versions, *(c.right for c in one.comparisons)])
         if pending and len(rows | needed) > batch_size:
-            yield _paired_batch(problems, pending, encoder)
-            advance(len(pending))
+            yield pending
             pending, rows = [], {}
         pending.append(one)
         rows |= needed
     if pending:
-        yield _paired_batch(problems, pending, encoder)
-        advance(len(pending))
+        yield pending
 
 
 def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPlan], encoder: Encoder) -> PairedBatch:
