@@ -114,8 +114,8 @@ def measure(
         for checkpoint in loaded:
             _measure_one(checkpoint, samples, options, writer, kept, shards)
         writer.manifest["left_out"] = options.left_out
-        table = writer.directory
-    return shards.close() or Results.load(table)
+    own = shards.close()
+    return Results.load(directory) if own is None else own
 
 
 def _options(

@@ -70,6 +70,6 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _key(checkpoint: Checkpoint, checkpoints: Sequence[Checkpoint]) -> str:
-    """Name a checkpoint, with its training seed where several share the name."""
-    alone = sum(other.name == checkpoint.name for other in checkpoints) == 1
-    return checkpoint.name if alone else f"{checkpoint.name} (seed {checkpoint.provenance['seed']})"
+    """Name a checkpoint; the second and later runs that share the name also by their training seed."""
+    first = next(other for other in checkpoints if other.name == checkpoint.name)
+    return checkpoint.name if first is checkpoint else f"{checkpoint.name} (seed {checkpoint.provenance['seed']})"

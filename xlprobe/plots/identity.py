@@ -11,6 +11,7 @@ from xlprobe.plots.facts import checkpoints, describe, language_order, needs_row
 from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.heat import cells, colour_bar
 from xlprobe.plots.lines import draw_series
+from xlprobe.plots.neutrality import TEXTS
 from xlprobe.plots.stability import legend
 from xlprobe.plots.style import QUIET, SEQUENTIAL, caption, checkpoint_colour, panels, style
 
@@ -38,7 +39,9 @@ def _needs_cka(results: Results) -> str | None:
 @once
 def cka_table(results: Results) -> pd.DataFrame:
     """Return debiased linear CKA per checkpoint, pair of languages and layer."""
-    table = results.select(metric="cka").means(["checkpoint", "context_language", "question_language", "layer"])
+    table = results.select(metric="cka", block=TEXTS).means(
+        ["checkpoint", "context_language", "question_language", "layer"]
+    )
     return table.drop(columns="n")
 
 
@@ -51,7 +54,7 @@ def cka_matrix(
     """
     require(_needs_cka(results))
     table = cka_table(results)
-    rows = results.select(metric="cka")
+    rows = results.select(metric="cka", block=TEXTS)
     names = [checkpoint] if checkpoint else checkpoints(rows)
     order = language_order(rows)
     every = sorted(int(number) for number in table["layer"].dropna().unique())
@@ -97,7 +100,7 @@ def _needs_identity(results: Results) -> str | None:
 @once
 def identity_table(results: Results) -> pd.DataFrame:
     """Return the probe's accuracy, control and selectivity, variance and description length by checkpoint and layer."""
-    rows = results.select(metric=[*PANELS, "language_probe_control"])
+    rows = results.select(metric=[*PANELS, "language_probe_control"], block=TEXTS)
     table = estimate(rows, ["checkpoint", "metric", "layer"], draws=99)
     return table[table["layer"].notna()].reset_index(drop=True)
 
@@ -109,7 +112,7 @@ def language_identity(
     """Draw by layer how plainly a sentence vector shows its language: probe and control, variance, code length."""
     require(_needs_identity(results))
     table = identity_table(results)
-    rows = results.select(metric=[*PANELS])
+    rows = results.select(metric=[*PANELS], block=TEXTS)
     every = checkpoints(rows)
     names = [checkpoint] if checkpoint else every
 

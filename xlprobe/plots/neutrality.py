@@ -25,7 +25,7 @@ METRICS = {
     "retrieval_centred": "language mean removed",
     "neutrality_gap": "gap between both",
 }
-_TEXTS = ("sentence", "")
+TEXTS = ("sentence", "")
 """The block of rows about sentences; those about whole problems are not drawn."""
 
 
@@ -36,7 +36,7 @@ def _needs(results: Results) -> str | None:
 @once
 def neutrality_table(results: Results) -> pd.DataFrame:
     """Return retrieval, raw and centred, and the gap per checkpoint, pair and layer."""
-    rows = results.select(metric=list(METRICS), block=_TEXTS)
+    rows = results.select(metric=list(METRICS), block=TEXTS)
     return estimate(rows, ["checkpoint", "context_language", "question_language", "metric", "layer"])
 
 
@@ -49,7 +49,7 @@ def neutrality_by_layer(
     meanings that are otherwise alike (Libovicky et al. 2020).
     """
     require(_needs(results))
-    names = [checkpoint] if checkpoint else checkpoints(results.select(metric=list(METRICS), block=_TEXTS))
+    names = [checkpoint] if checkpoint else checkpoints(results.select(metric=list(METRICS), block=TEXTS))
     table = neutrality_table(results)
     base = base_language(results)
 
@@ -74,7 +74,7 @@ def neutrality_by_layer(
         for axes in grid[-1]:
             axes.set_xlabel("layer (0: embeddings)")
         legend(figure, grid)
-        rows = results.select(metric=present, checkpoint=names, block=_TEXTS)
+        rows = results.select(metric=present, checkpoint=names, block=TEXTS)
         caption(
             figure,
             "Is the translation of a sentence the nearest sentence?",

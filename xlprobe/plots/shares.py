@@ -31,7 +31,7 @@ def _needs(results: Results) -> str | None:
 @once
 def shares_table(results: Results) -> pd.DataFrame:
     """Return the share of Q_cross per checkpoint, code-switched pair, block and layer; that of Q is 1 minus it."""
-    rows = results.select(metric="share_cross", condition="observed")
+    rows = results.select(metric="share_cross", condition="observed", reason=None)
     table = estimate(rows, ["checkpoint", "context_language", "question_language", "block", "layer"])
     across = table["context_language"].astype(str) != table["question_language"].astype(str)
     return table[across].reset_index(drop=True)
@@ -46,7 +46,7 @@ def query_shares(
     """
     require(_needs(results))
     table = shares_table(results)
-    names = [checkpoint] if checkpoint else checkpoints(results.select(metric="share_cross"))
+    names = [checkpoint] if checkpoint else checkpoints(results.select(metric="share_cross", reason=None))
     present = [name for name in BLOCKS if (table["block"] == name).any()]
     blocks = [block] if block else present
     base = base_language(results)
