@@ -26,7 +26,10 @@ def problem_html(sample: ParallelSample, languages: Sequence[str] | None = None)
     codes = tuple(languages or sample.languages)
     steps = sample.meta.get("proof", ())
     used = {step["statement"]: step["depth"] for step in steps}
-    head = "".join(f'<th style="{_CELL}">{escape(get_language(code).name)} ({code})</th>' for code in codes)
+    known = [get_language(code) for code in codes]
+    head = "".join(
+        f'<th dir="{one.direction}" style="{_CELL}"><bdi>{escape(one.name)} ({one.code})</bdi></th>' for one in known
+    )
     rows = [f'<tr><th style="{_CELL}"></th>{head}</tr>']
     for unit in range(len(sample.context[codes[0]])):
         mark = f"<b>{unit + 1}</b> [{used[unit]}]" if unit in used else str(unit + 1)
