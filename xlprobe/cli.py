@@ -72,7 +72,9 @@ def report(
     Without options: the bundled checkpoints on generated problems, offline, on the CPU, in a few minutes.
     """
     from xlprobe.report.build import ReportOptions, build
+    from xlprobe.sharding import refuse_processes
 
+    refuse_processes("report", "measure with all of them, then draw with one: xlprobe report --results DIRECTORY")
     options = ReportOptions(
         checkpoints=tuple(checkpoint or ()),
         samples=samples,
@@ -107,7 +109,9 @@ def measure(
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only."""
     from xlprobe.report.build import ReportOptions, measure_table
+    from xlprobe.sharding import pin_device, process_number
 
+    pin_device()
     options = ReportOptions(
         checkpoints=tuple(checkpoint or ()),
         samples=samples,
@@ -122,7 +126,8 @@ def measure(
         too_long=too_long,
     )
     table, _ = measure_table(options)
-    typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
+    if process_number() == 0:
+        typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
 
 
 for _module in ("xlprobe.samples.commands", "xlprobe.training.commands"):

@@ -19,14 +19,15 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 
 from xlprobe.errors import ResultsError
-from xlprobe.results import Results, ResultsWriter
+from xlprobe.results import COLUMNS, Results, ResultsWriter
 
-__all__ = ["Shards", "pin_device", "process_count", "process_number"]
+__all__ = ["Shards", "pin_device", "process_count", "process_number", "refuse_processes"]
 
 SHARD_BATCHES = 16
 """Batches to a shard: few enough that little is lost with a process, many enough that files stay few."""
@@ -35,7 +36,16 @@ _POLL, _PATIENCE = 0.5, 6 * 3600.0
 PATIENCE = "XLPROBE_SHARD_TIMEOUT"
 
 State = dict[str, Any]
-Work = Callable[[Any, ResultsWriter], State]
+
+
+class Target(Protocol):
+    """Where rows go: the table's writer, or a list in memory."""
+
+    def append_table(self, table: Any) -> None:
+        """Take the rows of an Arrow table."""
+
+
+Work = Callable[[Any, Any], State]
 
 
 def process_count() -> int:
@@ -55,6 +65,12 @@ def pin_device() -> None:
     local = int(os.environ.get("LOCAL_RANK", "0") or 0)
     visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
     os.environ["CUDA_VISIBLE_DEVICES"] = visible[local % len(visible)] if visible else str(local)
+
+
+def refuse_processes(command: str, instead: str) -> None:
+    """Raise `ResultsError` where several processes run a command that only one can."""
+    if process_count() > 1:
+        raise ResultsError(f"{process_count()} processes run {command}, which is for one; {instead}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,7 @@ class Shards:
             return ResultsWriter(directory, manifest)
         return ResultsWriter(tempfile.mkdtemp(prefix="xlprobe-"), manifest)
 
-    def states(self, name: str, parts: Sequence[Any], work: Work, writer: ResultsWriter) -> Iterator[State]:
+    def states(self, name: str, parts: Sequence[Any], work: Work, writer: Target) -> Iterator[State]:
         """Do the work, part by part, and yield each part's state in order.
 
         `work(part, writer)` writes rows and returns sums: nested mappings of numbers and arrays. `name` tells the
@@ -127,7 +143,7 @@ class Shards:
                 shutil.rmtree(self.directory, ignore_errors=True)
             return None
         own = [Results.load(path) for path in self._own if path.is_dir()]
-        return Results.concat(own) if own else None
+        return Results.concat(own) if own else Results(pd.DataFrame({name: [] for name in COLUMNS}))
 
     def _path(self, name: str, place: int) -> Path:
         # Names of models may hold slashes.

@@ -84,14 +84,18 @@ def evaluate(
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     from xlprobe.results import Results, write_atomically
+    from xlprobe.sharding import pin_device, process_number
     from xlprobe.training.evaluation import accuracy_table
     from xlprobe.training.evaluation import evaluate as run
     from xlprobe.training.sources import evaluation_problems
 
+    pin_device()
     problems = evaluation_problems(samples, languages, limit, depths, seed)
     results = Results.concat(
-        [run(spec, problems, pairs=pairs, batch_size=batch_size, show_progress=True) for spec in checkpoint]
+        [run(spec, problems, pairs=pairs, batch_size=batch_size, show_progress=True, out=out) for spec in checkpoint]
     )
+    if process_number() > 0:
+        return
     results.save(out)
     table = accuracy_table(
         results,

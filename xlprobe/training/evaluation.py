@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from xlprobe.languages import expand_pairs
 from xlprobe.models.checkpoint import Checkpoint, load
 from xlprobe.progress import progress
 from xlprobe.results import Results
-from xlprobe.samples import Encoder, ParallelSample
+from xlprobe.samples import Encoder, ParallelSample, Sample
+from xlprobe.sharding import SHARD_BATCHES, Shards, process_count
 
 __all__ = ["accuracy_table", "evaluate", "wilson"]
 
@@ -30,12 +33,15 @@ def evaluate(
     seed: int | None = None,
     bf16: bool = False,
     show_progress: bool = False,
+    out: str | Path | None = None,
 ) -> Results:
     """Return, per problem and language pair, whether the classifier is right and by which margin.
 
     Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
-    = surer). `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language have no row in
-    its cells. Raises `TrainingError` for a checkpoint without a classifier, `DataError` for labels that it lacks.
+    = surer). `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language have no row
+    in its cells. Where several processes share the run (see `xlprobe.sharding`), their shards are kept in `out`
+    until all are done; the first process returns all rows, the others their own. Raises `TrainingError` for a
+    checkpoint without a classifier, `DataError` for labels that it lacks.
     """
     checkpoint = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
     if checkpoint.head != "classification":
@@ -49,16 +55,49 @@ def evaluate(
     counts = [sum(set(pair) <= set(sample.languages) for sample in samples) for pair in cells]
     if empty := ["-".join(pair) for pair, count in zip(cells, counts, strict=True) if not count]:
         raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
-    frames = []
-    with progress(f"evaluate {checkpoint.name}", sum(counts), show=show_progress) as advance:
-        for pair in cells:
-            chosen = [sample.pair(*pair) for sample in samples if set(pair) <= set(sample.languages)]
-            for frame in _cell(checkpoint, encoder, chosen, batch_size, bf16):
-                frames.append(frame)
-                advance(len(frame) // 2)
-    table = pd.concat(frames, ignore_index=True)
-    table["checkpoint"], table["step"], table["seed"] = checkpoint.name, step, seed
-    return Results(table, {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)})
+    about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
+    options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size, "bf16": bf16}
+    shards = Shards.of_run(out, {**about, **options}) if process_count() > 1 else Shards(Path(), "")
+    fixed = {"checkpoint": checkpoint.name, "step": step, "seed": seed}
+
+    def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
+        for frame in _cell(checkpoint, encoder, part[1], batch_size, bf16):
+            target.append_frame(frame.assign(**fixed))
+            advance(len(frame) // 2)
+        return {}
+
+    rows = _Rows([])
+    parts = list(_parts(cells, samples, encoder, batch_size * SHARD_BATCHES))
+    show = show_progress and shards.is_first
+    with progress(f"evaluate {checkpoint.name}", sum(counts), show=show) as advance:
+        for _ in shards.states(f"evaluate-{checkpoint.name}", parts, work, rows):
+            pass
+    own = shards.close()
+    return own if own is not None else Results(pd.concat(rows.frames, ignore_index=True), about)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Takes rows into memory."""
+
+    frames: list[pd.DataFrame]
+
+    def append_frame(self, frame: pd.DataFrame) -> None:
+        self.frames.append(frame)
+
+    def append_table(self, table: Any) -> None:
+        self.frames.append(table.to_pandas())
+
+
+def _parts(
+    cells: Sequence[tuple[str, str]], samples: Sequence[ParallelSample], encoder: Encoder, size: int
+) -> Iterator[tuple[tuple[str, str], list[Sample]]]:
+    """Cut every cell into parts of similar lengths."""
+    for pair in cells:
+        chosen = [sample.pair(*pair) for sample in samples if set(pair) <= set(sample.languages)]
+        chosen.sort(key=encoder.length)
+        for start in range(0, len(chosen), size):
+            yield pair, chosen[start : start + size]
 
 
 def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> None:
