@@ -44,7 +44,7 @@ def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
     """A model in evaluation mode with its tokenizer, where it came from, and how its inputs are encoded.
 
@@ -57,6 +57,12 @@ class Checkpoint:
     tokenizer: PreTrainedTokenizerBase
     provenance: Mapping[str, Any] = field(default_factory=dict)
     encoding: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return (
+            f"Checkpoint({self.name!r}, {type(self.model).__name__}, {self.num_layers} layers, {self.num_heads} heads, "
+            f"head: {self.head})"
+        )
 
     @property
     def is_cross_query(self) -> bool:
