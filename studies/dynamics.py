@@ -1,0 +1,45 @@
+"""Stability and accuracy over training: `python studies/dynamics.py QUERY runs/dynamics` (see docs/study.md).
+
+Trains the baseline and the cross-query model of `transfer.toml` once more, measuring the same test problems at given
+steps, and writes one table with a column `step`; `python -m xlprobe.report --results runs/dynamics` draws it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from xlprobe import Results, load
+from xlprobe.samples import generate
+from xlprobe.training import Dynamics, read_recipe
+from xlprobe.training.runs import run_finetune
+
+STEPS = (0, 50, 100, 150, 200, 300)
+PAIRS = "en-en, en-fr, en-de, en-zh, fr-en, de-en, zh-en"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("query", type=Path, help="query.safetensors that xlprobe pretrain wrote")
+    parser.add_argument("out", type=Path, help="directory of the runs and the table")
+    arguments = parser.parse_args()
+    recipe = read_recipe(Path(__file__).with_name("transfer.toml"))
+    assert recipe.evaluation is not None
+    options = {**recipe.evaluation.options, "theories": 12, "seed": 203, "languages": ("en", "fr", "de", "zh")}
+    problems = generate(**options)
+    tables = []
+    for name in ("baseline", "cross-query"):
+        cross = name == "cross-query"
+        own = replace(recipe, name=name, mechanism=name, query=str(arguments.query) if cross else None)
+        place = arguments.out / name
+        watch = Dynamics(
+            load(recipe.base), problems, steps=STEPS, out=place, name=name, pairs=PAIRS, seed=recipe.settings.seed
+        )
+        run_finetune(own, place, callbacks=[watch])
+        tables.append(Results.load(place))
+    Results.concat(tables).save(arguments.out)
+
+
+if __name__ == "__main__":
+    main()
