@@ -114,8 +114,8 @@ def measure(
         for checkpoint in loaded:
             _measure_one(checkpoint, samples, options, writer, kept, shards)
         writer.manifest["left_out"] = options.left_out
-    own = shards.close()
-    return Results.load(directory) if own is None else own
+    own_rows = shards.close()
+    return Results.load(directory) if own_rows is None else own_rows
 
 
 def _options(
