@@ -54,6 +54,9 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
     with style(), warnings.catch_warnings():
         # Figures with texts say on themselves which letters have no font here.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # The layout is found once, not again for every format.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for kind in FORMATS:
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, metadata=metadata[kind])

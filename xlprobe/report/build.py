@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.languages import get_language
+from xlprobe.report.page import explorer_data, kept_explorer, render
 from xlprobe.results import Results, write_atomically
 
 if TYPE_CHECKING:
     from xlprobe.captures.patterns import KeptPattern
+    from xlprobe.models.checkpoint import Checkpoint
     from xlprobe.samples.types import ParallelSample
 
 __all__ = ["ReportOptions", "build", "measure_table"]
 
 DEFAULT_PROBLEMS = 48
 """How many generated problems the default report measures."""
+
+OVER_STEPS = ("dynamics_over_steps",)
+"""Figures of all steps of training; the others show the last one."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +49,51 @@ class ReportOptions:
 def build(options: ReportOptions) -> Path:
     """Make the report and return the page's path."""
     _check_writable(options.out)
-    kept: list[KeptPattern] = []
+    explorer: Mapping[str, Any] | None = None
     if options.results is not None:
         results = Results.load(options.results)
         if len(results) == 0:
             raise ResultsError(f"the table {options.results} has no rows; measure something first")
+        explorer = kept_explorer(options.results)
     else:
-        results, kept = measure_table(options)
+        results, explorer = _measured(options)
     drawn, left_out = _draw(results, options.out)
-    page = _page(results, drawn, left_out, kept, options)
+    path = options.out / "report.html"
+    write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer_data=explorer))
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")
-    print(f"open {page}")
-    return page
+    print(f"open {path}")
+    return path
+
+
+def _measured(options: ReportOptions) -> tuple[Results, Mapping[str, Any] | None]:
+    """Measure all that the report draws; return the table and the explorer's patterns."""
+    from xlprobe.report.extras import complete
+
+    results, checkpoints, samples, kept = _measure(options)
+    results = complete(
+        results,
+        checkpoints,
+        samples,
+        kept,
+        languages=options.languages,
+        out=options.out,
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    return results, explorer_data(kept) if kept else None
 
 
 def measure_table(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
     """Load the checkpoints, make or read the samples, and measure; the table is written to `options.out`."""
+    results, _, _, kept = _measure(options)
+    return results, kept
+
+
+def _measure(
+    options: ReportOptions,
+) -> tuple[Results, list[Checkpoint], list[ParallelSample], list[KeptPattern]]:
     for code in options.languages:
         get_language(code)
     if len(set(options.languages)) < 2:
@@ -86,7 +119,7 @@ def measure_table(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
         kept=kept,
         arguments={key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()},
     )
-    return results, kept
+    return results, checkpoints, samples, kept
 
 
 def _samples(options: ReportOptions) -> list[ParallelSample]:
@@ -127,12 +160,15 @@ def _check_writable(directory: Path) -> None:
 def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]:
     """Draw every figure that the table allows; return their names, and why the others were left out."""
     from xlprobe import plots
+    from xlprobe.plots.facts import last_steps
     from xlprobe.progress import progress
 
+    last = last_steps(results)
+    rows = {name: results if name in OVER_STEPS else last for name in plots.FIGURES}
     left_out = {}
     wanted = []
     for name, figure in plots.FIGURES.items():
-        reason = figure.needs(results)
+        reason = figure.needs(rows[name])
         if reason is None:
             wanted.append(name)
         else:
@@ -140,21 +176,10 @@ def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]
     with progress("figures", len(wanted)) as advance:
         for name in wanted:
             figure = plots.FIGURES[name]
-            plots.save(figure.draw(results), name, directory, figure.table(results))
+            plots.save(figure.draw(rows[name]), name, directory, figure.table(rows[name]))
             advance(1)
     if not wanted:
         raise ResultsError(
             "the table allows no figure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items())
         )
     return wanted, left_out
-
-
-def _page(
-    results: Results, drawn: list[str], left_out: dict[str, str], kept: list[KeptPattern], options: ReportOptions
-) -> Path:
-    from xlprobe.report import page
-
-    extra: dict[str, Any] = {"explorer_data": page.explorer_data(kept)} if kept else {}
-    path = options.out / "report.html"
-    write_atomically(path, page.render(results, drawn, options.out, left_out=left_out, **extra))
-    return path

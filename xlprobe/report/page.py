@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from xlprobe.report.summary import summary
 from xlprobe.report.tables import MAX_ROWS, figure_table
 from xlprobe.results import Results
 
-__all__ = ["explorer_data", "render"]
+__all__ = ["explorer_data", "kept_explorer", "render"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -56,6 +57,15 @@ def render(
         max_rows=MAX_ROWS,
         version=__version__,
     )
+
+
+def kept_explorer(table: Path) -> dict[str, Any] | None:
+    """Return the patterns that a report beside a table holds, so that it can be drawn again without a model."""
+    path = (table if table.is_dir() else table.parent) / "report.html"
+    if not path.exists():
+        return None
+    found = re.search(r'<script type="application/json" id="explorer-data">(.*?)</script>', path.read_text("utf-8"))
+    return json.loads(found.group(1)) if found else None
 
 
 def _figure(name: str, directory: Path) -> dict[str, Any]:
