@@ -70,12 +70,14 @@ def typological_distances(languages: Iterable[str], base: str = "en", kind: str 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep URIEL+ from writing its progress to the log."""
-    before = logging.root.manager.disable
+    """Keep URIEL+ from writing its progress to the log, and from setting up everyone's logging when it is imported."""
+    before, handler = logging.root.manager.disable, logging.NullHandler()
     logging.disable(logging.INFO)
+    logging.root.addHandler(handler)
     try:
         yield
     finally:
+        logging.root.removeHandler(handler)
         logging.disable(before)
 
 
