@@ -130,7 +130,7 @@ def measure(
         typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
 
 
-for _module in ("xlprobe.samples.commands", "xlprobe.training.commands"):
+for _module in ("xlprobe.samples.commands", "xlprobe.training.commands", "xlprobe.cost.commands"):
     if importlib.util.find_spec(_module) is not None:
         importlib.import_module(_module).register(app)
 
