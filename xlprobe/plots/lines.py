@@ -19,7 +19,8 @@ __all__ = ["control_bands", "draw_pairs", "stability_axis"]
 def draw_pairs(axes: Axes, table: pd.DataFrame, base: str, *, x: str = "layer") -> None:
     """Draw a line with its interval per pair: colour and marker by the language that is not the base.
 
-    Solid: the context is in the base language; dashed: the question is; dotted: both are in one language.
+    Solid: the context is in the base language; dashed: the question is; dotted: both are in one language; dash-dotted:
+    neither is in the base language.
     """
     pairs = {
         (str(context), str(question)): rows
@@ -27,16 +28,19 @@ def draw_pairs(axes: Axes, table: pd.DataFrame, base: str, *, x: str = "layer") 
     }
     for context, question in sorted(pairs, key=lambda pair: (pair[0] == pair[1], pair[0] != base, pair)):
         rows = pairs[context, question].sort_values(x)
-        colour = language_colour(other_language((context, question), base))
-        kind = "own" if context == question else "solid" if context == base else "dashed"
+        # Without the base, colour tells the context's language and the marker the question's.
+        apart = base not in (context, question)
+        colour = language_colour(context if apart else other_language((context, question), base))
+        marker = language_marker(question if apart else other_language((context, question), base))
+        kind = "own" if context == question else "apart" if apart else "solid" if context == base else "dashed"
         axes.plot(
             rows[x],
             rows["mean"],
             color=colour,
-            marker=language_marker(other_language((context, question), base)),
+            marker=marker,
             markersize=3 if kind == "own" else 5.5,
             markerfacecolor="white" if kind == "dashed" else colour,
-            linestyle={"own": (0, (1, 1.5)), "solid": "-", "dashed": (0, (4, 2))}[kind],
+            linestyle={"own": (0, (1, 1.5)), "solid": "-", "dashed": (0, (4, 2)), "apart": (0, (5, 1.5, 1, 1.5))}[kind],
             linewidth=1.3 if kind == "own" else 1.8,
             label=pair_label(context, question),
         )

@@ -82,7 +82,8 @@ FIGURES = {
     "query_shares": FigureSpec(
         "Shares of Q and Q_cross",
         "Part of the attention mass that comes from the cross-lingual query, by layer and part of the pattern; the "
-        "rest comes from the query of one language. Code-switched samples only.",
+        "rest comes from the query of one language. Code-switched samples only. With "
+        "non-interfering masks only the first token can look with both queries.",
         _needs,
         query_shares,
         shares_table,

@@ -136,7 +136,8 @@ def _layout(
     """Return the figure, rows of (axes, (checkpoint, pair)), and the axes of the differences."""
     from matplotlib.figure import Figure
 
-    columns = min(_COLUMNS, len(chosen))
+    # Six pairs fill two rows of three, and leave no hole.
+    columns = 3 if len(chosen) in (5, 6, 9) else min(_COLUMNS, len(chosen))
     kinds = [*names, "difference"] if compared else names
     per_kind = -(-len(chosen) // columns)
     figure = Figure(figsize=(10.0, 2.3 * per_kind * len(kinds) + 1.6), layout="constrained")

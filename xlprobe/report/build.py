@@ -24,6 +24,9 @@ __all__ = ["ReportOptions", "build", "measure_table"]
 DEFAULT_PROBLEMS = 48
 """How many generated problems the default report measures."""
 
+PAGE_BYTES = 4_800_000
+"""How large the page may get; the explorer's patterns token by token take what figures and tables leave."""
+
 OVER_STEPS = ("dynamics_over_steps",)
 """Figures of all steps of training; the others show the last one."""
 
@@ -49,15 +52,15 @@ class ReportOptions:
 def build(options: ReportOptions) -> Path:
     """Make the report and return the page's path."""
     _check_writable(options.out)
-    explorer: Mapping[str, Any] | None = None
+    kept: list[KeptPattern] = []
     if options.results is not None:
         results = Results.load(options.results)
         if len(results) == 0:
             raise ResultsError(f"the table {options.results} has no rows; measure something first")
-        explorer = kept_explorer(options.results)
     else:
-        results, explorer = _measured(options)
+        results, kept = _measured(options)
     drawn, left_out = _draw(results, options.out)
+    explorer = _explorer(results, drawn, left_out, kept, options)
     path = options.out / "report.html"
     write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer_data=explorer))
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
@@ -67,8 +70,23 @@ def build(options: ReportOptions) -> Path:
     return path
 
 
-def _measured(options: ReportOptions) -> tuple[Results, Mapping[str, Any] | None]:
-    """Measure all that the report draws; return the table and the explorer's patterns."""
+def _explorer(
+    results: Results,
+    drawn: list[str],
+    left_out: dict[str, str],
+    kept: list[KeptPattern],
+    options: ReportOptions,
+) -> Mapping[str, Any] | None:
+    """Return the explorer's data, as much as the page has room for; a table drawn again keeps what its page had."""
+    if not kept:
+        return kept_explorer(options.results) if options.results is not None else None
+    other = len(render(results, drawn, options.out, left_out=left_out).encode())
+    sentences = len(str(explorer_data(kept, budget=0)).encode())
+    return explorer_data(kept, budget=max(0, PAGE_BYTES - other - sentences))
+
+
+def _measured(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
+    """Measure all that the report draws; return the table and the patterns kept."""
     from xlprobe.report.extras import complete
 
     results, checkpoints, samples, kept = _measure(options)
@@ -82,7 +100,7 @@ def _measured(options: ReportOptions) -> tuple[Results, Mapping[str, Any] | None
         batch_size=options.batch_size,
         seed=options.seed,
     )
-    return results, explorer_data(kept) if kept else None
+    return results, kept
 
 
 def measure_table(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:

@@ -46,7 +46,7 @@ def complete(
         parts += language_rows(checkpoint, samples, languages)
         parts += remaining_accuracy(checkpoint, samples, results, languages, batch_size)
         for part in effect_rows(checkpoint, samples, languages, batch_size, seed):
-            facts.setdefault("effects", {})[checkpoint.name] = {"problems": EFFECT_PROBLEMS}
+            facts.setdefault("effects", {})[checkpoint.name] = {"problems": min(EFFECT_PROBLEMS, len(samples))}
             parts.append(part)
     return _joined(results, parts, {**results.manifest, **facts}, out)
 

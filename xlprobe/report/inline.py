@@ -15,6 +15,8 @@ def inline_svg(svg: str, name: str, alternative: str) -> str:
     """
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    # Hundredths of a point are finer than any screen shows, and half the size.
+    body = re.sub(r"(\d\.\d\d)\d+", r"\1", body)
     body = re.sub(r'\bid="([^"]+)"', rf'id="{name}-\1"', body)
     body = re.sub(r'xlink:href="#([^"]+)"', rf'xlink:href="#{name}-\1"', body)
     body = re.sub(r"url\(#([^)]+)\)", rf"url(#{name}-\1)", body)

@@ -49,7 +49,7 @@ def render(
         summary=summary(results),
         figures=[_figure(name, directory) for name in drawn],
         left_out={FIGURES[name].title if name in FIGURES else name: why for name, why in (left_out or {}).items()},
-        manifest=_flat(results.manifest),
+        manifest=_flat({name: value for name, value in results.manifest.items() if name != "attention_maps"}),
         rows=len(results),
         explorer=explorer_parts(explorer_data) if explorer_data else None,
         css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
