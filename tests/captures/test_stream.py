@@ -28,6 +28,7 @@ class Keep:
             length = int(capture.batch.lengths[row])
             if kind == "pattern":
                 value = capture.pattern[row, :, :length, :length]
+                assert not capture.output_weight.requires_grad
                 assert capture.values.shape[:2] == capture.pattern.shape[:1] + capture.pattern.shape[-1:]
                 if capture.mono is not None:
                     torch.testing.assert_close(capture.mono + capture.cross, capture.pattern)

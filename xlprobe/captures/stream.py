@@ -189,7 +189,7 @@ def _output_weights(model: nn.Module) -> list[Tensor | None]:
     weights: list[Tensor | None] = []
     for layer in _encoder_layers(model):
         dense: Any = layer.attention.output.dense  # type: ignore[union-attr]
-        weights.append(dense.weight)
+        weights.append(dense.weight.detach())
     return weights
 
 
