@@ -1,0 +1,98 @@
+"""Peak memory of a capture: above the bare forward pass, by length, and by the number of samples."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any
+
+import torch
+
+from benchmarks.child import in_child, peak_mib
+from benchmarks.timing import Row, Section
+from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer
+from xlprobe.captures.stream import capture
+from xlprobe.cost.runs import _batch, _plain_model
+from xlprobe.cost.shapes import EncoderShape
+from xlprobe.models.checkpoint import Checkpoint
+from xlprobe.models.convert import to_cross_query
+from xlprobe.results import ResultsWriter
+
+SMALL_VOCABULARY = EncoderShape("12 layers of 384", 12, 384, 12, 1536, 2000, 512, 2)
+TINY = EncoderShape("tiny", 2, 32, 4, 64, 2000, 64, 2)
+BATCH = 8
+PATTERNS = 3.0
+
+
+def _checkpoint(shape: EncoderShape, crossed: bool) -> Checkpoint:
+    model = _plain_model(shape)
+    model = to_cross_query(model) if crossed else model
+    return Checkpoint("random", "random", model.eval(), None)  # type: ignore[arg-type]
+
+
+def one_batch(length: int, crossed: bool, captured: bool) -> dict[str, Any]:
+    """Run one batch, bare or captured."""
+    checkpoint = _checkpoint(SMALL_VOCABULARY, crossed)
+    batch = _batch(SMALL_VOCABULARY, BATCH, length)
+    reducer = AttentionReducer(lambda values, batch, rows, **columns: None, ATTENTION_METRICS)
+    # What is made once per process (buffers of the thread pool, of the matrix library) comes first, on a short batch.
+    capture(checkpoint, [_batch(SMALL_VOCABULARY, 2, 16)], [reducer])
+    with torch.inference_mode():
+        checkpoint.model(**batch.model_inputs(crossed))
+        before = peak_mib()
+        if captured:
+            capture(checkpoint, [batch], [reducer])
+        else:
+            checkpoint.model(**batch.model_inputs(crossed))
+    return {"above": peak_mib() - before, "tokens": batch.input_ids.shape[1]}
+
+
+def many_samples(samples: int) -> dict[str, Any]:
+    """Capture synthetic samples with a tiny encoder and write the table; peaks on the way."""
+    checkpoint = _checkpoint(TINY, False)
+    curve: dict[str, float] = {}
+
+    def batches() -> Any:
+        batch = _batch(TINY, 250, 24)
+        for done in range(0, samples + 1, 250):
+            if done and done in (1000, 3000, 10_000, 30_000, 100_000):
+                curve[str(done)] = peak_mib()
+            if done < samples:
+                yield batch
+
+    with tempfile.TemporaryDirectory() as directory, ResultsWriter(directory, {}) as writer:
+
+        def sink(values: Any, batch: Any, rows: Any, **columns: Any) -> None:
+            picked = [batch.samples[row] for row in rows]
+            writer.append(values, {"sample": [s.key for s in picked], "group": [s.group for s in picked]}, **columns)
+
+        capture(checkpoint, batches(), [AttentionReducer(sink, ("js_stability", "entropy", "mass_lift"))])
+    return {"curve": curve}
+
+
+def run(quick: bool = False) -> Section:
+    """Measure both."""
+    section = Section(
+        "Memory of a capture",
+        f"Peak resident memory, each in a fresh process. By length: what capturing all attention metrics needs above a "
+        f"bare forward pass of the same {BATCH} samples, in patterns of one layer ({BATCH} x 12 heads x length x "
+        "length, fp32). By samples: a tiny encoder on synthetic samples, table written, against 1,000 samples.",
+    )
+    for length in (128, 512) if quick else (128, 256, 512):
+        for crossed in (False, True):
+            taken = in_child("memory:one_batch", length=length, crossed=crossed, captured=True)
+            pattern = BATCH * 12 * taken["tokens"] ** 2 * 4 / 2**20
+            kind = "cross-query" if crossed else "plain"
+            note = f"{taken['above']:.0f} MiB; one pattern is {pattern:.1f} MiB"
+            section.rows.append(
+                Row(f"length {length}, {kind}", taken["above"] / pattern, "patterns", "bare forward",
+                    target=PATTERNS, note=note)
+            )  # fmt: skip
+    curve = in_child("memory:many_samples", samples=10_000 if quick else 100_000)["curve"]
+    section.extra["samples"] = curve
+    first = curve["1000"]
+    for count, peak in curve.items():
+        if count != "1000":
+            section.rows.append(
+                Row(f"{int(count):,} samples", peak / first, "x", "1,000 samples", target=1.1, note=f"{peak:.0f} MiB")
+            )
+    return section
