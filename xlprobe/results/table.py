@@ -1,0 +1,175 @@
+"""The one tidy table that every measurement writes and every figure reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from xlprobe.errors import ResultsError
+from xlprobe.results.schema import COLUMNS, SCHEMA, STRINGS, table_of
+from xlprobe.results.writer import MANIFEST_KEY, TABLE, ResultsWriter
+
+__all__ = ["Results"]
+
+
+class Results:
+    """A long table of measurements with the manifest of the run that made it.
+
+    The rows stay on disk until they are asked for; `select` narrows without reading. Values are float32.
+    """
+
+    def __init__(self, rows: pd.DataFrame | pa.Table | ds.Dataset, manifest: Mapping[str, Any] | None = None) -> None:
+        if isinstance(rows, pd.DataFrame):
+            rows = table_of(rows)
+        if isinstance(rows, pa.Table):
+            rows = ds.dataset(rows)
+        missing = [name for name in COLUMNS if name not in rows.schema.names]
+        if missing:
+            raise ResultsError(f"got a table without the columns {missing}; expected {', '.join(COLUMNS)}")
+        self._dataset: ds.Dataset = rows
+        self._filter: ds.Expression | None = None
+        self.manifest: dict[str, Any] = dict(manifest or {})
+
+    def select(self, **filters: Any) -> Results:
+        """Return the rows whose columns hold the given values: `select(metric="js_stability", layer=[0, 1])`.
+
+        A list means any of its values, None means null. Unknown columns raise `ResultsError`.
+        """
+        chosen = Results(self._dataset, self.manifest)
+        expression = self._filter
+        for name, wanted in filters.items():
+            if name not in COLUMNS:
+                raise ResultsError(f"got the column {name!r}; expected one of {', '.join(COLUMNS)}")
+            if wanted is None:
+                term = ds.field(name).is_null()
+            elif isinstance(wanted, Iterable) and not isinstance(wanted, str):
+                term = ds.field(name).isin(pa.array(list(wanted), SCHEMA.field(name).type))
+            else:
+                term = ds.field(name) == pa.scalar(wanted, SCHEMA.field(name).type)
+            expression = term if expression is None else expression & term
+        chosen._filter = expression
+        return chosen
+
+    def to_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return the rows as a pandas frame; text columns are categories."""
+        table = self._dataset.to_table(columns=list(columns or COLUMNS), filter=self._filter)
+        for name in table.column_names:
+            if name in STRINGS:
+                table = table.set_column(
+                    table.column_names.index(name), name, table[name].dictionary_encode().unify_dictionaries()
+                )
+        return table.to_pandas()
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows as Arrow tables, piece by piece."""
+        for batch in self._dataset.to_batches(columns=list(COLUMNS), filter=self._filter):
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch])
+
+    def unique(self, column: str) -> list[Any]:
+        """Return the values of a column, sorted, without null."""
+        seen: set[Any] = set()
+        for batch in self._dataset.to_batches(columns=[column], filter=self._filter):
+            seen.update(batch.column(0).unique().to_pylist())
+        return sorted(seen - {None})
+
+    def means(self, by: Sequence[str]) -> pd.DataFrame:
+        """Return mean, count and number of NaN per combination of columns, in one streaming pass.
+
+        Columns: `by`, `value` (mean of the values that are numbers, float64), `n`, `n_nan`.
+        """
+        unknown = [name for name in by if name not in COLUMNS]
+        if unknown:
+            raise ResultsError(f"got the columns {unknown}; expected some of {', '.join(COLUMNS)}")
+        parts = []
+        for batch in self._dataset.to_batches(columns=[*by, "value"], filter=self._filter):
+            if batch.num_rows == 0:
+                continue
+            value = pa.compute.cast(batch.column("value"), pa.float64())
+            absent = pa.compute.or_(pa.compute.is_nan(value), pa.compute.is_null(value)).fill_null(True)
+            part = pa.table(
+                {name: batch.column(name) for name in by}
+                | {
+                    "total": pa.compute.if_else(absent, 0.0, value),
+                    "n": pa.compute.cast(pa.compute.invert(absent), pa.int64()),
+                    "n_nan": pa.compute.cast(absent, pa.int64()),
+                }
+            )
+            parts.append(_sums(part, by))
+            if len(parts) >= 64:
+                parts = [_sums(pa.concat_tables(parts), by)]
+        if not parts:
+            return pd.DataFrame(columns=[*by, "value", "n", "n_nan"])
+        frame = _sums(pa.concat_tables(parts), by).to_pandas()
+        frame["value"] = np.where(frame["n"] > 0, frame["total"] / frame["n"].clip(lower=1), np.nan)
+        return frame.drop(columns="total").sort_values(list(by), ignore_index=True)[[*by, "value", "n", "n_nan"]]
+
+    def contrast(
+        self, a: str, b: str, metric: str, by: Sequence[str] = ("layer", "head"), **options: Any
+    ) -> pd.DataFrame:
+        """Return the paired differences of two checkpoints, a - b, per combination of `by`.
+
+        See `xlprobe.statistics.contrast_frame`: intervals resampled by theory, sign-flip p values, false discoveries.
+        """
+        from xlprobe.statistics import contrast_frame
+
+        for name in (a, b):
+            if name not in (known := self.unique("checkpoint")):
+                raise ResultsError(f"got the checkpoint {name!r}; the table has {', '.join(known)}")
+        rows = self.select(metric=metric, checkpoint=[a, b])
+        if len(rows) == 0:
+            raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
+        return contrast_frame(rows.to_frame(), a, b, metric, by=by, **options)
+
+    def __len__(self) -> int:
+        return int(self._dataset.count_rows(filter=self._filter))
+
+    def __repr__(self) -> str:
+        return (
+            f"Results({len(self):,} rows; checkpoints {', '.join(self.unique('checkpoint'))}; "
+            f"metrics {', '.join(self.unique('metric'))})"
+        )
+
+    def save(self, directory: str | Path) -> Path:
+        """Write `results.parquet` and `manifest.json` into a directory, atomically; return the table's path."""
+        with ResultsWriter(directory, self.manifest) as writer:
+            for table in self.tables():
+                writer.append_table(table)
+        return Path(directory) / TABLE
+
+    @classmethod
+    def load(cls, path: str | Path) -> Results:
+        """Open a table: a directory that holds `results.parquet`, or the Parquet file itself."""
+        path = Path(path)
+        file = path / TABLE if path.is_dir() else path
+        try:
+            dataset = ds.dataset(file, format="parquet")
+            metadata = pq.read_metadata(file).metadata or {}
+        except (OSError, pa.ArrowException) as error:
+            raise ResultsError(
+                f"cannot read the table {file}: {str(error).splitlines()[0]}. Expected a {TABLE} written by xlprobe"
+            ) from error
+        return cls(dataset, json.loads(metadata.get(MANIFEST_KEY, b"{}")))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Results]) -> Results:
+        """Return all rows of several tables; the manifests are kept side by side under `parts`."""
+        if not parts:
+            raise ResultsError("got no tables to join; expected at least one")
+        if len(parts) == 1:
+            return parts[0]
+        tables = [part._dataset.to_table(columns=list(COLUMNS), filter=part._filter) for part in parts]
+        return cls(pa.concat_tables(tables), {"parts": [part.manifest for part in parts]})
+
+
+def _sums(table: pa.Table, by: Sequence[str]) -> pa.Table:
+    grouped = table.group_by(list(by)).aggregate([("total", "sum"), ("n", "sum"), ("n_nan", "sum")])
+    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])

@@ -1,0 +1,167 @@
+"""Rows go to disk as they come: a writer whose file takes its name only when all went well."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from xlprobe.errors import ResultsError
+from xlprobe.results.schema import COLUMNS, SCHEMA, default_of, table_of
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from xlprobe.results.table import Results
+
+__all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter", "write_atomically"]
+
+MANIFEST_KEY = b"xlprobe_manifest"
+_ROWS_PER_GROUP = 1 << 16
+TABLE, MANIFEST = "results.parquet", "manifest.json"
+
+
+def write_atomically(path: Path, data: bytes | str) -> None:
+    """Write a file under a temporary name beside it, then rename, so that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.encode() if isinstance(data, str) else data)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows that share most columns, unfolded into an Arrow table only when they are written."""
+
+    values: np.ndarray[Any, Any]
+    labels: dict[str, Any]
+    columns: dict[str, Any]
+
+
+def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
+    """Unfold one column of many blocks."""
+    if field.name == "value":
+        return pa.array(np.concatenate([block.values.reshape(-1) for block in blocks]))
+    entries: list[Any] = []
+    places: list[np.ndarray[Any, Any]] = []
+    for block in blocks:
+        rows, width = block.values.shape
+        start = len(entries)
+        if field.name == "head" and "head" not in block.columns:
+            entries += [None] if width == 1 else range(width)
+            places.append(np.tile(np.arange(start, start + width), rows))
+        elif field.name in block.labels:
+            entries += list(block.labels[field.name])
+            places.append(np.repeat(np.arange(start, start + rows), width))
+        else:
+            entries.append(block.columns.get(field.name, default_of(field.name)))
+            places.append(np.full(rows * width, start))
+    return pa.array(entries, field.type).take(pa.array(np.concatenate(places)))
+
+
+class ResultsWriter:
+    """Writes rows as they come, into a temporary file that takes its name only when all went well.
+
+    Rows are gathered by metric, so that one metric can be read without the others; memory stays flat.
+    """
+
+    def __init__(self, directory: str | Path, manifest: Mapping[str, Any]) -> None:
+        self.directory = Path(directory)
+        self.manifest = dict(manifest)
+        self._pending: dict[str, list[_Block | pa.Table]] = {}
+        self._counts: dict[str, int] = {}
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            handle, self._name = tempfile.mkstemp(dir=self.directory, prefix=f".{TABLE}.")
+            os.close(handle)
+        except OSError as error:
+            raise ResultsError(
+                f"cannot write to {self.directory}: {error.strerror}. Choose another directory"
+            ) from error
+        self._writer = pq.ParquetWriter(self._name, SCHEMA, compression="zstd")
+
+    def append(
+        self,
+        values: np.ndarray[Any, Any],
+        labels: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Append rows: `values` (row,) or (row, head); `labels` hold one entry per row, `columns` one for all.
+
+        With heads as second dimension each gets its number; a second dimension of 1 means no head (null).
+        """
+        array = np.asarray(values, dtype=np.float32)
+        array = array[:, None] if array.ndim == 1 else array
+        known = {**(labels or {}), **columns}
+        if unknown := set(known) - set(COLUMNS):
+            raise ResultsError(f"got the columns {sorted(unknown)}; expected some of {', '.join(COLUMNS)}")
+        self._add(str(columns["metric"]), _Block(array, dict(labels or {}), columns), array.size)
+
+    def append_table(self, table: pa.Table) -> None:
+        """Append the rows of an Arrow table of the right schema."""
+        for metric in table["metric"].unique().to_pylist():
+            part = table.filter(pa.compute.equal(table["metric"], metric)).cast(SCHEMA)
+            self._add(metric, part, len(part))
+
+    def _add(self, metric: str, part: _Block | pa.Table, rows: int) -> None:
+        self._pending.setdefault(metric, []).append(part)
+        self._counts[metric] = self._counts.get(metric, 0) + rows
+        if self._counts[metric] >= _ROWS_PER_GROUP:
+            self._flush(metric)
+
+    def append_frame(self, frame: pd.DataFrame) -> None:
+        """Append the rows of a pandas frame; columns that it lacks take their defaults."""
+        self.append_table(table_of(frame))
+
+    def _flush(self, metric: str) -> None:
+        parts = self._pending.pop(metric)
+        blocks = [part for part in parts if isinstance(part, _Block)]
+        tables = [part for part in parts if isinstance(part, pa.Table)]
+        if blocks:
+            tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=SCHEMA))
+        self._writer.write_table(pa.concat_tables(tables), row_group_size=_ROWS_PER_GROUP)
+        self._counts[metric] = 0
+
+    def close(self) -> Results:
+        """Finish the table, give it its name, and open it."""
+        for metric in sorted(self._pending):
+            self._flush(metric)
+        # The manifest is complete only now: it also tells what was left out.
+        self._writer.add_key_value_metadata({MANIFEST_KEY: json.dumps(self.manifest, default=str).encode()})
+        self._writer.close()
+        os.chmod(self._name, 0o644)
+        os.replace(self._name, self.directory / TABLE)
+        write_atomically(
+            self.directory / MANIFEST, json.dumps(self.manifest, indent=2, default=str, ensure_ascii=False) + "\n"
+        )
+        from xlprobe.results.table import Results
+
+        return Results.load(self.directory)
+
+    def __enter__(self) -> ResultsWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            if Path(self._name).exists():
+                self.close()
+            return
+        self._writer.close()
+        Path(self._name).unlink(missing_ok=True)
