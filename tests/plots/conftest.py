@@ -189,6 +189,13 @@ def results(frame: pd.DataFrame) -> Any:
 
 
 @pytest.fixture(scope="session")
+def steps() -> Any:
+    from xlprobe.results import Results
+
+    return Results(make_steps(), MANIFEST)
+
+
+@pytest.fixture(scope="session")
 def manifest() -> dict[str, Any]:
     return MANIFEST
 
