@@ -74,14 +74,13 @@ def run(quick: bool = False) -> Section:
     )
     chosen = [name for name in DEFAULT_METRICS if name in ATTENTION_METRICS]
     for checkpoint, kind, target in ((plain(), "plain", PLAIN), (crossed(), "cross-query", CROSSED)):
-        batches = batches_of(checkpoint, 4 if quick else 24, 64)
+        batches = batches_of(checkpoint, 3 if quick else 6, 64)
         section.extra[f"{kind}_batches"] = [list(batch.input_ids.shape) for batch in batches]
         timed: dict[str, Callable[[], Any]] = {
             "bare forward": lambda c=checkpoint, b=batches: bare(c, b),
             "all metrics": lambda c=checkpoint, b=batches: measured(c, b, ATTENTION_METRICS),
             "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, ATTENTION_METRICS),
             "default metrics": lambda c=checkpoint, b=batches: measured(c, b, chosen),
-            "js_stability only": lambda c=checkpoint, b=batches: measured(c, b, ["js_stability"]),
         }
-        section.rows += ratios(timed, targets={"all metrics": target}, prefix=f"{kind}: ", repeats=5)
+        section.rows += ratios(timed, targets={"all metrics": target}, prefix=f"{kind}: ", repeats=3 if quick else 5)
     return section

@@ -79,11 +79,13 @@ def encoder_rows(batch: int, length: int, peak: float) -> list[dict[str, Any]]:
                 with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
                     run(**given)
 
-            def step(run: Any = run, model: Any = model, given: Any = given, o: Any = optimizer) -> None:
+            def step(
+                run: Any = run, model: Any = model, given: Any = given, o: Any = optimizer, y: Any = labels
+            ) -> None:
                 model.train()
                 o.zero_grad()
                 with torch.autocast("cuda", torch.bfloat16):
-                    loss = run(**given, labels=labels).loss
+                    loss = run(**given, labels=y).loss
                 loss.backward()
                 o.step()
 
