@@ -1,5 +1,7 @@
 """Figures: each is a function of `Results` that returns a matplotlib Figure. No model is loaded here."""
 
+import sys
+
 from xlprobe.plots import (
     causal,
     causal_heads,
@@ -82,3 +84,13 @@ __all__ = [
     "transfer_matrix",
     "typological_distance",
 ]
+
+
+def _let_notebooks_show_figures() -> None:
+    # A notebook shows a figure that a cell returns only once pyplot has told it how.
+    shell = sys.modules.get("IPython")
+    if shell is not None and shell.get_ipython() is not None:
+        import matplotlib.pyplot  # noqa: F401
+
+
+_let_notebooks_show_figures()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["summary"]
 
 _BLOCK = "question->context"
+_OF_SENTENCES = ("retrieval_", "neutrality_gap", "map_")
 
 
 def summary(results: Results) -> list[str]:
@@ -32,7 +33,9 @@ def summary(results: Results) -> list[str]:
 
 
 def _scope(results: Results) -> str:
-    samples, groups = len(results.unique("sample")), len(results.unique("group"))
+    # Sentences of neutrality and maps are counted apart: they are no problems.
+    asked = results.select(metric=[name for name in results.unique("metric") if not name.startswith(_OF_SENTENCES)])
+    samples, groups = len(asked.unique("sample")), len(asked.unique("group"))
     names = checkpoints(results)
     what = f"{samples} problems from {groups} theories" if samples else "sets of sentences"
     return (

@@ -66,6 +66,8 @@
   }
 
   const clean = (token) => token.replace(/^▁/, "").replace(/^##/, "") || "·";
+  // Near-black would not be seen on a dark page: there it is the colour of the text.
+  const colourOf = (tongue) => (tongue.colour === "#222222" ? "var(--xp-ink)" : tongue.colour);
   const language = (item, slot) => data.languages[item.slotLanguages[slot]];
 
   function option(select, entries, chosen) {
@@ -132,7 +134,7 @@
       line.setAttribute("role", "presentation");
       const tongue = language(item, slot);
       if (tongue) {
-        line.style.setProperty("--xp-language", tongue.colour);
+        line.style.setProperty("--xp-language", colourOf(tongue));
         line.dir = tongue.direction;
         line.lang = item.slotLanguages[slot];
       }
@@ -300,7 +302,7 @@
   legend.append("Languages:");
   for (const tongue of Object.values(data.languages)) {
     const key = Object.assign(document.createElement("span"), { className: "xp-key" });
-    key.style.background = tongue.colour;
+    key.style.background = colourOf(tongue);
     legend.append(key, tongue.name);
   }
   // The last question's row is what a classifier's answer rests on least plainly; the question itself is a good start.

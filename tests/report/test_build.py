@@ -1,0 +1,84 @@
+"""The report from a table: what is drawn, what is left out and why, and where to look."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xlprobe import plots
+from xlprobe.errors import ResultsError
+from xlprobe.plots.facts import checkpoints
+from xlprobe.report import page
+from xlprobe.report.build import ReportOptions, build
+from xlprobe.results import Results
+
+FEW = ("tokens_per_word", "dynamics_over_steps")
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "FIGURES", {name: plots.FIGURES[name] for name in FEW})
+
+
+def test_a_table_is_drawn_again_without_a_model(
+    results: Any, kept: Any, few: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.save(tmp_path / "table")
+    data = page.explorer_data(kept, budget=0)
+    text = page.render(results, [], tmp_path, explorer_data=data)
+    (tmp_path / "table" / "report.html").write_text(text, encoding="utf-8")
+    path = build(ReportOptions(results=tmp_path / "table", out=tmp_path / "again"))
+    out = capsys.readouterr().out
+    assert "1 figures in" in out
+    assert "left out: dynamics_over_steps (the table holds no or one step of training" in out
+    assert out.strip().endswith(f"open {path}")
+    assert page.kept_explorer(path) == json.loads(json.dumps(data))
+    assert "attention_maps." not in path.read_text(encoding="utf-8")
+
+
+def test_an_empty_or_useless_table_is_refused(results: Any, few: None, tmp_path: Path) -> None:
+    results.select(metric="nothing").save(tmp_path / "empty")
+    with pytest.raises(ResultsError, match="has no rows"):
+        build(ReportOptions(results=tmp_path / "empty", out=tmp_path / "out"))
+    results.select(metric="cka").save(tmp_path / "useless")
+    with pytest.raises(ResultsError, match="the table allows no figure: tokens_per_word: the table has no"):
+        build(ReportOptions(results=tmp_path / "useless", out=tmp_path / "out"))
+
+
+def test_long_patterns_are_rounded_or_left_out_to_fit(kept: Any) -> None:
+    whole = page.explorer_data(kept)
+    none = page.explorer_data(kept, budget=0)
+    assert whole["tokenwise"] == len(kept)
+    assert none["tokenwise"] == 0
+    assert [item["unit"] for item in whole["items"]] == [item["unit"] for item in none["items"]]
+
+
+def test_the_summary_counts_problems_not_sentences(results: Any) -> None:
+    from xlprobe.report.summary import summary
+
+    said = summary(results)
+    assert "12 problems from 6 theories" in said[0]
+    assert any("crossed minus base" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize("name", ["transfer_matrix", "cka_matrix", "tokens_per_word"])
+def test_the_shipped_figures_are_those_of_the_shipped_table(name: str, tmp_path: Path) -> None:
+    if not (FIGURES / "results.parquet").exists() or not (FIGURES / f"{name}.csv").exists():
+        pytest.skip("the figures and their table are not here; make them with python -m xlprobe.report")
+    again = plots.FIGURES[name].table(Results.load(FIGURES))
+    again.to_csv(tmp_path / "again.csv", index=False, float_format="%.6g", lineterminator="\n")
+    assert (tmp_path / "again.csv").read_text() == (FIGURES / f"{name}.csv").read_text()
+
+
+@pytest.mark.slow
+def test_all_shipped_figures_can_be_drawn_again(tmp_path: Path) -> None:
+    if not (FIGURES / "results.parquet").exists():
+        pytest.skip("the figures and their table are not here; make them with python -m xlprobe.report")
+    build(ReportOptions(results=FIGURES, out=tmp_path))
+    assert checkpoints(Results.load(FIGURES))
+    for path in sorted(FIGURES.glob("*.csv")):
+        assert (tmp_path / path.name).read_text() == path.read_text(), path.name
