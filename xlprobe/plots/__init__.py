@@ -90,7 +90,7 @@ def _let_notebooks_show_figures() -> None:
     # A notebook shows a figure that a cell returns only once pyplot has told it how.
     shell = sys.modules.get("IPython")
     if shell is not None and shell.get_ipython() is not None:
-        import matplotlib.pyplot  # noqa: F401
+        import matplotlib.pyplot as plt  # noqa: F401
 
 
 _let_notebooks_show_figures()

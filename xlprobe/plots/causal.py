@@ -30,10 +30,17 @@ def _needs_knock_out(results: Results) -> str | None:
 
 
 def _chosen(results: Results) -> Results:
-    """Return effects beyond those of random edges where these were measured, else the effects themselves."""
+    """Return effects beyond those of random edges where these were measured, else the effects themselves.
+
+    Windows of layers and all layers at once are chosen apart, as the control of windows takes long.
+    """
     rows = results.select(metric="knock_out_effect")
-    net = rows.select(condition="net")
-    return net if len(net) else rows.select(condition="observed")
+    parts = []
+    for some in (rows.select(layer=None), rows.select(layer=rows.unique("layer"))):
+        net = some.select(condition="net")
+        parts.append(net if len(net) else some.select(condition="observed"))
+    joined = _joined([part for part in parts if len(part)], rows)
+    return rows if joined is None else joined
 
 
 @once
@@ -88,18 +95,30 @@ def knock_out_effects(results: Results, *, checkpoint: str | None = None, ax: Ax
                 _effect_panel(axes, table[table["checkpoint"] == name], edges, kind)
                 what = {"window": "windows of layers", "all": "all layers at once"}[kind]
                 axes.set_title(f"{what} · {name}" if len(names) > 1 else what, fontsize=11.5)
-                axes.sharey(row[0])
+            ends = [axes.get_ylim() for axes in row]
+            for axes in row:
+                axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
             row[0].set_ylabel("change of the gold\nmargin (logits)")
         _legend(figure, edges)
         rows = _chosen(results).select(checkpoint=names)
-        net = "net" in rows.unique("condition")
+        net = _controlled(rows)
         caption(
             figure,
             "Which attention does the answer need?",
-            f"{describe(rows)} {'Effect beyond that of equally many random edges. ' if net else ''}"
-            "Below 0: the answer needs these edges.",
+            f"{describe(rows)} {net}Below 0: the answer needs these edges.",
         )
     return figure
+
+
+def _controlled(rows: Results) -> str:
+    """Say of which effects those of random edges were taken off."""
+    windows, whole = rows.select(layer=rows.unique("layer")), rows.select(layer=None)
+    found = [
+        what
+        for part, what in ((windows, "windows of layers"), (whole, "all layers at once"))
+        if "net" in part.unique("condition")
+    ]
+    return f"Effects of {' and of '.join(found)} are those beyond equally many random edges. " if found else ""
 
 
 def _effect_panel(axes: Axes, rows: pd.DataFrame, edges: list[str], kind: str) -> None:

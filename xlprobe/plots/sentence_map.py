@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["FIGURES", "map_of_sentences"]
 
 KINDS = {"raw": "as they are", "centred": "language means removed"}
+SIZES = {"*": 45}
+"""A star of the others' area looks smaller than they do."""
 LINES = 24
 """So many meanings are joined by lines; more would hide the points."""
 
@@ -56,10 +58,18 @@ def map_of_sentences(
             axes.plot(part["x"], part["y"], color="#9a9a9a", linewidth=0.5, zorder=1)
         for code in codes:
             part = own[own["language"] == code]
+            marker = language_marker(code)
             axes.scatter(
-                part["x"], part["y"], s=20, color=language_colour(code), marker=language_marker(code), label=code,
-                alpha=0.85, linewidth=0, zorder=2,
-            )  # fmt: skip
+                part["x"],
+                part["y"],
+                s=SIZES.get(marker, 20),
+                color=language_colour(code),
+                marker=marker,
+                label=code,
+                alpha=0.85,
+                linewidth=0,
+                zorder=2,
+            )
         axes.set_xticks([])
         axes.set_yticks([])
         axes.set_aspect("equal", adjustable="datalim")

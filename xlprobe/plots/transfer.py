@@ -135,20 +135,20 @@ def _outline(axes: Axes, order: list[str], trained: Collection[str] | None, rows
 
 
 def _layout(names: int, kinds: int, languages: int) -> tuple[Figure, list[list[Axes]]]:
+    """Return the figure, and its axes for checkpoints and for differences: up to three in one row, else in two."""
     from matplotlib.figure import Figure
 
-    columns = max(names, kinds)
+    together = names + kinds <= 3
+    columns, lines = (names + kinds, 1) if together else (max(names, kinds), 2 if kinds else 1)
     side = 1.0 + 0.42 * languages
-    figure = Figure(
-        figsize=(max(8.0, (side + 0.4) * columns + 1.2), (side + 0.5) * (2 if kinds else 1) + 1.6), layout="constrained"
-    )
+    size = (max(8.0, (side + 0.4) * columns + (2.0 if together and kinds else 1.2)), (side + 0.5) * lines + 1.6)
+    figure = Figure(figsize=size, layout="constrained")
     figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
-    grid = figure.subplots(2 if kinds else 1, columns, squeeze=False)
-    used = [list(grid[0][:names])] + ([list(grid[1][:kinds])] if kinds else [])
-    for axes in grid.flat:
-        if not any(axes is one for row in used for one in row):
-            axes.set_visible(False)
-    return figure, used
+    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
+    start = names if together else columns
+    for axes in [*grid[names:start], *grid[start + kinds :]]:
+        axes.set_visible(False)
+    return figure, [grid[:names], *([grid[start : start + kinds]] if kinds else [])]
 
 
 def _differences(figure: Figure, axes: list[Axes], table: pd.DataFrame, kinds: list[str], order: list[str]) -> None:
