@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportOptions", "build", "measure_table"]
 
-DEFAULT_PROBLEMS = 48
+DEFAULT_PROBLEMS = 32
 """How many generated problems the default report measures."""
 
 PAGE_BYTES = 4_800_000

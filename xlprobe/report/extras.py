@@ -169,7 +169,11 @@ def effect_rows(
     few = _few(samples, languages[0])
     pairs = [f"{languages[0]}-{code}" for code in languages[1 : 1 + EFFECT_LANGUAGES]]
     common: dict[str, Any] = {"pairs": pairs, "base": languages[0]}
-    cut = {"edges": ("question->context", "cls->context", "cls->question"), "batch_size": batch_size, "seed": seed}
+    cut: dict[str, Any] = {
+        "edges": ("question->context", "cls->context", "cls->question"),
+        "batch_size": batch_size,
+        "seed": seed,
+    }
     window = 1 if checkpoint.num_layers < 6 else 3
     with progress(f"{checkpoint.name}: effects", 4) as advance:
         for part in (

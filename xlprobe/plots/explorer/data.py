@@ -127,6 +127,8 @@ def explorer_data(kept: Sequence[KeptPattern], budget: int = BUDGET) -> dict[str
         range(len(keys)), key=lambda number: min(len(k.tokens) for k in kept if k.sample.key == keys[number])
     )
     for number in order:
+        if spent >= budget:
+            break
         members = [place for place, one in enumerate(kept) if one.sample.key == keys[number]]
         for levels in LEVELS:
             packed = {place: _tokenwise(kept[place], levels) for place in members}
