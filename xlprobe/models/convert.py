@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from xlprobe.errors import CheckpointError
 from xlprobe.models import cross_query
 
-__all__ = ["to_cross_query"]
+__all__ = ["to_cross_query", "untrained"]
 
 _ENCODERS = {
     "bert": "Bert",
@@ -31,21 +31,26 @@ def to_cross_query(
     such as `num_labels`. The plain model is left as it is. Raises `CheckpointError` for other architectures and for
     tensors that find no place.
     """
-    name = _ENCODERS.get(model.config.model_type)
-    if name is None:
-        raise CheckpointError(
-            f"got a {model.config.model_type!r} model; expected one of {', '.join(_ENCODERS)} to give a Q_cross to"
-        )
     suffix = _SUFFIXES[head] if head is not None else _suffix_of(model)
-    dropped = {"model_type", "architectures"} | ({"id2label", "label2id"} if "num_labels" in options else set())
-    fields = {key: value for key, value in model.config.to_dict().items() if key not in dropped}
-    config = getattr(cross_query, f"CrossQuery{name}Config")(**{**fields, **options})
     arguments: dict[str, Any] = {}
     if suffix == "Model":
         arguments["add_pooling_layer"] = getattr(model.base_model, "pooler", None) is not None
-    made = getattr(cross_query, f"CrossQuery{name}{suffix}")(config, **arguments)
+    made = untrained(model.config, suffix, options, **arguments)
     _fill(made, model)
     return made.to(device=model.device, dtype=model.dtype).train(model.training)
+
+
+def untrained(config: PretrainedConfig, suffix: str, options: dict[str, Any], **arguments: Any) -> PreTrainedModel:
+    """Return a new cross-query model ("Model", "ForSequenceClassification", ...) by a plain encoder's configuration."""
+    name = _ENCODERS.get(config.model_type)
+    if name is None:
+        raise CheckpointError(
+            f"got a {config.model_type!r} model; expected one of {', '.join(_ENCODERS)} to give a Q_cross to"
+        )
+    dropped = {"model_type", "architectures"} | ({"id2label", "label2id"} if "num_labels" in options else set())
+    fields = {key: value for key, value in config.to_dict().items() if key not in dropped}
+    own = getattr(cross_query, f"CrossQuery{name}Config")(**{**fields, **options})
+    return getattr(cross_query, f"CrossQuery{name}{suffix}")(own, **arguments)
 
 
 def _suffix_of(model: nn.Module) -> str:

@@ -57,14 +57,15 @@ def load_packed(path: Path, name: str, spec: str, base: Checkpoint | None = None
     prefix = model.base_model_prefix + "."
     given = {prefix + key: value for key, value in base.model.state_dict().items()}
     weights = unpack(packed, given)
-    own: dict[str, Any] = dict(model.state_dict())
-    unknown, missing = sorted(set(weights) - set(own)), sorted(set(own) - set(weights) - set(given))
+    own = model.state_dict().keys()
+    unknown, missing = sorted(weights.keys() - own), sorted(own - weights.keys() - given.keys())
     if unknown or missing:
         raise CheckpointError(
             f"{path} has {len(unknown)} tensors that {type(model).__name__} has no place for {unknown[:4]} and lacks "
             f"{len(missing)} {missing[:4]}; the file is of another model"
         )
-    model.load_state_dict(own | weights)
+    model.load_state_dict({key: tensor for key, tensor in given.items() if key in own} | weights)
+    make_buffers(model)
     model.name_or_path = spec
     provenance = {**base.provenance, **about}
     return Checkpoint(name, spec, model.eval(), base.tokenizer, provenance, about.get("encoding", {}))
@@ -78,19 +79,17 @@ def make_buffers(model: Any) -> None:
 
 
 def _classifier(base: Checkpoint, about: dict[str, Any]) -> Any:
-    """Return an untrained classifier with the base's encoder; every other tensor is replaced by the packed ones."""
+    """Return a classifier whose memory holds nothing yet: starting values for what is loaded anyway take seconds."""
     from transformers import AutoModelForSequenceClassification
 
-    from xlprobe.models.convert import to_cross_query
+    from xlprobe.models.convert import untrained
 
     config = type(base.model.config).from_dict({**base.model.config.to_dict(), **about["config"]})
     with torch.random.fork_rng(), torch.device("meta"):
-        model: Any = AutoModelForSequenceClassification.from_config(config)
-    model.to_empty(device="cpu")
-    encoder = model.base_model
-    own = encoder.state_dict()
-    encoder.load_state_dict({**own, **{key: t for key, t in base.model.state_dict().items() if key in own}})
-    make_buffers(model)
-    if about["mechanism"] == "cross-query":
-        return to_cross_query(model, num_labels=config.num_labels, **about["cross_query"])
-    return model
+        if about["mechanism"] == "cross-query":
+            model: Any = untrained(
+                config, "ForSequenceClassification", {"num_labels": config.num_labels, **about["cross_query"]}
+            )
+        else:
+            model = AutoModelForSequenceClassification.from_config(config)
+    return model.to_empty(device="cpu")
