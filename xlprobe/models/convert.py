@@ -35,7 +35,7 @@ def to_cross_query(
     arguments: dict[str, Any] = {}
     if suffix == "Model":
         arguments["add_pooling_layer"] = getattr(model.base_model, "pooler", None) is not None
-    made = untrained(model.config, suffix, options, **arguments)
+    made: Any = untrained(model.config, suffix, options, **arguments)
     _fill(made, model)
     return made.to(device=model.device, dtype=model.dtype).train(model.training)
 
