@@ -89,12 +89,12 @@ def knock_out_effects(results: Results, *, checkpoint: str | None = None, ax: Ax
         _effect_panel(ax, table[table["checkpoint"] == names[0]], edges, kinds[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(len(kinds), len(names), width=3.6 * len(names) + 3.4, height=3.0, share=False)
+        figure, grid = panels(len(kinds), len(names), width=min(12.5, 3.6 * len(names) + 3.4), height=3.0, share=False)
         for row, kind in zip(grid, kinds, strict=True):
             for axes, name in zip(row, names, strict=True):
                 _effect_panel(axes, table[table["checkpoint"] == name], edges, kind)
                 what = {"window": "windows of layers", "all": "all layers at once"}[kind]
-                axes.set_title(f"{what} · {name}" if len(names) > 1 else what, fontsize=11.5)
+                axes.set_title(f"{what} · {name}" if len(names) > 1 else what, fontsize=11.5 if len(names) < 3 else 10)
             ends = [axes.get_ylim() for axes in row]
             for axes in row:
                 axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
@@ -201,7 +201,7 @@ def patching_recovery(results: Results, *, checkpoint: str | None = None, ax: Ax
         one(ax, names[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(1, len(names), width=3.6 * len(names) + 2.6, height=3.2)
+        figure, grid = panels(1, len(names), width=min(12.5, 3.6 * len(names) + 2.6), height=3.2)
         for axes, name in zip(grid[0], names, strict=True):
             one(axes, name)
             axes.set_title(name)

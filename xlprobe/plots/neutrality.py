@@ -9,7 +9,7 @@ from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows
 from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.lines import draw_pairs
 from xlprobe.plots.stability import legend
-from xlprobe.plots.style import caption, panels, style
+from xlprobe.plots.style import caption, columns_of, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,13 +61,12 @@ def neutrality_by_layer(
         return ax.figure  # type: ignore[return-value]
     present = [name for name in METRICS if (table["metric"] == name).any()]
     with style():
-        figure, grid = panels(
-            len(present), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6
-        )
+        figure, grid = panels(len(present), len(names), width=columns_of(len(names))[0], height=2.6)
         for row, part in zip(grid, present, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
-                axes.set_title(METRICS[part] + (f" · {name}" if len(names) > 1 else ""))
+                title = METRICS[part] + (f" · {name}" if len(names) > 1 else "")
+                axes.set_title(title, fontsize=columns_of(len(names))[1])
                 if part != "neutrality_gap":
                     axes.set_ylim(0, 1.02)
             row[0].set_ylabel("gain in share" if part == "neutrality_gap" else "retrieved, top 1")

@@ -8,7 +8,7 @@ from xlprobe.plots.estimates import estimate, instability
 from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows, require
 from xlprobe.plots.figures import FigureSpec, once
 from xlprobe.plots.lines import control_bands, draw_pairs, stability_axis
-from xlprobe.plots.style import caption, panels, style
+from xlprobe.plots.style import caption, columns_of, panels, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,13 +73,12 @@ def stability_by_layer(
         one(ax, names[0], blocks[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(
-            len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.9
-        )
+        figure, grid = panels(len(blocks), len(names), width=columns_of(len(names))[0], height=2.9)
         for row, part in zip(grid, blocks, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
-                axes.set_title(BLOCKS.get(part, part) + (f" · {name}" if len(names) > 1 else ""))
+                title = BLOCKS.get(part, part) + (f" · {name}" if len(names) > 1 else "")
+                axes.set_title(title, fontsize=columns_of(len(names))[1])
             row[0].set_ylabel("stability S")
         for axes in grid[-1]:
             axes.set_xlabel("layer (from 0)")
@@ -139,13 +138,12 @@ def instability_by_layer(
         one(ax, names[0], blocks[0])
         return ax.figure  # type: ignore[return-value]
     with style():
-        figure, grid = panels(
-            len(blocks), len(names), width=10.0 if len(names) == 1 else 5.5 * len(names) + 1.5, height=2.6
-        )
+        figure, grid = panels(len(blocks), len(names), width=columns_of(len(names))[0], height=2.6)
         for row, part in zip(grid, blocks, strict=True):
             for axes, name in zip(row, names, strict=True):
                 one(axes, name, part)
-                axes.set_title(BLOCKS.get(part, part) + (f" · {name}" if len(names) > 1 else ""))
+                title = BLOCKS.get(part, part) + (f" · {name}" if len(names) > 1 else "")
+                axes.set_title(title, fontsize=columns_of(len(names))[1])
             row[0].set_ylabel("instability index")
         for axes in grid[-1]:
             axes.set_xlabel("layer (from 0)")

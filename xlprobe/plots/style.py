@@ -125,6 +125,14 @@ def panels(
     return figure, [list(row) for row in axes]
 
 
+def columns_of(names: int) -> tuple[float, float]:
+    """Return the width of a figure with a column per checkpoint, and the size of titles that fits its columns.
+
+    No figure gets wider than what a page can show with its type still legible.
+    """
+    return (10.0, 12.5) if names == 1 else (12.5, 12.5 if names == 2 else 10.5 if names == 3 else 9.0)
+
+
 def caption(figure: Figure, title: str, note: str) -> None:
     """Put the title above and the note (who, how many, which interval) below a figure, both from the left edge."""
     import textwrap
