@@ -21,6 +21,7 @@ from xlprobe.metrics import (
     Roles,
     block_mass,
     compare,
+    norm_weighted,
     pattern_distance,
     profile_entropy,
     query_shares,
@@ -104,7 +105,7 @@ class AttentionReducer:
                         emit.owned(share, metric=name, block=block)
         if self._wants(_NORM) and capture.values is not None and capture.output_weight is not None:
             norms = value_norms(capture.values, capture.output_weight)
-            weighted = PooledPattern(capture.pattern, pooled.roles, norms)
+            weighted = PooledPattern(norm_weighted(capture.pattern, norms, normalise=True), pooled.roles)
             if "norm_js_stability" in self.metrics:
                 self._compare(weighted, emit, ["js_stability"], "norm_")
             _mass(weighted, emit, [n.removeprefix("norm_") for n in self._wants(_NORM) if "mass" in n], "norm_")
