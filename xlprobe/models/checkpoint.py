@@ -107,7 +107,7 @@ class Checkpoint:
 
 def default_specs() -> list[str]:
     """Return the bundled checkpoints that the default report compares: the trained ones, else the encoder."""
-    trained = [f"bundled:{name}" for name in ("baseline", "cross-query") if name in BUNDLED]
+    trained = [f"bundled:{name}" for name in ("baseline", "cross-query", "baseline-en") if name in BUNDLED]
     return trained or ["bundled:encoder"]
 
 
