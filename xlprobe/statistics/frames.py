@@ -34,12 +34,13 @@ def contrast_frame(
 ) -> pd.DataFrame:
     """Contrast two checkpoints, a - b, over the rows of a table that both have.
 
-    A pair is the same sample, languages, layer, head, block, pooling and condition (and training seed, where both have
-    one). Where a sample is compared with several references (fr-en with fr-fr and with en-en), those in its context's
-    language count; `Results.select(reference=...)` first for others. One row of the answer per combination of `by`, to which block, pooling and condition are added where the
-    table holds several. Columns: `by`, mean_a, mean_b, estimate, low, high, d_z, p, q, p_max_t, n, n_groups, n_nan
-    (pairs with an undefined side), n_unpaired (rows that only one of them has). q is adjusted over all rows of the
-    answer: put the question language in `by` when claims are made per language. Options: see `contrast`.
+    A pair is the same sample, languages, layer, head, block, pooling and condition (and training seed, where both
+    have one). Where a sample is compared with several references (fr-en with fr-fr and with en-en), those in its
+    context's language count; `Results.select(reference=...)` first for others. One row of the answer per
+    combination of `by`, to which block, pooling and condition are added where the table holds several. Columns:
+    `by`, mean_a, mean_b, estimate, low, high, d_z, p, q, p_max_t, n, n_groups, n_nan (pairs with an undefined
+    side), n_unpaired (rows that only one of them has). q is adjusted over all rows of the answer: put the question
+    language in `by` when claims are made per language. Options: see `contrast`.
     """
     rows = _rows(frame, metric)
     rows = _own_references(rows)

@@ -105,7 +105,7 @@ def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> 
         raise DataError("got no samples to evaluate on; expected at least one")
     labels = {sample.label for sample in samples}
     known = int(checkpoint.model.config.num_labels)
-    if None in labels or any(label is not None and not 0 <= label < known for label in labels):
+    if any(label is None or not 0 <= label < known for label in labels):
         raise DataError(
             f"got the labels {sorted(map(str, labels))}; expected class indices from 0 to {known - 1}, which "
             f"{checkpoint.name} was trained on. Use samples of the same task"

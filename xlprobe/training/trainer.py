@@ -45,7 +45,7 @@ class DeltaTrainer(Trainer):
         settings = self._settings
         rates = {"weights": None, "biases": settings.bias_learning_rate, "head": settings.head_learning_rate}
         groups: dict[str, list[nn.Parameter]] = {name: [] for name in rates}
-        for name, parameter in (model or self.model).named_parameters():
+        for name, parameter in (model or self.accelerator.unwrap_model(self.model)).named_parameters():
             if parameter.requires_grad:
                 head = "classifier." in name or "pooler." in name
                 groups["head" if head else "biases" if name.endswith(".bias") else "weights"].append(parameter)
