@@ -104,7 +104,7 @@ def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> 
     if not samples:
         raise DataError("got no samples to evaluate on; expected at least one")
     labels = {sample.label for sample in samples}
-    known = int(checkpoint.model.config.num_labels)
+    known = int(checkpoint.model.config.num_labels or 0)
     if any(label is None or not 0 <= label < known for label in labels):
         raise DataError(
             f"got the labels {sorted(map(str, labels))}; expected class indices from 0 to {known - 1}, which "
