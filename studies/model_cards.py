@@ -15,8 +15,8 @@ from xlprobe.models.shipped import SHIPPED, shipped_file
 from xlprobe.samples import SMALL, generate
 from xlprobe.training import accuracy_table, evaluate
 
-THEORIES, SEED = 200, 900
-PAIRS = "en-en, fr-fr, de-de, ru-ru, ar-ar, zh-zh, en-fr, en-de, en-ru, en-ar, en-zh, fr-en, de-en, ru-en, ar-en, zh-en"
+THEORIES, SEED = 150, 900
+PAIRS = "en-en, fr-fr, de-de, ar-ar, zh-zh, en-fr, fr-en, en-de, en-zh, zh-en"
 CARD = """# bundled:{name}
 
 {what}
@@ -52,7 +52,7 @@ def markdown(table: pd.DataFrame) -> str:
 
 def card(name: str) -> str:
     checkpoint = load(f"bundled:{name}")
-    problems = generate(THEORIES, languages=("en", "fr", "de", "ru", "ar", "zh"), seed=SEED, split="test", **SMALL)
+    problems = generate(THEORIES, languages=("en", "fr", "de", "ar", "zh"), seed=SEED, split="test", **SMALL)
     results = evaluate(checkpoint, problems, pairs=PAIRS, show_progress=True)
     about = checkpoint.provenance
     found = accuracy_table(results, by_depth=True, trained_on=about["trained_on"])

@@ -129,7 +129,7 @@ def _measure(
         pairs=options.pairs,
         metrics=options.metrics,
         base=options.languages[0],
-        keep_patterns=[sample.key for sample in _one_per_theory(samples)[:3]],
+        keep_patterns=[sample.key for sample in _one_per_theory(samples)[:2]],
         out=options.out,
         batch_size=options.batch_size,
         too_long=options.too_long,
