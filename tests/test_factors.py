@@ -1,6 +1,7 @@
 """Linguistic factors."""
 
 import math
+import subprocess
 import sys
 from types import ModuleType
 
@@ -41,7 +42,8 @@ def test_distances_use_codes_of_single_languages(monkeypatch):
 
 
 def test_without_the_extra_the_message_says_what_to_do(monkeypatch):
-    monkeypatch.setitem(sys.modules, "urielplus", None)
+    for name in ("urielplus", "urielplus.urielplus"):  # the second may have been imported by another test
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DataError, match="pip install 'xlprobe\\[typology\\]'"):
         typological_distances(["fr"])
     with pytest.raises(DataError, match="kind='taste'"):
@@ -109,3 +111,14 @@ def test_relating_refuses_more_than_seven_languages_carry():
     assert found.n == 7
     with pytest.raises(ResultsError, match="2 factors for 7 languages"):
         relate(frame, "correct", {"distance": distance, "script": script_match(TARGETS)})
+
+
+def test_the_log_is_left_as_it_was():
+    pytest.importorskip("urielplus")
+    code = (
+        "import logging\nfrom xlprobe.factors import typological_distances\ntypological_distances(['fr'])\n"
+        "assert not logging.root.handlers\nassert logging.root.level == logging.WARNING"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "INFO" not in done.stderr
