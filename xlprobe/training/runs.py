@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from xlprobe.errors import TrainingError
 from xlprobe.models.checkpoint import Checkpoint, load
 from xlprobe.models.packing import pack, unpack, write_packed
+from xlprobe.models.tensor_files import write_tensors
 from xlprobe.results import write_atomically
 from xlprobe.training.finetuning import Stage, finetune
 from xlprobe.training.pretraining import pretrain_cross_query, train_lm_head
@@ -56,8 +57,7 @@ def run_pretrain(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
         order=recipe.order,  # type: ignore[arg-type]
         trim=recipe.trim,
     )
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, out / f".{QUERY}")
-    (out / f".{QUERY}").replace(out / QUERY)
+    write_tensors(out / QUERY, tensors, {})
     write_manifest(out, recipe, {**told, **report})
     return out / QUERY
 

@@ -21,6 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from xlprobe.errors import TrainingError
 from xlprobe.results import write_atomically
+from xlprobe.sharding import process_count, process_number
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
 from xlprobe.training.tuning import set_tensors, trained_tensors
@@ -224,12 +225,12 @@ def _check_run(out: Path, fingerprint: str) -> None:
             )
     elif _checkpoints(out):
         raise TrainingError(f"{out} holds checkpoints of an unknown run; choose another directory")
-    if int(os.environ.get("RANK", "0")) == 0:
+    if process_number() == 0:
         write_atomically(file, json.dumps({"fingerprint": fingerprint}))
 
 
 def _arguments(settings: TrainSettings, stream: Stream[Any], out: Path) -> TrainingArguments:
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    processes = process_count()
     part = settings.batch_size // settings.accumulate
     if part % processes:
         raise TrainingError(
