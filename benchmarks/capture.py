@@ -41,24 +41,14 @@ def bare(checkpoint: Checkpoint, batches: Sequence[Any]) -> None:
 def measured(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[str]) -> None:
     """Run the encoder, compute the metrics, and write the rows to a table."""
     with tempfile.TemporaryDirectory() as directory, ResultsWriter(directory, {}) as writer:
-
-        def sink(values: Any, batch: PairedBatch, rows: Any, **columns: Any) -> None:
-            picked = [batch.samples[row] for row in rows]
-            labels = {
-                "context_language": [sample.context_language for sample in picked],
-                "question_language": [sample.question_language for sample in picked],
-                "sample": [sample.key for sample in picked],
-                "group": [sample.group for sample in picked],
-            }
-            writer.append(values, labels, **columns)
-
+        sink = writer.append
         capture(checkpoint, batches, [AttentionReducer(sink, metrics)])
 
 
 def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[str]) -> None:
     """As `measured`, but the values are thrown away."""
 
-    def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: Any, **columns: Any) -> None:
+    def sink(values: np.ndarray[Any, Any], labels: Any, **columns: Any) -> None:
         return None
 
     capture(checkpoint, batches, [AttentionReducer(sink, metrics)])

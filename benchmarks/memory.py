@@ -33,7 +33,7 @@ def one_batch(length: int, crossed: bool, captured: bool) -> dict[str, Any]:
     """Run one batch, bare or captured."""
     checkpoint = _checkpoint(SMALL_VOCABULARY, crossed)
     batch = _batch(SMALL_VOCABULARY, BATCH, length)
-    reducer = AttentionReducer(lambda values, batch, rows, **columns: None, ATTENTION_METRICS)
+    reducer = AttentionReducer(lambda values, labels, **columns: None, ATTENTION_METRICS)
     # What is made once per process (buffers of the thread pool, of the matrix library) comes first, on a short batch.
     capture(checkpoint, [_batch(SMALL_VOCABULARY, 2, 16)], [reducer])
     with torch.inference_mode():
@@ -60,12 +60,7 @@ def many_samples(samples: int) -> dict[str, Any]:
                 yield batch
 
     with tempfile.TemporaryDirectory() as directory, ResultsWriter(directory, {}) as writer:
-
-        def sink(values: Any, batch: Any, rows: Any, **columns: Any) -> None:
-            picked = [batch.samples[row] for row in rows]
-            writer.append(values, {"sample": [s.key for s in picked], "group": [s.group for s in picked]}, **columns)
-
-        capture(checkpoint, batches(), [AttentionReducer(sink, ("js_stability", "entropy", "mass_lift"))])
+        capture(checkpoint, batches(), [AttentionReducer(writer.append, ("js_stability", "entropy", "mass_lift"))])
     return {"curve": curve}
 
 

@@ -16,7 +16,7 @@ from xlprobe.captures.instability import InstabilityMeans
 from xlprobe.captures.manifest import manifest_of
 from xlprobe.captures.neutrality import NEUTRALITY_METRICS, measure_neutrality
 from xlprobe.captures.patterns import KeptPattern, PatternReducer
-from xlprobe.captures.plan import PairedBatch, ProblemPlan, paired_batches, plan, plan_shards
+from xlprobe.captures.plan import ProblemPlan, paired_batches, plan, plan_shards
 from xlprobe.captures.sentences import evenly, sentence_vectors, sentences_of
 from xlprobe.captures.stream import capture
 from xlprobe.errors import DataError
@@ -224,8 +224,7 @@ def _measure_patterns(
     def work(part: list[ProblemPlan], target: ResultsWriter) -> dict[str, Any]:
         means = InstabilityMeans()
 
-        def sink(values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **more: Any) -> None:
-            labels = _labels(batch, rows)
+        def sink(values: np.ndarray[Any, Any], labels: Mapping[str, Any], **more: Any) -> None:
             if more["metric"] == "js_stability":
                 means.add(values, labels, more)
             layer = more.pop("layer")
@@ -322,15 +321,3 @@ def _fitting(
             raise DataError(f"{what}. Leave them out with too_long='skip' (--too-long skip), or use shorter problems")
         options.left_out[checkpoint.name] = {"too_long": len(excess), "samples": excess}
     return fits
-
-
-def _labels(batch: PairedBatch, rows: np.ndarray[Any, Any]) -> dict[str, list[Any]]:
-    picked = [batch.samples[row] for row in rows]
-    return {
-        "dataset": [sample.dataset for sample in picked],
-        "context_language": [sample.context_language for sample in picked],
-        "question_language": [sample.question_language for sample in picked],
-        "sample": [sample.key for sample in picked],
-        "group": [sample.group for sample in picked],
-        "depth": [sample.depth for sample in picked],
-    }

@@ -50,10 +50,11 @@ def test_both_sides_of_every_comparison_are_in_one_batch_and_rows_are_owned_once
         for batch in paired_batches(problems, plans, encoder, size):
             assert len(batch.versions) == len(set(batch.versions)) == len(batch)
             owned += [batch.versions[row] for row in batch.owned.tolist()]
-            for group in batch.groups:
-                for left, right in zip(group.left.tolist(), group.right.tolist(), strict=True):
-                    compared.append((batch.versions[left], batch.versions[right], group.condition, group.by_token))
-                    assert left in batch.owned
+            these = batch.comparisons
+            sides = these.left.tolist(), these.right.tolist(), these.condition, these.by_token.tolist()
+            for left, right, condition, by_token in zip(*sides, strict=True):
+                compared.append((batch.versions[left], batch.versions[right], condition, by_token))
+                assert left in batch.owned
         assert len(owned) == len(set(owned))
         expected = [(c.left, c.right, c.condition, c.by_token) for c in comparisons(plans)]
         assert sorted(compared, key=repr) == sorted(expected, key=repr)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xlprobe.captures.plan import PairedBatch
+from xlprobe.captures.plan import Comparisons, PairedBatch
 from xlprobe.captures.stream import AttentionCapture, OutputCapture
 from xlprobe.errors import DataError
 from xlprobe.metrics import (
@@ -21,12 +22,14 @@ from xlprobe.metrics import (
     Roles,
     block_mass,
     compare,
-    norm_weighted,
     pattern_distance,
     profile_entropy,
     query_shares,
     value_norms,
 )
+from xlprobe.metrics.profiles import Memory
+from xlprobe.metrics.tensors import CHUNK_ELEMENTS
+from xlprobe.samples.encoding import Batch
 
 __all__ = ["ATTENTION_METRICS", "SHARES", "AttentionReducer", "OutputReducer", "Sink"]
 
@@ -43,12 +46,77 @@ ATTENTION_METRICS: tuple[str, ...] = (*SIMILARITIES, *_SHAPE, *_MASS, *SHARES, *
 
 
 class Sink(Protocol):
-    """Takes rows: the values of some rows of a batch, and the columns that they share."""
+    """Takes rows of the table: `values` (row, head), `labels` with one entry per row, and columns that all share."""
 
-    def __call__(
-        self, values: np.ndarray[Any, Any], batch: PairedBatch, rows: np.ndarray[Any, Any], **columns: Any
-    ) -> None:
-        """Take the values of these rows of the batch."""
+    def __call__(self, values: np.ndarray[Any, Any], labels: Mapping[str, Any], **columns: Any) -> None:
+        """Take these rows."""
+
+
+_FACTS = {"cosine": "squares", "pearson": "squares", "argmax_agreement": "largest"}
+Labels = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Comparisons of one kind: their sides, a few at a time, and the labels of all."""
+
+    sides: list[tuple[Tensor, Tensor]]
+    observed: bool
+    labels: Labels
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What all layers share of one batch: the roles of its tokens, its rows' labels, and what is compared."""
+
+    batch: PairedBatch
+    roles: Roles
+    labels: Labels
+    _parts: dict[tuple[str, str], list[_Part]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, batch: PairedBatch) -> _Rows:
+        roles = Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
+        return cls(batch, roles, row_labels(batch))
+
+    @cached_property
+    def owned_labels(self) -> Labels:
+        """The labels of the rows that are reported."""
+        return {name: column[self.batch.owned.cpu().numpy()] for name, column in self.labels.items()}
+
+    def parts(self, profile: Profile, block: str, pooling: str) -> list[_Part]:
+        """Split the comparisons that a pooling allows: observed ones, and controls, by whether both sides' cells match.
+
+        Which match depends on the texts only, so the first layer's profile settles it.
+        """
+        if (block, pooling) not in self._parts:
+            every = self.batch.comparisons
+            every = every[every.by_token] if pooling == "token" else every
+            rows, cells = profile.rows.cpu(), profile.cells.cpu()
+            alike = (rows[every.left] == rows[every.right]).all(dim=1)
+            alike &= (cells[every.left] == cells[every.right]).all(dim=1)
+            observed = torch.as_tensor(every.condition == "observed", dtype=torch.bool)
+            size = max(CHUNK_ELEMENTS // max(profile.values[0].numel(), 1), 1)
+            found = [every[(observed == kind) & same] for kind in (True, False) for same in (alike, ~alike)]
+            self._parts[block, pooling] = [self._part(these, size) for these in found if len(these.left)]
+        return self._parts[block, pooling]
+
+    def _part(self, these: Comparisons, size: int) -> _Part:
+        labels = {name: column[these.left.numpy()] for name, column in self.labels.items()}
+        labels |= {"condition": these.condition, "reference": these.reference}
+        sides = list(zip(these.left.split(size), these.right.split(size), strict=True))
+        return _Part(sides, these.condition[0] == "observed", labels)
+
+
+def row_labels(batch: PairedBatch) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the columns of the table that tell a batch's rows apart."""
+    names = ("dataset", "context_language", "question_language", "sample", "group", "depth")
+    columns = [(s.dataset, s.context_language, s.question_language, s.key, s.group, s.depth) for s in batch.samples]
+    found = {
+        name: np.array(column, dtype=object) for name, column in zip(names, zip(*columns, strict=True), strict=True)
+    }
+    routed = np.array([version.routed_as is not None for version in batch.versions])
+    return {**found, "condition": np.where(routed, "forced", "observed").astype(object)}
 
 
 @dataclass
@@ -64,7 +132,8 @@ class AttentionReducer:
     poolings: Sequence[str] = ("token", "mass", "density")
     blocks: Sequence[str] = BLOCKS_COMPARED
     samples: int = 0
-    _roles: tuple[PairedBatch, Roles] | None = field(default=None, repr=False)
+    _rows: _Rows | None = field(default=None, repr=False)
+    _memory: Memory = field(default_factory=Memory, repr=False)
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.metrics) - set(ATTENTION_METRICS)):
@@ -85,17 +154,13 @@ class AttentionReducer:
 
     def update(self, capture: AttentionCapture) -> None:
         """Compute the metrics of one layer on one batch."""
-        batch = capture.batch
-        if not isinstance(batch, PairedBatch):
-            raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
-        pooled = PooledPattern(capture.pattern, self._roles_of(batch))
-        emit = _Emit(self.sink, batch, capture.layer)
-        if names := self._wants(SIMILARITIES):
-            self._compare(pooled, emit, names, "")
-        if self._wants(_SHAPE):
-            self._shape(pooled, emit)
-        if names := self._wants(_MASS):
-            _mass(pooled, emit, names, "")
+        rows = self._rows_of(capture.batch)
+        emit = _Emit(self.sink, rows, capture.layer)
+        pooled = PooledPattern(capture.pattern, rows.roles)
+        self._profiles(pooled, emit, self._wants(SIMILARITIES), "")
+        if "attention_distance" in self.metrics:
+            emit.owned(pattern_distance(pooled), metric="attention_distance")
+        _mass(pooled, emit, self._wants(_MASS), "")
         if self._wants(SHARES) and capture.cross is not None:
             cross = PooledPattern(capture.cross, pooled.roles)
             for block in SHARE_BLOCKS:
@@ -105,50 +170,44 @@ class AttentionReducer:
                         emit.owned(share, metric=name, block=block)
         if self._wants(_NORM) and capture.values is not None and capture.output_weight is not None:
             norms = value_norms(capture.values, capture.output_weight)
-            weighted = PooledPattern(norm_weighted(capture.pattern, norms, normalise=True), pooled.roles)
-            if "norm_js_stability" in self.metrics:
-                self._compare(weighted, emit, ["js_stability"], "norm_")
+            weighted = PooledPattern(capture.pattern, pooled.roles, norms)
+            self._profiles(weighted, emit, ["js_stability"] if "norm_js_stability" in self.metrics else [], "norm_")
             _mass(weighted, emit, [n.removeprefix("norm_") for n in self._wants(_NORM) if "mass" in n], "norm_")
         if capture.layer == 0:
-            self.samples += len(batch.owned)
+            self.samples += len(rows.batch.owned)
 
-    def _roles_of(self, batch: PairedBatch) -> Roles:
-        if self._roles is None or self._roles[0] is not batch:
-            self._roles = batch, Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
-        return self._roles[1]
+    def _rows_of(self, batch: Batch) -> _Rows:
+        if not isinstance(batch, PairedBatch):
+            raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
+        if self._rows is None or self._rows.batch is not batch:
+            self._rows = _Rows.of(batch)
+        return self._rows
 
-    def _compare(self, pooled: PooledPattern, emit: _Emit, names: Sequence[str], prefix: str) -> None:
-        for pooling in self.poolings:
-            for block in self.blocks:
-                profile = pooled.profile(block, pooling)  # type: ignore[arg-type]
-                for group in emit.batch.groups:
-                    if pooling == "token" and not group.by_token:
-                        continue
-                    # Controls and the routing condition carry the primary measure; the robustness set rests on it.
-                    wanted = names if group.condition == "observed" else [n for n in names if n == "js_stability"]
-                    if not wanted:
-                        continue
-                    values = compare(profile.select(group.left), profile.select(group.right), wanted)
-                    for name, value in values.items():
-                        emit.rows(
-                            value,
-                            group.left,
-                            metric=prefix + name,
-                            block=block,
-                            pooling=pooling,
-                            condition=group.condition,
-                            reference=group.reference,
-                        )
+    def _profiles(self, pooled: PooledPattern, emit: _Emit, names: Sequence[str], prefix: str) -> None:
+        """Measure the shape of each block (not of norm-weighted patterns), and compare it as `names` say."""
+        for block in self.blocks:
+            shape = self._wants(("entropy", "sink_mass")) if block in SHAPE_BLOCKS and not prefix else []
+            for pooling in self.poolings if names else ("token",) if shape else ():
+                profile = pooled.profile(block, pooling, self._memory)  # type: ignore[arg-type]
+                if pooling == "token" and "entropy" in shape:
+                    emit.owned(profile_entropy(profile), metric="entropy", block=block, pooling="token")
+                if pooling == "token" and "sink_mass" in shape:
+                    emit.owned(profile.sink_mass, metric="sink_mass", block=block)
+                if names:
+                    self._compare(profile, emit, names, prefix, block, pooling)
 
-    def _shape(self, pooled: PooledPattern, emit: _Emit) -> None:
-        for block in SHAPE_BLOCKS:
-            profile: Profile = pooled.profile(block, "token")
-            if "entropy" in self.metrics:
-                emit.owned(profile_entropy(profile), metric="entropy", block=block, pooling="token")
-            if "sink_mass" in self.metrics:
-                emit.owned(profile.sink_mass, metric="sink_mass", block=block)
-        if "attention_distance" in self.metrics:
-            emit.owned(pattern_distance(pooled), metric="attention_distance")
+    def _compare(
+        self, profile: Profile, emit: _Emit, names: Sequence[str], prefix: str, block: str, pooling: str
+    ) -> None:
+        # Once for all comparisons that a row takes part in.
+        _ = profile.entropy, *(getattr(profile, fact) for name, fact in _FACTS.items() if name in names)
+        for part in emit.rows.parts(profile, block, pooling):
+            # Controls and the routing condition carry the primary measure; the robustness set rests on it.
+            if wanted := names if part.observed else [n for n in names if n == "js_stability"]:
+                found = [compare(profile.select(one), profile.select(other), wanted) for one, other in part.sides]
+                for name in wanted:
+                    values = torch.cat([values[name] for values in found])
+                    emit(values, part.labels, metric=prefix + name, block=block, pooling=pooling)
 
     def merge(self, other: AttentionReducer) -> None:
         """Take over another reducer's count; its rows are in its sink."""
@@ -164,22 +223,15 @@ class _Emit:
     """Hands values to the sink with what is known of the batch and the layer."""
 
     sink: Sink
-    batch: PairedBatch
+    rows: _Rows
     layer: int
 
-    def rows(self, values: Tensor, rows: Tensor, **columns: Any) -> None:
-        self.sink(values.float().cpu().numpy(), self.batch, rows.cpu().numpy(), layer=self.layer, **columns)
+    def __call__(self, values: Tensor, labels: Labels, **columns: Any) -> None:
+        self.sink(values.float().cpu().numpy(), labels, layer=self.layer, **columns)
 
     def owned(self, values: Tensor, **columns: Any) -> None:
         """Report one value per head for every owned row."""
-        picked = values[self.batch.owned.to(values.device)]
-        routed = np.array([version.routed_as is not None for version in self.batch.versions])
-        rows = self.batch.owned.cpu().numpy()
-        forced = routed[rows]
-        for mask, condition in ((~forced, "observed"), (forced, "forced")):
-            if mask.any():
-                part = picked[torch.as_tensor(np.flatnonzero(mask), device=picked.device)]
-                self.rows(part, torch.as_tensor(rows[mask]), condition=condition, **columns)
+        self(values[self.rows.batch.owned.to(values.device)], self.rows.owned_labels, **columns)
 
 
 def _mass(pooled: PooledPattern, emit: _Emit, names: Sequence[str], prefix: str) -> None:
@@ -220,7 +272,7 @@ class OutputReducer:
         others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1, keepdim=True)
         margin = torch.where(batch.labels[:, None] >= 0, gold - others, torch.nan)
         correct = torch.where(margin.isnan(), torch.nan, (margin > 0).double())
-        emit = _Emit(self.sink, batch, -1)
+        emit = _Emit(self.sink, _Rows.of(batch), -1)
         for name, values in (("correct", correct), ("gold_margin", margin)):
             emit.owned(values, metric=name)
         self.samples += len(batch.owned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,8 @@ from xlprobe.metrics import instability_index
 
 __all__ = ["InstabilityMeans"]
 
-_Key = tuple[str, str, str, str, str, str, int]
+_Key = tuple[Any, ...]
+_ROWS = ("context_language", "question_language", "reference", "condition")
 
 
 @dataclass
@@ -26,15 +27,16 @@ class InstabilityMeans:
     sums: dict[_Key, np.ndarray[Any, Any]] = field(default_factory=dict)
     counts: dict[_Key, np.ndarray[Any, Any]] = field(default_factory=dict)
 
-    def add(self, values: np.ndarray[Any, Any], labels: dict[str, list[Any]], columns: dict[str, Any]) -> None:
-        """Add (sample, head) values of `js_stability`."""
-        pairs = np.array(
-            [f"{c}-{q}" for c, q in zip(labels["context_language"], labels["question_language"], strict=True)]
-        )
-        for pair in np.unique(pairs):
-            picked = values[pairs == pair].astype(np.float64)
-            context, question = str(pair).split("-")
-            key = (context, question, *(columns[n] for n in ("reference", "condition", "block", "pooling", "layer")))
+    def add(
+        self, values: np.ndarray[Any, Any], labels: Mapping[str, Sequence[Any]], columns: Mapping[str, Any]
+    ) -> None:
+        """Add (sample, head) values of `js_stability`; `labels` has one entry per row, `columns` one for all."""
+        places: dict[tuple[str, ...], list[int]] = {}
+        for row, place in enumerate(zip(*(labels[name] for name in _ROWS), strict=True)):
+            places.setdefault(place, []).append(row)
+        for place, rows in places.items():
+            picked = values[rows].astype(np.float64)
+            key = (*place, *(columns[name] for name in ("block", "pooling", "layer")))
             self.sums[key] = self.sums.get(key, 0.0) + np.nansum(picked, axis=0)
             self.counts[key] = self.counts.get(key, 0) + np.isfinite(picked).sum(axis=0)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from xlprobe.errors import DataError
@@ -19,7 +20,16 @@ from xlprobe.languages import language_id
 from xlprobe.samples.encoding import Batch, Encoder
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["Comparison", "PairedBatch", "Version", "comparisons_of", "paired_batches", "plan", "plan_shards"]
+__all__ = [
+    "Comparison",
+    "Comparisons",
+    "PairedBatch",
+    "Version",
+    "comparisons_of",
+    "paired_batches",
+    "plan",
+    "plan_shards",
+]
 
 Condition = Literal["observed", "floor", "chance", "forced"]
 
@@ -59,14 +69,23 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class ComparisonGroup:
-    """The comparisons of one kind in a batch, as row numbers."""
+class Comparisons:
+    """Comparisons of a batch's rows, side by side: `left` against `right`; the rest as in `Comparison`."""
 
-    condition: Condition
-    reference: str
-    by_token: bool
     left: Int[Tensor, " comparison"]
     right: Int[Tensor, " comparison"]
+    by_token: Bool[Tensor, " comparison"]
+    condition: np.ndarray[Any, Any]
+    reference: np.ndarray[Any, Any]
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def __getitem__(self, chosen: Tensor) -> Comparisons:
+        """Return some of them, by number or by a boolean."""
+        picked = chosen.numpy()
+        sides = self.left[chosen], self.right[chosen], self.by_token[chosen]
+        return Comparisons(*sides, self.condition[picked], self.reference[picked])
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,7 @@ class PairedBatch(Batch):
 
     versions: tuple[Version, ...]
     owned: Int[Tensor, " owned"]
-    groups: tuple[ComparisonGroup, ...]
+    comparisons: Comparisons
 
 
 @dataclass(frozen=True)
@@ -214,14 +233,14 @@ def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPla
     for version, row in rows.items():
         if version.routed_as is not None:
             language_ids[row, batch.segment_ids[row] == 1] = language_id(version.routed_as)
-    groups: dict[tuple[Condition, str, bool], list[tuple[int, int]]] = {}
-    for one in plans:
-        for c in one.comparisons:
-            groups.setdefault((c.condition, c.reference, c.by_token), []).append((rows[c.left], rows[c.right]))
-    found = []
-    for (condition, reference, by_token), sides in groups.items():
-        left, right = torch.tensor(sides, dtype=torch.long).T
-        found.append(ComparisonGroup(condition, reference, by_token, left, right))
+    found = [c for one in plans for c in one.comparisons]
+    comparisons = Comparisons(
+        torch.tensor([rows[c.left] for c in found], dtype=torch.long),
+        torch.tensor([rows[c.right] for c in found], dtype=torch.long),
+        torch.tensor([c.by_token for c in found], dtype=torch.bool),
+        np.array([c.condition for c in found], dtype=object),
+        np.array([c.reference for c in found], dtype=object),
+    )
     owned = torch.tensor(sorted({rows[version] for one in plans for version in one.versions}), dtype=torch.long)
     values = {field.name: getattr(batch, field.name) for field in fields(Batch)} | {"language_ids": language_ids}
-    return PairedBatch(**values, versions=tuple(rows), owned=owned, groups=tuple(found))
+    return PairedBatch(**values, versions=tuple(rows), owned=owned, comparisons=comparisons)

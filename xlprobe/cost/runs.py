@@ -92,9 +92,10 @@ def _plain_model(shape: EncoderShape) -> Any:
 
 def _batch(shape: EncoderShape, batch: int, length: int) -> Any:
     """Random tokens as code-switched problems of four units and a question; neighbours are compared."""
+    import numpy as np
     import torch
 
-    from xlprobe.captures.plan import ComparisonGroup, PairedBatch, Version
+    from xlprobe.captures.plan import Comparisons, PairedBatch, Version
     from xlprobe.languages import language_id
     from xlprobe.samples.types import Sample
 
@@ -106,7 +107,8 @@ def _batch(shape: EncoderShape, batch: int, length: int) -> Any:
     special[[0, border, length - 1]] = True
     languages = torch.where(segments == 0, language_id("en"), language_id("fr"))
     rows = torch.arange(batch)
-    observed = ComparisonGroup("observed", "en-en", True, rows, rows.roll(1))
+    condition, reference = (np.full(batch, name, dtype=object) for name in ("observed", "en-en"))
+    comparisons = Comparisons(rows, rows.roll(1), torch.ones(batch, dtype=torch.bool), condition, reference)
     return PairedBatch(
         input_ids=torch.randint(5, shape.vocabulary, (batch, length), generator=torch.Generator().manual_seed(0)),
         attention_mask=torch.ones(batch, length, dtype=torch.long),
@@ -119,7 +121,7 @@ def _batch(shape: EncoderShape, batch: int, length: int) -> Any:
         samples=tuple(Sample(str(n), str(n), "random", "en", "fr", ("",), "") for n in range(batch)),
         versions=tuple(Version(n, "en", "fr") for n in range(batch)),
         owned=rows,
-        groups=(observed,),
+        comparisons=comparisons,
     )
 
 
@@ -149,7 +151,7 @@ def _run(model: Any, batch: Any, mechanism: Mechanism, repeats: int) -> Run:
         model.eval()
 
     def captured() -> None:
-        reducer: Any = AttentionReducer(lambda values, batch, rows, **columns: None, ATTENTION_METRICS)
+        reducer: Any = AttentionReducer(lambda values, labels, **columns: None, ATTENTION_METRICS)
         capture(checkpoint, [batch], [reducer])
 
     return Run(mechanism, *(_seconds(call, repeats) for call in (forward, step, captured)))

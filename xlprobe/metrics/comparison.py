@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -12,43 +13,49 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.profiles import Profile, align
 from xlprobe.metrics.stability import hellinger, pearson_from_sums, total_variation
-from xlprobe.metrics.tensors import by_rows, row_entropy, weighted_mean
+from xlprobe.metrics.tensors import row_entropy, weighted_mean
 
 __all__ = ["SIMILARITIES", "compare"]
 
 
-def _middle_entropy(p: Tensor, q: Tensor) -> Tensor:
-    return row_entropy((p + q).mul_(0.5))
+class _Sides:
+    """Two profiles' rows, and the arrays of their size that several measures need."""
+
+    def __init__(self, p: Profile, q: Profile) -> None:
+        self.p, self.q = p, q
+
+    @cached_property
+    def total(self) -> Float[Tensor, "batch head row cell"]:
+        return self.p.values + self.q.values
+
+    @cached_property
+    def products(self) -> Float[Tensor, "batch head row"]:
+        return torch.linalg.vecdot(self.p.values, self.q.values)
 
 
-def _largest_of_sum(p: Tensor, q: Tensor) -> Tensor:
-    return (p + q).amax(dim=-1)
-
-
-def _stability(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
-    nats = by_rows(_middle_entropy, p.values, q.values) - (p.entropy + q.entropy) * 0.5
+def _stability(s: _Sides) -> Float[Tensor, "batch head row"]:
+    nats = row_entropy(s.total * 0.5) - (s.p.entropy + s.q.entropy) * 0.5
     return 1.0 - (nats / math.log(2)).clamp(0.0, 1.0)
 
 
-def _cosine(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
-    return torch.linalg.vecdot(p.values, q.values) / (p.squares * q.squares).sqrt()
+def _cosine(s: _Sides) -> Float[Tensor, "batch head row"]:
+    return s.products / (s.p.squares * s.q.squares).sqrt()
 
 
-def _pearson(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
-    products = torch.linalg.vecdot(p.values, q.values)
-    ones = torch.ones_like(products)
-    return pearson_from_sums(products, p.squares, q.squares, ones, ones, p.num_cells[:, None, None])
+def _pearson(s: _Sides) -> Float[Tensor, "batch head row"]:
+    ones = torch.ones_like(s.products)
+    return pearson_from_sums(s.products, s.p.squares, s.q.squares, ones, ones, s.p.num_cells[:, None, None])
 
 
-def _argmax_agreement(p: Profile, q: Profile) -> Float[Tensor, "batch head row"]:
-    return (by_rows(_largest_of_sum, p.values, q.values) == p.largest + q.largest).double()
+def _argmax_agreement(s: _Sides) -> Float[Tensor, "batch head row"]:
+    return (s.total.amax(dim=-1) == s.p.largest + s.q.largest).double()
 
 
-_MEASURES: dict[str, Callable[[Profile, Profile], Tensor]] = {
+_MEASURES: dict[str, Callable[[_Sides], Tensor]] = {
     "js_stability": _stability,
-    "total_variation": lambda p, q: by_rows(total_variation, p.values, q.values),
+    "total_variation": lambda s: total_variation(s.p.values, s.q.values),
     "cosine": _cosine,
-    "hellinger": lambda p, q: by_rows(hellinger, p.values, q.values),
+    "hellinger": lambda s: hellinger(s.p.values, s.q.values),
     "pearson": _pearson,
     "argmax_agreement": _argmax_agreement,
 }
@@ -77,6 +84,7 @@ def compare(p: Profile, q: Profile, names: Sequence[str] = SIMILARITIES) -> dict
         p, q = align(p, q)
     weights = torch.minimum(p.weights, q.weights)
     undefined = (p.num_cells < 2)[:, None]
-    rowwise = torch.stack([_MEASURES[name](p, q).double() for name in names])
+    sides = _Sides(p, q)
+    rowwise = torch.stack([_MEASURES[name](sides).double() for name in names])
     means = weighted_mean(rowwise, weights).masked_fill(undefined, math.nan)
     return dict(zip(names, means, strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Literal
 
@@ -13,9 +14,9 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.pooling import pool_keys
 from xlprobe.metrics.roles import BLOCKS, Roles, Span
-from xlprobe.metrics.tensors import as_float, row_entropy, safe_divide, weighted_mean
+from xlprobe.metrics.tensors import CHUNK_ELEMENTS, as_float, row_entropy, safe_divide, weighted_mean
 
-__all__ = ["PooledPattern", "Profile", "align", "profile"]
+__all__ = ["Memory", "PooledPattern", "Profile", "align", "profile"]
 
 ProfilePooling = Literal["token", "mass", "density"]
 
@@ -43,7 +44,7 @@ class Profile:
     @cached_property
     def squares(self) -> Float[Tensor, "batch head row"]:
         """Sum of the squared values of each row."""
-        return torch.linalg.vecdot(self.values, self.values)
+        return torch.linalg.vector_norm(self.values, dim=-1).square()
 
     @cached_property
     def largest(self) -> Float[Tensor, "batch head row"]:
@@ -61,9 +62,32 @@ class Profile:
         return weighted_mean(self.sink, self.rows[:, None].expand_as(self.sink))
 
     def select(self, samples: Int[Tensor, " picked"]) -> Profile:
-        """Return the profile of some samples of the batch, in the order asked for."""
-        parts = (self.values, self.weights, self.sink, self.rows, self.cells)
-        return Profile(*(part[samples] for part in parts))
+        """Return the profile of some samples of the batch, in the order asked for, with what is known of their rows."""
+        samples = samples.to(self.values.device)
+        # index_select is four times as fast as indexing.
+        picked = Profile(*(getattr(self, field.name).index_select(0, samples) for field in fields(self)))
+        for name in ("entropy", "squares", "largest", "num_cells"):
+            if name in self.__dict__:
+                picked.__dict__[name] = self.__dict__[name].index_select(0, samples)
+        return picked
+
+
+@dataclass
+class Memory:
+    """Memory that is used again: fresh pages cost more than the arithmetic on them."""
+
+    flat: Tensor | None = None
+
+    def of(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Return an uninitialised array of this shape, and of the dtype and device of another."""
+        count = math.prod(shape)
+        if (
+            self.flat is None
+            or len(self.flat) < count
+            or (self.flat.dtype, self.flat.device) != (like.dtype, like.device)
+        ):
+            self.flat = like.new_empty(count)
+        return self.flat[:count].view(shape)
 
 
 @dataclass(frozen=True)
@@ -96,46 +120,55 @@ class PooledPattern:
         """
         return self.roles.row_means.transpose(1, 2).double().unsqueeze(1) @ self.by_cell.double()
 
-    def profile(self, block: str = "context->context", pooling: ProfilePooling = "token") -> Profile:
+    def profile(
+        self, block: str = "context->context", pooling: ProfilePooling = "token", memory: Memory | None = None
+    ) -> Profile:
         """Return one block of the pattern as a `Profile`.
 
         `block` is a key of `BLOCKS`. With `pooling="token"` the cells are tokens; the rows are tokens too where
         context or text asks, while the question is averaged to a single row, because its tokens differ between
-        languages. With "mass" and "density" rows and cells are units (`xlprobe.metrics.unit_pool`).
+        languages. With "mass" and "density" rows and cells are units (`xlprobe.metrics.unit_pool`). `memory` is where
+        the values of tokens go: a later profile with the same one overwrites them.
         """
         if block not in BLOCKS:
             raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, BLOCKS))}")
         queries, keys = BLOCKS[block]
         if pooling == "token":
-            return self._token_profile(queries, keys)
+            return self._token_profile(queries, keys, memory or Memory())
         if pooling not in ("mass", "density"):
             raise DataError(f"got pooling={pooling!r}; expected 'token', 'mass' or 'density'")
         return self._unit_profile(queries, keys, pooling)
 
-    def _token_profile(self, queries: str, keys: str) -> Profile:
+    def _token_profile(self, queries: str, keys: str, memory: Memory) -> Profile:
         cells = self.roles.spans[keys]
         if queries in ("context", "text"):
             span = self.roles.spans[queries]
-            values, rows = _take(self.pattern, span, 2), span.mask
+            source, rows = self.pattern, span.mask
             by_cell = _take(self.by_cell, span, 2)
         else:
-            number = self.roles.row_numbers[queries]
+            span, number = None, self.roles.row_numbers[queries]
             rows = self.roles.rows_exist[:, number : number + 1]
             by_cell = self.pooled[:, :, number : number + 1].to(self.pattern.dtype)
-            values = self._mean_row(number)
-        values = _take(values, cells, 3)
+            source = self._mean_row(number)
         scale = self._cell_scale(cells)
-        if scale is not None:
-            values = values * scale
-        total = values.sum(dim=-1)
+        values = memory.of((*source.shape[:2], rows.shape[1], cells.width), source)
+        # A few samples at a time, so that what is read thrice comes from the processor's cache.
+        size = max(1, CHUNK_ELEMENTS // max(values[0].numel(), 1))
+        for start in range(0, len(values), size):
+            some = slice(start, start + size)
+            part = source[some] if span is None else _take(source[some], span.select(some), 2)
+            part = _take(part, cells.select(some), 3)
+            part = part if scale is None else part * scale[some]
+            total = part.sum(dim=-1, keepdim=True)
+            torch.mul(part, safe_divide(torch.ones_like(total), total), out=values[some])
         share = by_cell[..., self.roles.cell_parts[keys]].sum(dim=-1)
-        inverse = safe_divide(torch.ones_like(total), total)[..., None]
-        values = values * inverse if scale is None else values.mul_(inverse)
         weights = share * rows[:, None].to(share.dtype)
         return Profile(values, weights, by_cell[..., -1], rows, cells.mask)
 
     def _mean_row(self, number: int) -> Float[Tensor, "batch head 1 key"]:
         """Mean of a pooled row's queries, over tokens; up to the norms, which `_cell_scale` brings in."""
+        if number == self.roles.row_numbers["cls"] and self.norms is None:
+            return self.pattern[:, :, :1]
         means = self.roles.row_means[:, None, :, number].to(self.pattern.dtype)
         if self.norms is not None:
             # Rows are normalised before the mean is taken.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -41,6 +41,10 @@ class Span:
     def width(self) -> int:
         """The number of positions of the widest sample."""
         return self.index.shape[1]
+
+    def select(self, samples: slice) -> Span:
+        """Return the span of some samples."""
+        return replace(self, index=self.index[samples], mask=self.mask[samples])
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ def hellinger(p: Float[Tensor, "*batch cell"], q: Float[Tensor, "*batch cell"]) 
     """Hellinger distance sqrt(sum (sqrt p - sqrt q)^2 / 2); range [0, 1], 0: equal, 1: no cell in common. Symmetric."""
     p, q = _pair(p, q)
     # Not sqrt(1 - sum sqrt(p q)): that loses half the digits where the rows are nearly equal.
-    return ((p.sqrt() - q.sqrt()).square_().sum(dim=-1) * 0.5).sqrt()
+    return torch.linalg.vector_norm(p.sqrt() - q.sqrt(), dim=-1) * math.sqrt(0.5)
 
 
 def pearson(

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from xlprobe.errors import CaptureError
+from xlprobe.models.attention import bias_of
 
 if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
@@ -33,6 +34,9 @@ EXPLICIT_POINTS = frozenset(
 
 HOOKED = "xlprobe_hooked"
 """Name of our attention function in transformers' attention interface."""
+
+_PART = 2**18
+"""Scores computed at a time: a megabyte in single precision."""
 
 Points = dict[str, "HookPoint"]
 _POINTS: WeakKeyDictionary[nn.Module, Points] = WeakKeyDictionary()
@@ -167,9 +171,7 @@ def closed_to_minus_inf(scores: Tensor, mask: Tensor | None) -> Tensor:
             f"got an attention mask of shape {tuple(mask.shape)}; expected (batch, 1, query, key). Load the model with "
             "attn_implementation='sdpa' or 'eager' to look inside its attention"
         )
-    if mask.dtype == torch.bool:
-        return scores.masked_fill(~mask, float("-inf"))
-    return scores + mask
+    return scores + (bias_of(mask, scores.dtype) if mask.dtype == torch.bool else mask)
 
 
 def _hooked_attention(
@@ -197,13 +199,38 @@ def _hooked_attention(
         )
         return fire(points, "hook_z", output), None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    # The scale comes after the product, as in transformers' eager attention: the patterns agree to the last bits.
-    scores = closed_to_minus_inf(torch.matmul(query, key.transpose(-1, -2)).mul_(scale), attention_mask)
-    scores = fire(points, "hook_attn_scores", scores)
-    pattern = fire(points, "hook_pattern", torch.softmax(scores, dim=-1))
+    assert points is not None
+    looks_only = not torch.is_grad_enabled() and not is_hooked(points["hook_attn_scores"])
+    if looks_only and query.device.type == "cpu":
+        pattern = _pattern_by_parts(query, key, attention_mask, scale)
+    else:
+        scores = closed_to_minus_inf(_scores(query, key, scale), attention_mask)
+        pattern = torch.softmax(fire(points, "hook_attn_scores", scores), dim=-1)
+    pattern = fire(points, "hook_pattern", pattern)
     dropped = nn.functional.dropout(pattern, p=dropout, training=module.training)
     output = torch.matmul(dropped, value).transpose(1, 2)
     return fire(points, "hook_z", output).contiguous(), pattern
+
+
+def _scores(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    # The scale comes after the product, as in transformers' eager attention: the patterns agree to the last bits.
+    return torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
+
+
+def _pattern_by_parts(
+    query: Float[Tensor, "batch head query d"],
+    key: Float[Tensor, "batch head key d"],
+    mask: Tensor | None,
+    scale: float,
+) -> Float[Tensor, "batch head query key"]:
+    """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
+    pattern = query.new_empty(*query.shape[:3], key.shape[2])
+    size = max(1, _PART // pattern[0].numel())
+    masks = [None] * len(pattern) if mask is None else mask.expand(len(pattern), -1, -1, -1).split(size)
+    parts = zip(query.split(size), key.split(size), pattern.split(size), masks, strict=False)
+    for queries, keys, place, opened in parts:
+        torch.softmax(closed_to_minus_inf(_scores(queries, keys, scale), opened), dim=-1, out=place)
+    return pattern
 
 
 def _install_switch(encoder: nn.Module, modules: list[nn.Module]) -> None:

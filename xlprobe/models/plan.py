@@ -11,6 +11,7 @@ from torch import Tensor
 
 from xlprobe.errors import DataError
 from xlprobe.languages import language_code
+from xlprobe.models.attention import bias_of
 from xlprobe.models.masks import code_switched, content_seeds, draw_seed, language_masks
 from xlprobe.models.pairs import canonical_pair
 
@@ -63,10 +64,7 @@ class AttentionPlan:
     def biases(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return the masks as numbers to add to scores, 0 or -inf: (batch, 1, query, key) each."""
         if dtype not in self._made:
-            self._made[dtype] = tuple(
-                torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, float("-inf"))[:, None]
-                for mask in self.masks
-            )
+            self._made[dtype] = tuple(bias_of(mask, dtype)[:, None] for mask in self.masks)
         return self._made[dtype]
 
     @property

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import COLUMNS, SCHEMA, default_of, table_of
+from xlprobe.results.schema import COLUMNS, SCHEMA, STRINGS, default_of, table_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter", "write_atomically"]
 
 MANIFEST_KEY = b"xlprobe_manifest"
+_CODED = pa.schema([(f.name, pa.dictionary(pa.int32(), f.type) if f.name in STRINGS else f.type) for f in SCHEMA])
+"""The columns as they are written; the file itself holds plain text, as `SCHEMA` says."""
 _ROWS_PER_GROUP = 1 << 16
 TABLE, MANIFEST = "results.parquet", "manifest.json"
 
@@ -49,29 +51,52 @@ class _Block:
     """Rows that share most columns, unfolded into an Arrow table only when they are written."""
 
     values: np.ndarray[Any, Any]
-    labels: dict[str, Any]
+    labels: Mapping[str, Any]
     columns: dict[str, Any]
 
 
 def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
-    """Unfold one column of many blocks."""
+    """Unfold one column of many blocks: entries are looked up once, and only their numbers repeated."""
     if field.name == "value":
         return pa.array(np.concatenate([block.values.reshape(-1) for block in blocks]))
     entries: list[Any] = []
     places: list[np.ndarray[Any, Any]] = []
+    known: dict[int, int] = {}  # labels that several blocks share are entered once
     for block in blocks:
         rows, width = block.values.shape
-        start = len(entries)
+        first = len(entries)
         if field.name == "head" and "head" not in block.columns:
             entries += [None] if width == 1 else range(width)
-            places.append(np.tile(np.arange(start, start + width), rows))
+            places.append(np.arange(first, first + width)[None, :])
         elif field.name in block.labels:
-            entries += list(block.labels[field.name])
-            places.append(np.repeat(np.arange(start, start + rows), width))
+            labels = block.labels[field.name]
+            first = known.setdefault(id(labels), first)
+            if first == len(entries):
+                entries += list(labels)
+            places.append(np.arange(first, first + rows)[:, None])
         else:
             entries.append(block.columns.get(field.name, default_of(field.name)))
-            places.append(np.full(rows * width, start))
-    return pa.array(entries, field.type).take(pa.array(np.concatenate(places)))
+            places.append(np.array([[first]]))
+    coded = pa.array(entries, field.type).dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy()
+    numbers = np.empty(sum(block.values.size for block in blocks), dtype=np.int32)
+    if codes.min() == codes.max():
+        numbers[:] = codes[0]
+    else:
+        start = 0
+        for block, place in zip(blocks, places, strict=True):
+            stop = start + block.values.size
+            numbers[start:stop].reshape(block.values.shape)[:] = codes[place]
+            start = stop
+    indices = pa.array(numbers, mask=numbers < 0) if coded.null_count else pa.array(numbers)
+    if field.name in STRINGS:
+        return pa.DictionaryArray.from_arrays(indices, coded.dictionary)
+    return coded.dictionary.take(indices)
+
+
+def _coded(table: pa.Table) -> pa.Table:
+    columns = {name: table[name].dictionary_encode() if name in STRINGS else table[name] for name in table.schema.names}
+    return pa.table(columns, schema=_CODED)
 
 
 class ResultsWriter:
@@ -93,7 +118,17 @@ class ResultsWriter:
             raise ResultsError(
                 f"cannot write to {self.directory}: {error.strerror}. Choose another directory"
             ) from error
-        self._writer = pq.ParquetWriter(self._name, SCHEMA, compression="zstd")
+        # Measured values hardly repeat: a dictionary of them only costs, their bytes side by side compress. Statistics
+        # of the columns that row groups are gathered by are all that a reader can skip by.
+        self._writer = pq.ParquetWriter(
+            self._name,
+            _CODED,
+            compression="zstd",
+            use_dictionary=[name for name in COLUMNS if name != "value"],
+            use_byte_stream_split=["value"],
+            write_statistics=["checkpoint", "metric"],
+            store_schema=False,
+        )
 
     def append(
         self,
@@ -110,7 +145,7 @@ class ResultsWriter:
         known = {**(labels or {}), **columns}
         if unknown := set(known) - set(COLUMNS):
             raise ResultsError(f"got the columns {sorted(unknown)}; expected some of {', '.join(COLUMNS)}")
-        self._add(str(columns["metric"]), _Block(array, dict(labels or {}), columns), array.size)
+        self._add(str(columns["metric"]), _Block(array, labels or {}, columns), array.size)
 
     def append_table(self, table: pa.Table) -> None:
         """Append the rows of an Arrow table of the right schema."""
@@ -131,9 +166,9 @@ class ResultsWriter:
     def _flush(self, metric: str) -> None:
         parts = self._pending.pop(metric)
         blocks = [part for part in parts if isinstance(part, _Block)]
-        tables = [part for part in parts if isinstance(part, pa.Table)]
+        tables = [_coded(part) for part in parts if isinstance(part, pa.Table)]
         if blocks:
-            tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=SCHEMA))
+            tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=_CODED))
         self._writer.write_table(pa.concat_tables(tables), row_group_size=_ROWS_PER_GROUP)
         self._counts[metric] = 0
 
