@@ -113,7 +113,7 @@ def plan(
     controls: bool = True,
     forced: bool = False,
 ) -> list[ProblemPlan]:
-    """Plan versions and comparisons of every problem, theory by theory, similar lengths together.
+    """Plan versions and comparisons of every problem, theory by theory, similar lengths together, the longest first.
 
     A code-switched version (c, q) is compared with (c, c) token by token, and, unless c is `base`, with
     (base, base) by units; an in-language version with (base, base) by units. With `controls`, each in-language version
@@ -126,7 +126,8 @@ def plan(
     theories: dict[str, list[int]] = {}
     for number, problem in enumerate(problems):
         theories.setdefault(problem.group, []).append(number)
-    order = sorted(theories, key=lambda group: (_size(problems[theories[group][0]]), group))
+    # The longest first: memory that they leave serves the shorter ones, and what does not fit fails at once.
+    order = sorted(theories, key=lambda group: (_size(problems[theories[group][0]]), group), reverse=True)
     contexts = list(dict.fromkeys(context for context, _ in pairs))
     with_base = all(base in problem.languages for problem in problems)
     plans = []

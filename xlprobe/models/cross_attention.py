@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from xlprobe.errors import CaptureError
-from xlprobe.models.attention import joint_softmax, scores_of
+from xlprobe.models.attention import few_samples, joint_softmax, scores_of
 from xlprobe.models.attention_fused import attend
 from xlprobe.models.hooks import (
     CROSS_POINTS,
     Points,
+    by_parts,
     fire,
     fire_by_position,
     is_hooked,
@@ -112,13 +113,35 @@ class CrossQuerySelfAttention(nn.Module):
         self, q: Tensor, q_cross: Tensor, k: Tensor, plan: AttentionPlan, points: Points | None
     ) -> Float[Tensor, "batch head query key"]:
         """Compute P explicitly, every step through its hook point."""
+        if by_parts(points, q):
+            terms = self._terms_by_parts(q, q_cross, k, plan, points)
+        else:
+            m1, m2 = plan.masks
+            s1 = fire(points, "hook_attn_scores", scores_of(q, k, self.scaling, m1[:, None]))
+            s2 = fire(points, "hook_attn_scores_cross", scores_of(q_cross, k, self.scaling, m2[:, None]))
+            terms = joint_softmax(s1, s2)
+        if len(terms) == 2:
+            mono = fire(points, "hook_pattern_mono", terms[0])
+            cross = fire(points, "hook_pattern_cross", terms[1])
+            return fire(points, "hook_pattern", mono + cross)
+        return fire(points, "hook_pattern", terms[0])
+
+    def _terms_by_parts(
+        self, q: Tensor, q_cross: Tensor, k: Tensor, plan: AttentionPlan, points: Points | None
+    ) -> tuple[Tensor, ...]:
+        """Compute both terms of P, or, where nobody looks at them, P alone; a few samples at a time."""
+        apart = points is not None and any(is_hooked(points[f"hook_pattern_{term}"]) for term in ("mono", "cross"))
+        found = tuple(q.new_empty(*q.shape[:3], k.shape[2]) for _ in range(2 if apart else 1))
         m1, m2 = plan.masks
-        s1 = fire(points, "hook_attn_scores", scores_of(q, k, self.scaling, m1[:, None]))
-        s2 = fire(points, "hook_attn_scores_cross", scores_of(q_cross, k, self.scaling, m2[:, None]))
-        mono, cross = joint_softmax(s1, s2)
-        mono = fire(points, "hook_pattern_mono", mono)
-        cross = fire(points, "hook_pattern_cross", cross)
-        return fire(points, "hook_pattern", mono + cross)
+        for some in few_samples(q, k):
+            s1 = scores_of(q[some], k[some], self.scaling, m1[some, None])
+            s2 = scores_of(q_cross[some], k[some], self.scaling, m2[some, None])
+            mono, cross = joint_softmax(s1, s2)
+            if apart:
+                found[0][some], found[1][some] = mono, cross
+            else:
+                torch.add(mono, cross, out=found[0][some])
+        return found
 
 
 def _watches_cross(points: Points | None) -> bool:

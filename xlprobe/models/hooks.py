@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from xlprobe.errors import CaptureError
-from xlprobe.models.attention import bias_of
+from xlprobe.models.attention import bias_of, few_samples
 
 if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
@@ -34,9 +34,6 @@ EXPLICIT_POINTS = frozenset(
 
 HOOKED = "xlprobe_hooked"
 """Name of our attention function in transformers' attention interface."""
-
-_PART = 2**18
-"""Scores computed at a time: a megabyte in single precision."""
 
 Points = dict[str, "HookPoint"]
 _POINTS: WeakKeyDictionary[nn.Module, Points] = WeakKeyDictionary()
@@ -148,6 +145,12 @@ def wants_probabilities(points: Points | None) -> bool:
     return points is not None and any(is_hooked(points[name]) for name in EXPLICIT_POINTS & points.keys())
 
 
+def by_parts(points: Points | None, query: Tensor) -> bool:
+    """Whether patterns may be computed a few samples at a time: on the CPU, and nobody asks for scores or gradients."""
+    scores = [] if points is None else [points[name] for name in points if name.startswith("hook_attn_scores")]
+    return query.device.type == "cpu" and not torch.is_grad_enabled() and not any(map(is_hooked, scores))
+
+
 def fire(points: Points | None, name: str, tensor: Tensor) -> Tensor:
     """Pass an activation through its hook point; untouched where nobody listens."""
     if points is None or not is_hooked(points[name]):
@@ -199,9 +202,7 @@ def _hooked_attention(
         )
         return fire(points, "hook_z", output), None
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    assert points is not None
-    looks_only = not torch.is_grad_enabled() and not is_hooked(points["hook_attn_scores"])
-    if looks_only and query.device.type == "cpu":
+    if by_parts(points, query):
         pattern = _pattern_by_parts(query, key, attention_mask, scale)
     else:
         scores = closed_to_minus_inf(_scores(query, key, scale), attention_mask)
@@ -225,11 +226,10 @@ def _pattern_by_parts(
 ) -> Float[Tensor, "batch head query key"]:
     """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
     pattern = query.new_empty(*query.shape[:3], key.shape[2])
-    size = max(1, _PART // pattern[0].numel())
-    masks = [None] * len(pattern) if mask is None else mask.expand(len(pattern), -1, -1, -1).split(size)
-    parts = zip(query.split(size), key.split(size), pattern.split(size), masks, strict=False)
-    for queries, keys, place, opened in parts:
-        torch.softmax(closed_to_minus_inf(_scores(queries, keys, scale), opened), dim=-1, out=place)
+    masks = None if mask is None else mask.expand(len(query), -1, -1, -1)
+    for some in few_samples(query, key):
+        scores = closed_to_minus_inf(_scores(query[some], key[some], scale), None if masks is None else masks[some])
+        torch.softmax(scores, dim=-1, out=pattern[some])
     return pattern
 
 

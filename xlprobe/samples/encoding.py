@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -88,11 +89,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class _Segment:
-    """One tokenised text: ids, and for each token its unit (-1: prefix) and its language."""
+    """One tokenised text: ids, and for each token its unit (-1: prefix) and its language; small, as all are kept."""
 
-    ids: list[int]
-    units: list[int]
-    languages: list[int]
+    ids: array[int]
+    units: array[int]
+    languages: array[int]
 
 
 class Encoder:
@@ -189,9 +190,9 @@ class Encoder:
         if question is not None:
             # Where a tokenizer writes two separators the first closes the context and the second opens the question.
             more = self._between - 1
-            ids += [self._last] * more + question.ids + [self._last]
-            units += [-1] * more + question.units + [-1]
-            languages += [last_language] * more + question.languages + [last_language]
+            ids += [*[self._last] * more, *question.ids, self._last]
+            units += [*[-1] * more, *question.units, -1]
+            languages += [*[last_language] * more, *question.languages, last_language]
             special += [1] * more + [0] * len(question.ids) + [1]
             segments += [1] * (len(ids) - len(segments))
         types = segments if self.token_types == "segments" else [0] * len(ids)
@@ -257,7 +258,7 @@ class Encoder:
         languages = [language_id(language)] * len(offsets)
         if spans is not None:
             languages = _token_languages(offsets, spans, len(prefix), language)
-        segment = _Segment(encoded["input_ids"], unit_ids, languages)
+        segment = _Segment(*(array("i", column) for column in (encoded["input_ids"], unit_ids, languages)))
         if not segment.ids or max(segment.units) < first_unit:
             raise DataError(f"sample {sample.key!r}: the {language!r} text {text[:60]!r} gives no tokens")
         self._cache[key] = segment
