@@ -34,6 +34,41 @@ def test_the_compared_recipes_differ_in_the_mechanism_only():
     assert replace(cross, name=baseline.name, mechanism="baseline") == baseline
 
 
+@pytest.mark.parametrize("family", ["mbert", "xlm_r"])
+def test_the_paper_s_recipes_have_its_numbers(family):
+    pretrain, cross, bitfit, full = (
+        read_recipe(RECIPES[0].parent / f"{family}_{name}.toml")
+        for name in ("pretrain", "cross_query", "baseline_bitfit", "baseline")
+    )
+    assert ("roberta" in cross.base) == (family == "xlm_r")
+    assert len({recipe.base for recipe in (pretrain, cross, bitfit, full)}) == 1
+    numbers = pretrain.settings
+    assert (numbers.steps, numbers.batch_size, numbers.learning_rate, len(pretrain.pairs)) == (500_000, 8, 2e-5, 6)
+    assert (cross.p_mask, cross.cross_p_mask, cross.mix) == (0.7, 0.7, {"en-en": 0.5, "en-fr": 0.5})
+    for recipe in (cross, bitfit):
+        numbers = recipe.settings
+        assert (recipe.tuning, numbers.learning_rate, numbers.epochs, numbers.batch_size) == ("bitfit", 4e-4, 35, 32)
+    assert (full.tuning, full.settings.learning_rate, full.settings.epochs) == ("full", 1e-5, 4)
+    assert cross.settings == bitfit.settings
+    assert [recipe.mechanism for recipe in (cross, bitfit, full)] == ["cross-query", "baseline", "baseline"]
+
+
+def test_a_recipe_extends_another(tmp_path):
+    (tmp_path / "base.toml").write_text(
+        'routine = "finetune"\nbase = "a"\n[mix]\n"en-en" = 1\n[settings]\nsteps = 5\nseed = 1\n'
+        '[[stages]]\nsource = "generated"\n'
+    )
+    (tmp_path / "own.toml").write_text(
+        'extends = "base.toml"\nname = "own"\nmix = {"en-fr" = 1}\n[settings]\nseed = 2\n'
+    )
+    recipe = read_recipe(tmp_path / "own.toml")
+    assert (recipe.base, recipe.name, recipe.mix) == ("a", "own", {"en-fr": 1})
+    assert (recipe.settings.steps, recipe.settings.seed) == (5, 2)
+    (tmp_path / "base.toml").write_text('extends = "own.toml"')
+    with pytest.raises(TrainingError, match="extends itself"):
+        read_recipe(tmp_path / "own.toml")
+
+
 def test_overrides():
     recipe = make_recipe(MINIMAL, base="other", learning_rate=0.5, seed=None, epochs=2.0)
     assert (recipe.base, recipe.settings.learning_rate, recipe.settings.steps, recipe.settings.epochs) == (

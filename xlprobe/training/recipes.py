@@ -65,16 +65,28 @@ class Recipe:
 def read_recipe(path: Path | str, **overrides: Any) -> Recipe:
     """Read a recipe; `overrides` replace top-level entries, and those of `[settings]` where the name is a setting.
 
-    Raises `TrainingError` for a file that is no TOML, and for an entry that no recipe has.
+    A recipe may begin with `extends = "other.toml"`, a file beside it: it then has that one's entries but for its own;
+    of `[settings]` and `[head]`, entry by entry. Raises `TrainingError` for a file that is no TOML, for recipes that extend each
+    other in a circle, and for an entry that no recipe has.
     """
-    path = Path(path)
+    raw = _read(Path(path))
+    return make_recipe(raw, str(path), **overrides)
+
+
+def _read(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf8"))
     except OSError as error:
         raise TrainingError(f"cannot read the recipe {path}: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise TrainingError(f"{path} is not TOML: {error}") from error
-    return make_recipe(raw, str(path), **overrides)
+    if (parent := raw.pop("extends", None)) is None:
+        return raw
+    if path in below:
+        raise TrainingError(f"{path} extends itself, by way of {', '.join(map(str, below))}; expected an end to it")
+    base = _read(path.parent / str(parent), (*below, path))
+    shared = {name: {**base.get(name, {}), **raw.get(name, {})} for name in ("settings", "head") if name in base}
+    return {**base, **raw, **shared}
 
 
 def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides: Any) -> Recipe:
