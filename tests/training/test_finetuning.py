@@ -52,6 +52,22 @@ def test_bitfit_changes_biases_only_and_both_start_alike(tiny, settings, tmp_pat
         torch.testing.assert_close(tensor, made["cross-query"][name])
 
 
+def test_a_cross_query_checkpoint_learns_on_with_its_own_q_cross(tiny, settings, tmp_path):
+    base = tiny.checkpoint(cross_query=True)
+    with torch.no_grad():
+        for name, parameter in base.model.named_parameters():
+            if "cross_lingual_quer" in name:
+                parameter.add_(0.1)
+    before = {name: tensor for name, tensor in weights(base).items() if "cross_lingual_quer" in name}
+    options = {"mechanism": "cross-query", "p_mask": 0.3, "cross_p_mask": 0.4}
+    found = finetune(base, tiny.problems(), out=tmp_path, settings=settings(), **options)
+    assert (found.model.config.q_p_mask, found.model.config.cross_p_mask) == (0.3, 0.4)
+    after = weights(found)
+    for name, tensor in before.items():
+        if name.endswith("weight"):
+            assert torch.equal(after["bert." + name[name.index("encoder.") :]], tensor)
+
+
 def test_stages_follow_each_other(tiny, settings, tmp_path):
     problems = tiny.problems(theories=6)
     stages = [Stage(problems[:6], 2), Stage(problems[6:], 3)]
@@ -155,6 +171,11 @@ def test_bad_input_is_refused_before_any_step(tiny, settings, tmp_path):
         finetune(base, problems, out=tmp_path / "bad", settings=settings(max_length=3))
     with pytest.raises(TrainingError, match="already has"):
         finetune(tiny.checkpoint(cross_query=True), problems, out=tmp_path / "bad", settings=settings())
+    with pytest.raises(TrainingError, match="already has"):
+        finetune(
+            tiny.checkpoint(cross_query=True), problems, out=tmp_path / "bad", settings=settings(),
+            mechanism="cross-query", query={},
+        )  # fmt: skip
     with pytest.raises(TrainingError, match="mechanism"):
         finetune(base, problems, out=tmp_path / "bad", settings=settings(), mechanism="magic")
 

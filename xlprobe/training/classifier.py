@@ -35,7 +35,7 @@ def make_classifier(
     """Return a sequence classifier on the first token with a checkpoint's encoder and a fresh, seeded head.
 
     A baseline and a cross-query model of one seed start with the same head. `query` are pre-trained Q_cross tensors
-    (names may have any prefix); without them Q_cross is a copy of Q. XLM-R's classifier starts with the dense layer
+    (names may have any prefix); without them Q_cross is a copy of Q, or the checkpoint's own where it has one. XLM-R's classifier starts with the dense layer
     of the pre-trained LM head, where the checkpoint has one. The checkpoint itself is not changed.
     """
     from transformers import AutoModelForSequenceClassification
@@ -44,9 +44,10 @@ def make_classifier(
 
     if mechanism not in ("baseline", "cross-query"):
         raise TrainingError(f"got mechanism={mechanism!r}; expected 'baseline' or 'cross-query'")
-    if base.is_cross_query:
+    if base.is_cross_query and (mechanism == "baseline" or query is not None or pairs is not None):
         raise TrainingError(
-            f"{base.name} already has a Q_cross; start from a plain encoder and give the Q_cross as query="
+            f"{base.name} already has a Q_cross; expected mechanism='cross-query' without query= and pairs=, or a plain "
+            "encoder to start from"
         )
     if mechanism == "baseline" and query is not None:
         raise TrainingError("got a Q_cross for a baseline, which has no place for it; use mechanism='cross-query'")
@@ -58,7 +59,9 @@ def make_classifier(
         torch.manual_seed(seed)
         model = AutoModelForSequenceClassification.from_config(config)
     _fill(model, base)
-    if mechanism == "cross-query":
+    if base.is_cross_query:
+        model.config.update({"q_p_mask": p_mask, "cross_p_mask": cross_p_mask})
+    elif mechanism == "cross-query":
         with torch.random.fork_rng():
             model = to_cross_query(
                 model, num_labels=num_labels, q_p_mask=p_mask, cross_p_mask=cross_p_mask, pairs=pairs

@@ -79,7 +79,8 @@ def run_finetune(
     A cross-query recipe takes its Q_cross from `query` (or the recipe's `query`); "copy" starts it as a copy of Q.
     """
     place = query or (Path(recipe.query) if recipe.query and recipe.query != "copy" else None)
-    if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy":
+    base = load(recipe.base)
+    if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy" and not base.is_cross_query:
         raise TrainingError(
             "a cross-query recipe needs a pre-trained Q_cross (--query FILE, made by xlprobe pretrain), "
             "or query = 'copy'"
@@ -87,7 +88,6 @@ def run_finetune(
     stages = [Stage(_problems([stage], data), stage.steps or 0) for stage in recipe.stages]
     if len(stages) == 1 and not stages[0].steps:
         stages = [Stage(stages[0].samples, recipe.settings.total_steps(len(stages[0].samples)))]
-    base = load(recipe.base)
     checkpoint = finetune(
         base,
         stages,
@@ -125,7 +125,7 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
         about["cross_query"] = {name: getattr(model.config, name) for name in ("q_p_mask", "cross_p_mask", "pairs")}
     if recipe.store != "float32":
         prefix = model.base_model_prefix + "."
-        base_tensors = {prefix + name: tensor for name, tensor in base.model.state_dict().items()}
+        base_tensors = {prefix + name: tensor for name, tensor in base.model.base_model.state_dict().items()}
         changed = {
             name: tensor
             for name, tensor in model.state_dict().items()

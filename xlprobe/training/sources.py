@@ -8,6 +8,7 @@ from typing import Any
 
 from xlprobe.errors import DataError
 from xlprobe.samples import ParallelSample
+from xlprobe.training.stream import uniform
 
 __all__ = ["SOURCES", "samples_of"]
 
@@ -19,11 +20,17 @@ def _generated(**options: Any) -> list[ParallelSample]:
 
 
 def _file(
-    *, path: str, format: str | None = None, first: int = 0, limit: int | None = None, **options: Any
+    *,
+    path: str,
+    format: str | None = None,
+    share: tuple[float, float] = (0.0, 1.0),
+    first: int = 0,
+    limit: int | None = None,
+    **options: Any,
 ) -> list[ParallelSample]:
     from xlprobe.samples.readers import read
 
-    found = list(read(path, format=format, **options))
+    found = [s for s in read(path, format=format, **options) if share[0] <= uniform("share", s.group) < share[1]]
     return found[first:][:limit]
 
 
@@ -39,7 +46,8 @@ SOURCES: dict[str, Callable[..., list[Any]]] = {
     "token-tagged": _token_tagged,
 }
 """`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows
-(`path`, `format`, `languages`; `first` and `limit` take a part). `token-tagged`: text that switches within."""
+(`path`, `format`, `languages`; `share` such as [0, 0.8] takes a part of the theories, each wholly in or out; `first` and
+`limit` take a part of the rest). `token-tagged`: text that switches within."""
 
 
 def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None) -> list[Any]:
