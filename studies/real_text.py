@@ -1,7 +1,7 @@
 """Train and evaluate on real data sets: `python studies/real_text.py RECIPE... --data DIRECTORY --out runs/ruletaker`.
 
-Each recipe's base is evaluated as it is, then trained and evaluated again, on the recipe's `[evaluation]` problems, whose
-theories are not in training. Writes one table and prints accuracy per group of language pairs (see docs/study.md).
+Each recipe's base is evaluated as it is, then trained and evaluated again, on the recipe's `[evaluation]` problems,
+whose theories are not in training. Writes one table and prints accuracy per language pair (see docs/study.md).
 """
 
 from __future__ import annotations

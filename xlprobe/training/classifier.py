@@ -35,8 +35,9 @@ def make_classifier(
     """Return a sequence classifier on the first token with a checkpoint's encoder and a fresh, seeded head.
 
     A baseline and a cross-query model of one seed start with the same head. `query` are pre-trained Q_cross tensors
-    (names may have any prefix); without them Q_cross is a copy of Q, or the checkpoint's own where it has one. XLM-R's classifier starts with the dense layer
-    of the pre-trained LM head, where the checkpoint has one. The checkpoint itself is not changed.
+    (names may have any prefix); without them Q_cross is a copy of Q, or the checkpoint's own where it has one.
+    XLM-R's classifier starts with the dense layer of the pre-trained LM head, where the checkpoint has one. The
+    checkpoint itself is not changed.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -46,8 +47,8 @@ def make_classifier(
         raise TrainingError(f"got mechanism={mechanism!r}; expected 'baseline' or 'cross-query'")
     if base.is_cross_query and (mechanism == "baseline" or query is not None or pairs is not None):
         raise TrainingError(
-            f"{base.name} already has a Q_cross; expected mechanism='cross-query' without query= and pairs=, or a plain "
-            "encoder to start from"
+            f"{base.name} already has a Q_cross; expected mechanism='cross-query' without query= and pairs=, or a "
+            "plain encoder to start from"
         )
     if mechanism == "baseline" and query is not None:
         raise TrainingError("got a Q_cross for a baseline, which has no place for it; use mechanism='cross-query'")

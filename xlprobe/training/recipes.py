@@ -66,8 +66,8 @@ def read_recipe(path: Path | str, **overrides: Any) -> Recipe:
     """Read a recipe; `overrides` replace top-level entries, and those of `[settings]` where the name is a setting.
 
     A recipe may begin with `extends = "other.toml"`, a file beside it: it then has that one's entries but for its own;
-    of `[settings]` and `[head]`, entry by entry. Raises `TrainingError` for a file that is no TOML, for recipes that extend each
-    other in a circle, and for an entry that no recipe has.
+    of `[settings]` and `[head]`, entry by entry. Raises `TrainingError` for a file that is no TOML, for recipes that
+    extend each other in a circle, and for an entry that no recipe has.
     """
     raw = _read(Path(path))
     return make_recipe(raw, str(path), **overrides)

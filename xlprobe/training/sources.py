@@ -46,8 +46,8 @@ SOURCES: dict[str, Callable[..., list[Any]]] = {
     "token-tagged": _token_tagged,
 }
 """`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows
-(`path`, `format`, `languages`; `share` such as [0, 0.8] takes a part of the theories, each wholly in or out; `first` and
-`limit` take a part of the rest). `token-tagged`: text that switches within."""
+(`path`, `format`, `languages`; `share` such as [0, 0.8] takes a part of the theories, each wholly in or out; `first`
+and `limit` take a part of the rest). `token-tagged`: text that switches within."""
 
 
 def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None) -> list[Any]:
