@@ -64,7 +64,7 @@ def run(quick: bool = False) -> Section:
     )
     chosen = [name for name in DEFAULT_METRICS if name in ATTENTION_METRICS]
     for checkpoint, kind, target in ((plain(), "plain", PLAIN), (crossed(), "cross-query", CROSSED)):
-        batches = batches_of(checkpoint, 3 if quick else 6, 64)
+        batches = batches_of(checkpoint, 3 if quick else 12, 64)
         section.extra[f"{kind}_batches"] = [list(batch.input_ids.shape) for batch in batches]
         timed: dict[str, Callable[[], Any]] = {
             "bare forward": lambda c=checkpoint, b=batches: bare(c, b),

@@ -83,6 +83,19 @@ def test_nothing_is_left_behind_when_a_run_is_interrupted(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_failure_to_write_rows_is_raised_and_nothing_is_left_behind(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
+    with pytest.raises(OSError, match="No space"), ResultsWriter(tmp_path, {}) as writer:
+        for _ in range(3):
+            writer.append(np.ones(1 << 16), metric="entropy")
+    with pytest.raises(OSError, match="No space"), ResultsWriter(tmp_path, {}) as writer:
+        writer.append(np.ones(3), metric="entropy")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_old_table_stays_until_the_new_one_is_whole(tmp_path):
     Results(pd.DataFrame({"metric": ["old"], "value": [1.0]})).save(tmp_path)
     with pytest.raises(RuntimeError), ResultsWriter(tmp_path, {}) as writer:

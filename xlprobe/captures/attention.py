@@ -58,11 +58,12 @@ Labels = Mapping[str, np.ndarray[Any, Any]]
 
 @dataclass(frozen=True)
 class _Part:
-    """Comparisons of one kind: their sides, a few at a time, and the labels of all."""
+    """Comparisons, their sides a few at a time: the labels of all, and of the observed ones, which `observed` picks."""
 
     sides: list[tuple[Tensor, Tensor]]
-    observed: bool
     labels: Labels
+    observed: Tensor
+    observed_labels: Labels
 
 
 @dataclass(frozen=True)
@@ -85,9 +86,11 @@ class _Rows:
         return {name: column[self.batch.owned.cpu().numpy()] for name, column in self.labels.items()}
 
     def parts(self, profile: Profile, block: str, pooling: str) -> list[_Part]:
-        """Split the comparisons that a pooling allows: observed ones, and controls, by whether both sides' cells match.
+        """Return the comparisons that a pooling allows: all at once where they are few, else in up to four kinds.
 
-        Which match depends on the texts only, so the first layer's profile settles it.
+        The kinds are observed ones and controls, for which less is computed, each by whether both sides have the same
+        cells; else they are cut to what both have, which costs a copy. The texts alone decide, so the first layer's
+        profile settles it.
         """
         if (block, pooling) not in self._parts:
             every = self.batch.comparisons
@@ -95,17 +98,22 @@ class _Rows:
             rows, cells = profile.rows.cpu(), profile.cells.cpu()
             alike = (rows[every.left] == rows[every.right]).all(dim=1)
             alike &= (cells[every.left] == cells[every.right]).all(dim=1)
-            observed = torch.as_tensor(every.condition == "observed", dtype=torch.bool)
             size = max(CHUNK_ELEMENTS // max(profile.values[0].numel(), 1), 1)
-            found = [every[(observed == kind) & same] for kind in (True, False) for same in (alike, ~alike)]
-            self._parts[block, pooling] = [self._part(these, size) for these in found if len(these.left)]
+            kinds = [every]
+            if len(every.left) > size:
+                observed = every.is_observed
+                kinds = [every[(observed == kind) & same] for kind in (True, False) for same in (alike, ~alike)]
+            self._parts[block, pooling] = [self._part(these, size) for these in kinds if len(these.left)]
         return self._parts[block, pooling]
 
     def _part(self, these: Comparisons, size: int) -> _Part:
         labels = {name: column[these.left.numpy()] for name, column in self.labels.items()}
         labels |= {"condition": these.condition, "reference": these.reference}
         sides = list(zip(these.left.split(size), these.right.split(size), strict=True))
-        return _Part(sides, these.condition[0] == "observed", labels)
+        observed = torch.nonzero(these.is_observed)[:, 0]
+        if len(observed) == len(these.left):
+            return _Part(sides, labels, observed, labels)
+        return _Part(sides, labels, observed, {name: column[observed.numpy()] for name, column in labels.items()})
 
 
 def row_labels(batch: PairedBatch) -> dict[str, np.ndarray[Any, Any]]:
@@ -203,11 +211,13 @@ class AttentionReducer:
         _ = profile.entropy, *(getattr(profile, fact) for name, fact in _FACTS.items() if name in names)
         for part in emit.rows.parts(profile, block, pooling):
             # Controls and the routing condition carry the primary measure; the robustness set rests on it.
-            if wanted := names if part.observed else [n for n in names if n == "js_stability"]:
-                found = [compare(profile.select(one), profile.select(other), wanted) for one, other in part.sides]
-                for name in wanted:
-                    values = torch.cat([values[name] for values in found])
-                    emit(values, part.labels, metric=prefix + name, block=block, pooling=pooling)
+            wanted = [name for name in names if name == "js_stability" or len(part.observed)]
+            found = [compare(profile.select(one), profile.select(other), wanted) for one, other in part.sides if wanted]
+            for name in wanted:
+                values, labels = torch.cat([values[name] for values in found]), part.labels
+                if name != "js_stability" and part.observed_labels is not labels:
+                    values, labels = values[part.observed.to(values.device)], part.observed_labels
+                emit(values, labels, metric=prefix + name, block=block, pooling=pooling)
 
     def merge(self, other: AttentionReducer) -> None:
         """Take over another reducer's count; its rows are in its sink."""

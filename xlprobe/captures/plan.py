@@ -81,6 +81,11 @@ class Comparisons:
     def __len__(self) -> int:
         return len(self.left)
 
+    @property
+    def is_observed(self) -> Bool[Tensor, " comparison"]:
+        """Which are no controls, nor the routing condition."""
+        return torch.as_tensor(self.condition == "observed", dtype=torch.bool)
+
     def __getitem__(self, chosen: Tensor) -> Comparisons:
         """Return some of them, by number or by a boolean."""
         picked = chosen.numpy()

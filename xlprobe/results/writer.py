@@ -6,6 +6,8 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,6 +112,9 @@ class ResultsWriter:
         self.manifest = dict(manifest)
         self._pending: dict[str, list[_Block | pa.Table]] = {}
         self._counts: dict[str, int] = {}
+        # One group of rows is compressed while the next are measured.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="results")
+        self._writing: Future[None] | None = None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             handle, self._name = tempfile.mkstemp(dir=self.directory, prefix=f".{TABLE}.")
@@ -164,18 +169,29 @@ class ResultsWriter:
         self.append_table(table_of(frame))
 
     def _flush(self, metric: str) -> None:
-        parts = self._pending.pop(metric)
+        self._written()
+        self._counts[metric] = 0
+        self._writing = self._thread.submit(self._write, self._pending.pop(metric))
+
+    def _written(self) -> None:
+        """Wait for the rows that are being written, and raise what went wrong with them."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _write(self, parts: Sequence[_Block | pa.Table]) -> None:
         blocks = [part for part in parts if isinstance(part, _Block)]
         tables = [_coded(part) for part in parts if isinstance(part, pa.Table)]
         if blocks:
             tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=_CODED))
         self._writer.write_table(pa.concat_tables(tables), row_group_size=_ROWS_PER_GROUP)
-        self._counts[metric] = 0
 
     def close(self) -> Results:
         """Finish the table, give it its name, and open it."""
         for metric in sorted(self._pending):
             self._flush(metric)
+        self._written()
+        self._thread.shutdown()
         # The manifest is complete only now: it also tells what was left out.
         self._writer.add_key_value_metadata({MANIFEST_KEY: json.dumps(self.manifest, default=str).encode()})
         self._writer.close()
@@ -194,9 +210,12 @@ class ResultsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            if Path(self._name).exists():
+        try:
+            if kind is None and Path(self._name).exists():
                 self.close()
-            return
-        self._writer.close()
-        Path(self._name).unlink(missing_ok=True)
+        finally:
+            self._thread.shutdown()
+            if Path(self._name).exists():
+                with suppress(OSError, pa.ArrowException):  # what went wrong is being raised already
+                    self._writer.close()
+                Path(self._name).unlink(missing_ok=True)
