@@ -85,8 +85,8 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path in below:
         raise TrainingError(f"{path} extends itself, by way of {', '.join(map(str, below))}; expected an end to it")
     base = _read(path.parent / str(parent), (*below, path))
-    shared = {name: {**base.get(name, {}), **raw.get(name, {})} for name in ("settings", "head") if name in base}
-    return {**base, **raw, **shared}
+    tables = [name for name in ("settings", "head") if name in base]
+    return {**base, **raw, **{name: {**base[name], **raw.get(name, {})} for name in tables}}
 
 
 def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides: Any) -> Recipe:
