@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from xlprobe.errors import ResultsError
 
-__all__ = ["COLUMNS", "SCHEMA", "STRINGS", "default_of", "table_of"]
+__all__ = ["CODED", "COLUMNS", "SCHEMA", "STRINGS", "default_of", "table_of"]
 
 SCHEMA = pa.schema(
     [
@@ -46,6 +46,9 @@ apply is null (text: empty).
 """
 
 STRINGS = tuple(field.name for field in SCHEMA if field.type == pa.string())
+CODED = pa.schema([(f.name, pa.dictionary(pa.int32(), f.type) if f.name in STRINGS else f.type) for f in SCHEMA])
+"""The columns with each text kept once and numbers in its place; files hold plain text, as `SCHEMA` says."""
+
 _DEFAULTS: dict[str, str | None] = {
     "reference": None,
     "sample": None,

@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import COLUMNS, SCHEMA, STRINGS, table_of
+from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, table_of
 from xlprobe.results.writer import MANIFEST_KEY, TABLE, ResultsWriter
 
 __all__ = ["Results"]
@@ -60,13 +60,13 @@ class Results:
 
     def to_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows as a pandas frame; text columns are categories."""
-        table = self._dataset.to_table(columns=list(columns or COLUMNS), filter=self._filter)
-        for name in table.column_names:
-            if name in STRINGS:
-                table = table.set_column(
-                    table.column_names.index(name), name, table[name].dictionary_encode().unify_dictionaries()
-                )
-        return table.to_pandas()
+        names = list(columns or COLUMNS)
+        # Text is coded piece by piece: as plain text the columns of a long table would not fit.
+        pieces = [_coded(batch) for batch in self._dataset.to_batches(columns=names, filter=self._filter)]
+        schema = pa.schema([(name, CODED.field(name).type) for name in names])
+        table = pa.Table.from_batches([piece for piece in pieces if piece.num_rows], schema).unify_dictionaries()
+        del pieces
+        return table.to_pandas(split_blocks=True, self_destruct=True)
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows as Arrow tables, piece by piece."""
@@ -119,7 +119,7 @@ class Results:
 
         See `xlprobe.statistics.contrast_frame`: intervals resampled by theory, sign-flip p values, false discoveries.
         """
-        from xlprobe.statistics import contrast_frame
+        from xlprobe.statistics.frames import PAIRED_BY, contrast_frame
 
         for name in (a, b):
             if name not in (known := self.unique("checkpoint")):
@@ -127,7 +127,18 @@ class Results:
         rows = self.select(metric=metric, checkpoint=[a, b])
         if len(rows) == 0:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
-        return contrast_frame(rows.to_frame(), a, b, metric, by=by, **options)
+        needed = {
+            *PAIRED_BY,
+            "checkpoint",
+            "reference",
+            "group",
+            "seed",
+            "step",
+            "value",
+            *([by] if isinstance(by, str) else by),
+        }
+        frame = rows.to_frame([name for name in COLUMNS if name in needed])
+        return contrast_frame(frame, a, b, metric, by=by, **options)
 
     def __len__(self) -> int:
         return int(self._dataset.count_rows(filter=self._filter))
@@ -168,6 +179,14 @@ class Results:
             return parts[0]
         tables = [part._dataset.to_table(columns=list(COLUMNS), filter=part._filter) for part in parts]
         return cls(pa.concat_tables(tables), {"parts": [part.manifest for part in parts]})
+
+
+def _coded(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        column.dictionary_encode() if name in STRINGS else column
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _sums(table: pa.Table, by: Sequence[str]) -> pa.Table:

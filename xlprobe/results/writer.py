@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import COLUMNS, SCHEMA, STRINGS, default_of, table_of
+from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, default_of, table_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter", "write_atomically"]
 
 MANIFEST_KEY = b"xlprobe_manifest"
-_CODED = pa.schema([(f.name, pa.dictionary(pa.int32(), f.type) if f.name in STRINGS else f.type) for f in SCHEMA])
-"""The columns as they are written; the file itself holds plain text, as `SCHEMA` says."""
 _ROWS_PER_GROUP = 1 << 16
 TABLE, MANIFEST = "results.parquet", "manifest.json"
 
@@ -98,7 +96,7 @@ def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
 
 def _coded(table: pa.Table) -> pa.Table:
     columns = {name: table[name].dictionary_encode() if name in STRINGS else table[name] for name in table.schema.names}
-    return pa.table(columns, schema=_CODED)
+    return pa.table(columns, schema=CODED)
 
 
 class ResultsWriter:
@@ -127,7 +125,7 @@ class ResultsWriter:
         # of the columns that row groups are gathered by are all that a reader can skip by.
         self._writer = pq.ParquetWriter(
             self._name,
-            _CODED,
+            CODED,
             compression="zstd",
             use_dictionary=[name for name in COLUMNS if name != "value"],
             use_byte_stream_split=["value"],
@@ -183,7 +181,7 @@ class ResultsWriter:
         blocks = [part for part in parts if isinstance(part, _Block)]
         tables = [_coded(part) for part in parts if isinstance(part, pa.Table)]
         if blocks:
-            tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=_CODED))
+            tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=CODED))
         self._writer.write_table(pa.concat_tables(tables), row_group_size=_ROWS_PER_GROUP)
 
     def close(self) -> Results:

@@ -174,11 +174,11 @@ def _answer(
 
 
 def _rows(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    rows = frame[frame["metric"] == metric]
-    if rows.empty:
+    wanted = frame["metric"] == metric
+    if not wanted.any():
         known = ", ".join(sorted(frame["metric"].astype(str).unique()))
         raise ResultsError(f"the table has no rows of {metric!r}; it has {known or 'no rows at all'}")
-    return rows.reset_index(drop=True)
+    return (frame if wanted.all() else frame[wanted]).reset_index(drop=True)
 
 
 def _own_references(rows: pd.DataFrame) -> pd.DataFrame:
@@ -186,11 +186,11 @@ def _own_references(rows: pd.DataFrame) -> pd.DataFrame:
     if rows["reference"].nunique() < 2:
         return rows
     keys = _codes([rows[name] for name in ("checkpoint", *PAIRED_BY, "seed", "step")])
-    if len(np.unique(keys)) == len(keys):
+    if _all_differ(keys):
         return rows
-    own = rows["context_language"].astype(str) + "-" + rows["context_language"].astype(str)
-    kept = rows[rows["reference"].isna() | (rows["reference"].astype(str) == own)]
-    return kept.reset_index(drop=True)
+    (context, languages), (reference, pairs) = (_factors(rows[name]) for name in ("context_language", "reference"))
+    own = np.array([[pair is None or pair == f"{code}-{code}" for pair in pairs] for code in languages])
+    return rows[own[context, reference]].reset_index(drop=True)
 
 
 def _by(rows: pd.DataFrame, by: Sequence[str], kinds: Sequence[str] = KINDS) -> list[str]:
@@ -213,34 +213,52 @@ def _numbers(rows: pd.DataFrame, by: list[str]) -> tuple[Int[ndarray, " row"], p
     return number, rows.iloc[place][by].reset_index(drop=True)
 
 
-def _codes(columns: Sequence[pd.Series]) -> Int[ndarray, " row"]:
-    """Number the combinations of some columns, from 0; null is a value of its own."""
+def _factors(column: pd.Series) -> tuple[Int[ndarray, " row"], list[Any]]:
+    """Number the values of a column from 0, and return them; null is a value of its own, None."""
     import pandas as pd
 
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        numbers, labels = column.cat.codes.to_numpy(), list(column.cat.categories)
+        return (
+            (np.where(numbers < 0, len(labels), numbers), [*labels, None]) if (numbers < 0).any() else (numbers, labels)
+        )
+    numbers, found = pd.factorize(column, use_na_sentinel=False)
+    return numbers, [None if pd.isna(label) else label for label in found]
+
+
+def _codes(columns: Sequence[pd.Series]) -> Int[ndarray, " row"]:
+    """Number the combinations of some columns; null is a value of its own. Numbers need not follow on one another."""
     code, size = np.zeros(len(columns[0]), dtype=np.int64), 1
     for column in columns:
-        part, labels = pd.factorize(column, use_na_sentinel=False)
+        part, labels = _factors(column)
         if size * len(labels) >= 2**62:
             code = np.unique(code, return_inverse=True)[1]
             size = int(code.max()) + 1
-        code, size = code * len(labels) + part, size * len(labels)
-    return np.unique(code, return_inverse=True)[1]
+        code *= len(labels)
+        code += part
+        size *= len(labels)
+    return code
+
+
+def _all_differ(codes: Int[ndarray, " row"]) -> bool:
+    ordered = np.sort(codes)
+    return bool((ordered[1:] != ordered[:-1]).all())
 
 
 def _group_codes(rows: pd.DataFrame) -> Int[ndarray, " row"]:
     """Number the groups in the order of their names, so that the draws do not depend on the order of the rows."""
-    import pandas as pd
-
-    numbers = []
+    code = np.zeros(len(rows), dtype=np.int64)
     for name in ("dataset", "group"):
-        labels = rows[name].astype(str)
-        numbers.append(pd.Series(pd.factorize(labels, sort=True)[0]))
-    first, second = (number.to_numpy(dtype=np.int64) for number in numbers)
-    return np.unique(first * (int(second.max()) + 1) + second, return_inverse=True)[1]
+        numbers, labels = _factors(rows[name])
+        rank = np.empty(len(labels), dtype=np.int64)
+        rank[sorted(range(len(labels)), key=lambda place: str(labels[place]))] = np.arange(len(labels))
+        code = code * len(labels) + rank[numbers]
+    present = np.bincount(code) > 0
+    return (np.cumsum(present) - 1)[code]
 
 
 def _seed_codes(column: pd.Series) -> Int[ndarray, " row"] | None:
-    return _codes([column]) if column.nunique(dropna=False) > 1 else None
+    return np.unique(_codes([column]), return_inverse=True)[1] if column.nunique(dropna=False) > 1 else None
 
 
 def _varies_in_both(sides: Sequence[pd.DataFrame], name: str) -> bool:
@@ -258,28 +276,44 @@ def _pair(a: pd.DataFrame, b: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFra
             right, left = _aligned(b, a, keys, "rows", left_unique=False)
     else:
         left, right = _aligned(a, b, keys, "rows")
-    unpaired = len(a) - len(np.unique(left)) + len(b) - len(np.unique(right))
+    unpaired = len(a) - _different(left, len(a)) + len(b) - _different(right, len(b))
     return a.iloc[left].reset_index(drop=True), b.iloc[right].reset_index(drop=True), unpaired
+
+
+def _different(places: Int[ndarray, " pair"], size: int) -> int:
+    seen = np.zeros(size, dtype=bool)
+    seen[places] = True
+    return int(seen.sum())
 
 
 def _aligned(
     left: pd.DataFrame, right: pd.DataFrame, keys: list[str], what: str, *, left_unique: bool = True
 ) -> tuple[Int[ndarray, " pair"], Int[ndarray, " pair"]]:
     """Return the row numbers of left and right that have equal keys; keys must be unique on the right."""
-    import pandas as pd
-
-    code = _codes([pd.concat([left[name], right[name]], ignore_index=True) for name in keys])
+    code = _codes([_joined(left[name], right[name]) for name in keys])
     codes = code[: len(left)], code[len(left) :]
     for side, unique in zip(codes, (left_unique, True), strict=True):
-        if unique and len(np.unique(side)) != len(side):
+        if unique and not _all_differ(side):
             varying = [name for name in ("seed", "step", "reference") if left[name].nunique(dropna=False) > 1]
             raise ResultsError(
                 f"got several {what} for the same sample, languages, layer, head, block, pooling and condition"
                 + (f"; they differ in {', '.join(varying)}" if varying else "")
                 + ". Select one of them first"
             )
+    if np.array_equal(*codes):  # both sides were measured in one order
+        return np.arange(len(left)), np.arange(len(right))
     order = np.argsort(codes[1])
     place = np.searchsorted(codes[1][order], codes[0])
     place = np.minimum(place, len(order) - 1) if len(order) else place
     found = codes[1][order][place] == codes[0] if len(order) else np.zeros(len(codes[0]), dtype=bool)
     return np.flatnonzero(found), order[place[found]] if len(order) else np.zeros(0, dtype=np.int64)
+
+
+def _joined(left: pd.Series, right: pd.Series) -> pd.Series:
+    """Return one column below the other; categories stay categories."""
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    if all(isinstance(side.dtype, pd.CategoricalDtype) for side in (left, right)):
+        return pd.Series(union_categoricals([left, right]))
+    return pd.concat([left, right], ignore_index=True)
