@@ -62,11 +62,15 @@ class Results:
         """Return the rows as a pandas frame; text columns are categories."""
         names = list(columns or COLUMNS)
         # Text is coded piece by piece: as plain text the columns of a long table would not fit.
-        pieces = [_coded(batch) for batch in self._dataset.to_batches(columns=names, filter=self._filter)]
+        batches = self._dataset.to_batches(columns=names, filter=self._filter, batch_readahead=2)
+        pieces = [_coded(batch) for batch in batches]
         schema = pa.schema([(name, CODED.field(name).type) for name in names])
         table = pa.Table.from_batches([piece for piece in pieces if piece.num_rows], schema).unify_dictionaries()
         del pieces
-        return table.to_pandas(split_blocks=True, self_destruct=True)
+        frame = table.to_pandas(split_blocks=True, self_destruct=True)
+        del table
+        pa.default_memory_pool().release_unused()
+        return frame
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows as Arrow tables, piece by piece."""
@@ -90,7 +94,7 @@ class Results:
         if unknown:
             raise ResultsError(f"got the columns {unknown}; expected some of {', '.join(COLUMNS)}")
         parts = []
-        for batch in self._dataset.to_batches(columns=[*by, "value"], filter=self._filter):
+        for batch in self._dataset.to_batches(columns=[*by, "value"], filter=self._filter, batch_readahead=2):
             if batch.num_rows == 0:
                 continue
             value = pa.compute.cast(batch.column("value"), pa.float64())
@@ -106,6 +110,7 @@ class Results:
             parts.append(_sums(part, by))
             if len(parts) >= 64:
                 parts = [_sums(pa.concat_tables(parts), by)]
+        pa.default_memory_pool().release_unused()
         if not parts:
             return pd.DataFrame(columns=[*by, "value", "n", "n_nan"])
         frame = _sums(pa.concat_tables(parts), by).to_pandas()
@@ -127,18 +132,18 @@ class Results:
         rows = self.select(metric=metric, checkpoint=[a, b])
         if len(rows) == 0:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
-        needed = {
-            *PAIRED_BY,
-            "checkpoint",
-            "reference",
-            "group",
-            "seed",
-            "step",
-            "value",
-            *([by] if isinstance(by, str) else by),
-        }
+        absent = {name for name in ("seed", "step") if not rows._any(name)}
+        shown = [by] if isinstance(by, str) else by
+        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", *shown} - absent
         frame = rows.to_frame([name for name in COLUMNS if name in needed])
+        for name in absent:  # a byte a row instead of eight
+            frame[name] = pd.Categorical.from_codes(np.full(len(frame), -1, dtype=np.int8), categories=[])
         return contrast_frame(frame, a, b, metric, by=by, **options)
+
+    def _any(self, column: str) -> bool:
+        """Whether a column holds anything in these rows."""
+        present = ds.field(column).is_valid()
+        return bool(self._dataset.count_rows(filter=present if self._filter is None else self._filter & present))
 
     def __len__(self) -> int:
         return int(self._dataset.count_rows(filter=self._filter))
