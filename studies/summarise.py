@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="directory that xlprobe ablate wrote")
     parser.add_argument("--seed", type=int, default=0, help="seed of resampling")
+    parser.add_argument("--wide", action="store_true", help="one row per cell, without intervals of the accuracies")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
     frame = Results.load(arguments.run).select(metric="correct").to_frame()
@@ -67,11 +68,17 @@ def main() -> None:
             point, low, high = interval(chosen, rng)
             row = {"cell": cell, "pairs": name, "seeds": chosen["seed"].nunique(), "n": len(chosen)}
             row |= {"accuracy": f"{point:.3f} [{low:.3f}, {high:.3f}]"}
+            row["minus baseline"] = ""
             if cell != "baseline" and len(paired):
                 point, low, high = interval(paired, rng)
                 row["minus baseline"] = f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
             rows.append(row)
     table = pd.DataFrame(rows).fillna("")
+    if arguments.wide:
+        first = table["accuracy"].str.split().str[0]
+        shown = first.where(table["minus baseline"] == "", first + " (" + table["minus baseline"] + ")")
+        wide = table.assign(shown=shown).pivot(index="cell", columns="pairs", values="shown")
+        table = wide.loc[table["cell"].unique(), [name for name in GROUPS if name in wide]].fillna("").reset_index()
     for line in (table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()):
         print("| " + " | ".join(line) + " |")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -139,4 +140,7 @@ def _run_cell(
     checkpoint = run_finetune(own, place, data, query if cell.query == "pre-trained" else None)
     results = evaluate(checkpoint, problems, pairs=pairs, seed=seed)
     results.save(place)
+    # A trainer refers to itself in circles, so the model goes only with the garbage.
+    del checkpoint
+    gc.collect()
     return results
