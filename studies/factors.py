@@ -1,7 +1,7 @@
 """What may explain transfer: `python studies/factors.py runs/grid [CELL ...]` after `xlprobe ablate` (docs/study.md).
 
-Accuracy per language over its pairs with English, and Spearman's rho with one factor at a time: seven languages carry no
-more than one, so that of several factors tried the smallest p is no test. Needs the extra `typology`.
+Accuracy per language over its pairs with English, and Spearman's rho with one factor at a time: seven languages carry
+no more than one, so that of several factors tried the smallest p is no test. Needs the extra `typology`.
 """
 
 from __future__ import annotations
