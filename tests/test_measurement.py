@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from xlprobe import DataError, measure
+from xlprobe.captures import attention
 from xlprobe.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
 from xlprobe.metrics import METRICS as REGISTRY
+from xlprobe.metrics import SIMILARITIES, profiles, tensors
 from xlprobe.samples import ParallelSample
 
 KEYS = [
@@ -51,6 +53,18 @@ def test_every_number_is_the_same_for_every_batch_size(tiny, tiny_checkpoints, t
     level = small.index.get_level_values
     own = small.index[(level("condition") == "observed") & (level("sample") != "")]
     np.testing.assert_allclose(large.reindex(own), small[own], rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("elements", [1, 3000])
+def test_every_number_is_the_same_however_few_are_compared_at_a_time(tiny, tiny_checkpoints, monkeypatch, elements):
+    checkpoint, problems = tiny_checkpoints("bert", "ForSequenceClassification"), tiny.problems(4, 2)
+    options = {"pairs": "en-fr, zh-en", "metrics": [*SIMILARITIES, "norm_js_stability"], "show_progress": False}
+    at_once = values(measure(checkpoint, problems, **options))
+    for place in (attention, profiles, tensors):
+        monkeypatch.setattr(place, "CHUNK_ELEMENTS", elements)
+    few = values(measure(checkpoint, problems, **options))
+    assert few.index.equals(at_once.index)
+    np.testing.assert_allclose(few, at_once, rtol=2e-5, atol=2e-5)
 
 
 def test_the_table_has_a_row_for_everything_that_was_asked(tiny, tiny_checkpoints):

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from xlprobe.errors import CaptureError
+from xlprobe.models import cross_attention, hooks
+from xlprobe.models.convert import to_cross_query
 from xlprobe.models.hooks import CROSS_POINTS, PLAIN_POINTS, hook_points, observe
 
 FAMILIES = ("bert", "xlm-roberta")
@@ -41,6 +43,29 @@ def test_patterns_equal_transformers_eager(model, plain_inputs):
     for layer, pattern in enumerate(expected.attentions):
         torch.testing.assert_close(seen[f"blocks.{layer}.attn.hook_pattern"], pattern, atol=1e-6, rtol=0)
     torch.testing.assert_close(logits, expected.logits, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("crossed", [False, True])
+def test_patterns_computed_by_parts_are_the_same(tiny, inputs, monkeypatch, family, crossed):
+    if crossed:
+        model = to_cross_query(tiny.make_plain(family, "ForSequenceClassification")).eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "cross_lingual_quer" in name:
+                    parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    else:
+        model, inputs = tiny.make_plain(family, "ForSequenceClassification"), tiny.without_languages(inputs)
+    whole, expected = record(model, inputs)  # hooks on the scores ask for all samples at once
+    for place in (hooks, cross_attention):
+        monkeypatch.setattr(place, "few_samples", lambda q, k: [slice(n, n + 1) for n in range(len(q))])
+    unscored = [name for name in whole if "scores" not in name]
+    for names in (unscored, [name for name in whole if name.endswith("hook_pattern")]):
+        found, logits = record(model, inputs, names)
+        assert set(found) == set(names)
+        for name in names:
+            torch.testing.assert_close(found[name], whole[name], atol=1e-5, rtol=0)
+        torch.testing.assert_close(logits, expected, atol=1e-5, rtol=0)
 
 
 def test_shapes_and_meaning(model, plain_inputs):
