@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("query", type=Path, help="query.safetensors that xlprobe pretrain wrote")
     parser.add_argument("out", type=Path, help="directory of the runs and the table")
+    parser.add_argument("--figure", type=Path, help="directory for the figure and the rows that it shows")
     arguments = parser.parse_args()
     recipe = read_recipe(Path(__file__).with_name("transfer.toml"))
     assert recipe.evaluation is not None
@@ -39,6 +40,21 @@ def main() -> None:
         run_finetune(own, place, callbacks=[watch])
         tables.append(Results.load(place))
     Results.concat(tables).save(arguments.out)
+    if arguments.figure is not None:
+        keep_figure(arguments.out, arguments.figure)
+
+
+def keep_figure(run: Path, place: Path) -> None:
+    """Save the figure, and of the table the rows that it is drawn from."""
+    from xlprobe import plots
+    from xlprobe.plots.figures import save
+
+    results = Results.load(run)
+    parts = [results.select(metric="js_stability", block="question->context", pooling="token", condition="observed")]
+    parts.append(results.select(metric=["correct", "gold_margin"]))
+    rows = Results(Results.concat(parts).to_frame(), results.manifest)
+    rows.save(place)
+    save(plots.dynamics_over_steps(rows), "dynamics_over_steps", place, plots.FIGURES["dynamics_over_steps"].table(rows))
 
 
 if __name__ == "__main__":
