@@ -54,7 +54,9 @@ def keep_figure(run: Path, place: Path) -> None:
     parts.append(results.select(metric=["correct", "gold_margin"]))
     rows = Results(Results.concat(parts).to_frame(), results.manifest)
     rows.save(place)
-    save(plots.dynamics_over_steps(rows), "dynamics_over_steps", place, plots.FIGURES["dynamics_over_steps"].table(rows))
+    save(
+        plots.dynamics_over_steps(rows), "dynamics_over_steps", place, plots.FIGURES["dynamics_over_steps"].table(rows)
+    )
 
 
 if __name__ == "__main__":

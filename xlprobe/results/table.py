@@ -62,7 +62,7 @@ class Results:
         """Return the rows as a pandas frame; text columns are categories."""
         names = list(columns or COLUMNS)
         # Text is coded piece by piece: as plain text the columns of a long table would not fit.
-        batches = self._dataset.to_batches(columns=names, filter=self._filter, batch_readahead=2)
+        batches = self._dataset.to_batches(columns=names, filter=self._filter, batch_readahead=1, use_threads=False)
         pieces = [_coded(batch) for batch in batches]
         schema = pa.schema([(name, CODED.field(name).type) for name in names])
         table = pa.Table.from_batches([piece for piece in pieces if piece.num_rows], schema).unify_dictionaries()
@@ -94,7 +94,9 @@ class Results:
         if unknown:
             raise ResultsError(f"got the columns {unknown}; expected some of {', '.join(COLUMNS)}")
         parts = []
-        for batch in self._dataset.to_batches(columns=[*by, "value"], filter=self._filter, batch_readahead=2):
+        for batch in self._dataset.to_batches(
+            columns=[*by, "value"], filter=self._filter, batch_readahead=1, use_threads=False
+        ):
             if batch.num_rows == 0:
                 continue
             value = pa.compute.cast(batch.column("value"), pa.float64())
