@@ -227,7 +227,8 @@ def test_pointing_and_keys_choose_rows_on_both_sides(shown: Any) -> None:
     from selenium.webdriver import ActionChains, Keys
 
     entries = shown.find_elements("css selector", '[data-side="0"] .xp-slot')
-    ActionChains(shown).scroll_to_element(entries[1]).move_to_element(entries[1]).perform()
+    # From another one, so that the pointer moves wherever it was before.
+    ActionChains(shown).scroll_to_element(entries[1]).move_to_element(entries[2]).move_to_element(entries[1]).perform()
     chosen = "return [...document.querySelectorAll('[aria-selected=true]')].map((e) => e.dataset.place)"
     assert shown.execute_script(chosen) == ["1", "1"]
     shown.execute_script("document.querySelector('[data-side=\"1\"] [aria-selected=true]').focus()")

@@ -265,8 +265,10 @@
       mark(focus, number);
     };
     const placed = (event) => event.target.closest?.(".xp-slot")?.dataset.place;
-    text.addEventListener("mouseover", (event) => placed(event) !== undefined && choose(Number(placed(event)), false));
-    text.addEventListener("focusin", (event) => placed(event) !== undefined && event.target.getAttribute("aria-selected") !== "true" && choose(Number(placed(event)), false));
+    const follow = (event) => placed(event) !== undefined && event.target.closest("[data-place]").getAttribute("aria-selected") !== "true" && choose(Number(placed(event)), false);
+    // A page that scrolls under a resting pointer "moves" it too, by nothing: that must not undo what a key chose.
+    text.addEventListener("mousemove", (event) => (event.movementX || event.movementY) && follow(event));
+    text.addEventListener("focusin", follow);
     text.addEventListener("click", (event) => placed(event) !== undefined && choose(Number(placed(event)), true));
     text.addEventListener("keydown", (event) => {
       const view = shown[number];
