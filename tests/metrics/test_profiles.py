@@ -42,6 +42,16 @@ def test_token_profile_is_the_block_renormalised(make_batch):
     assert part.weights[1, :, 4].abs().max() == 0
 
 
+def test_samples_are_picked_in_the_order_asked_for_with_what_is_known_of_them(make_batch):
+    batch = make_batch(*SAMPLES)
+    whole = profile(batch.pattern(), *batch.ids)
+    entropy = whole.entropy
+    for picked in (whole.select([2, 0]), whole.select(torch.tensor([2, 0]))):
+        assert torch.equal(picked.values, whole.values[[2, 0]])
+        assert torch.equal(picked.weights, whole.weights[[2, 0]])
+        assert torch.equal(picked.entropy, entropy[[2, 0]])
+
+
 def test_pooled_question_row_is_the_mean_of_its_tokens(make_batch):
     batch = make_batch(*SAMPLES)
     pattern = batch.pattern()
