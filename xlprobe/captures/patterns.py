@@ -59,9 +59,12 @@ class PatternReducer:
                 if batch.samples[row].key in self.keys and (version is None or version.routed_as is None):
                     self._open[row] = self._start(capture, row)
                     self.kept.append(self._open[row])
+        if not self._open:
+            return
+        terms = {"pattern": capture.pattern, "mono": capture.mono, "cross": capture.cross}
         for row, kept in self._open.items():
             length = len(kept.tokens)
-            for term, tensor in (("pattern", capture.pattern), ("mono", capture.mono), ("cross", capture.cross)):
+            for term, tensor in terms.items():
                 if tensor is not None:
                     piece = tensor[row, :, :length, :length]
                     kept.layers.setdefault(term, []).append(piece.to(torch.float16).cpu().numpy())

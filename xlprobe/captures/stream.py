@@ -35,10 +35,14 @@ class AttentionCapture:
     layer: int
     batch: Batch
     pattern: Float[Tensor, "batch head query key"]
-    mono: Float[Tensor, "batch head query key"] | None = None
     cross: Float[Tensor, "batch head query key"] | None = None
     values: Float[Tensor, "batch position head d_head"] | None = None
     output_weight: Float[Tensor, "width width"] | None = None
+
+    @property
+    def mono(self) -> Float[Tensor, "batch head query key"] | None:
+        """The term of Q, what Q_cross leaves of the pattern."""
+        return None if self.cross is None else self.pattern - self.cross
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def _attention_hooks(
     """Gather a layer's activations as they come, and hand them on with the last of them, `hook_z`."""
     wanted = ["hook_pattern"]
     if "terms" in needs and checkpoint.is_cross_query:
-        wanted += ["hook_pattern_mono", "hook_pattern_cross"]
+        wanted.append("hook_pattern_cross")
     if "values" in needs:
         wanted.append("hook_v")
     modules = attention_modules(checkpoint.model)
@@ -173,7 +177,6 @@ def _attention_hooks(
                 layer,
                 current[0],
                 seen["hook_pattern"],
-                seen.get("hook_pattern_mono"),
                 seen.get("hook_pattern_cross"),
                 seen.get("hook_v"),
                 outputs[layer],
