@@ -71,14 +71,15 @@ class _Rows:
     """What all layers share of one batch: the roles of its tokens, its rows' labels, and what is compared."""
 
     batch: PairedBatch
-    roles: Roles
-    labels: Labels
     _parts: dict[tuple[str, str], list[_Part]] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, batch: PairedBatch) -> _Rows:
-        roles = Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
-        return cls(batch, roles, row_labels(batch))
+    @cached_property
+    def roles(self) -> Roles:
+        return Roles.from_ids(self.batch.segment_ids, self.batch.unit_ids, self.batch.special_mask)
+
+    @cached_property
+    def labels(self) -> Labels:
+        return row_labels(self.batch)
 
     @cached_property
     def owned_labels(self) -> Labels:
@@ -100,10 +101,10 @@ class _Rows:
             alike &= (cells[every.left] == cells[every.right]).all(dim=1)
             size = max(CHUNK_ELEMENTS // max(profile.values[0].numel(), 1), 1)
             kinds = [every]
-            if len(every.left) > size:
+            if len(every) > size:
                 observed = every.is_observed
                 kinds = [every[(observed == kind) & same] for kind in (True, False) for same in (alike, ~alike)]
-            self._parts[block, pooling] = [self._part(these, size) for these in kinds if len(these.left)]
+            self._parts[block, pooling] = [self._part(these, size) for these in kinds if len(these)]
         return self._parts[block, pooling]
 
     def _part(self, these: Comparisons, size: int) -> _Part:
@@ -111,7 +112,7 @@ class _Rows:
         labels |= {"condition": these.condition, "reference": these.reference}
         sides = list(zip(these.left.split(size), these.right.split(size), strict=True))
         observed = torch.nonzero(these.is_observed)[:, 0]
-        if len(observed) == len(these.left):
+        if len(observed) == len(these):
             return _Part(sides, labels, observed, labels)
         return _Part(sides, labels, observed, {name: column[observed.numpy()] for name, column in labels.items()})
 
@@ -188,7 +189,7 @@ class AttentionReducer:
         if not isinstance(batch, PairedBatch):
             raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
         if self._rows is None or self._rows.batch is not batch:
-            self._rows = _Rows.of(batch)
+            self._rows = _Rows(batch)
         return self._rows
 
     def _profiles(self, pooled: PooledPattern, emit: _Emit, names: Sequence[str], prefix: str) -> None:
@@ -282,7 +283,7 @@ class OutputReducer:
         others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1, keepdim=True)
         margin = torch.where(batch.labels[:, None] >= 0, gold - others, torch.nan)
         correct = torch.where(margin.isnan(), torch.nan, (margin > 0).double())
-        emit = _Emit(self.sink, _Rows.of(batch), -1)
+        emit = _Emit(self.sink, _Rows(batch), -1)
         for name, values in (("correct", correct), ("gold_margin", margin)):
             emit.owned(values, metric=name)
         self.samples += len(batch.owned)
