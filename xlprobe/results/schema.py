@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from xlprobe.errors import ResultsError
 
-__all__ = ["CODED", "COLUMNS", "SCHEMA", "STRINGS", "default_of", "table_of"]
+__all__ = ["CODED", "COLUMNS", "SCHEMA", "STRINGS", "coded", "default_of", "table_of"]
 
 SCHEMA = pa.schema(
     [
@@ -79,6 +79,13 @@ def table_of(frame: pd.DataFrame) -> pa.Table:
         except (pa.ArrowException, ValueError, TypeError) as error:
             raise ResultsError(f"the column {field.name!r} does not hold {field.type}: {error}") from error
     return pa.table(columns, schema=SCHEMA)
+
+
+def coded(part: pa.Table | pa.RecordBatch) -> Any:
+    """Return rows of any of the columns with their text as `CODED` has it."""
+    names = part.schema.names
+    columns = [c.dictionary_encode() if name in STRINGS else c for name, c in zip(names, part.columns, strict=True)]
+    return type(part).from_arrays(columns, names=names)
 
 
 def default_of(name: str) -> str | None:

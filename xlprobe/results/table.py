@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, table_of
+from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
 from xlprobe.results.writer import MANIFEST_KEY, TABLE, ResultsWriter
 
 __all__ = ["Results"]
@@ -63,7 +63,7 @@ class Results:
         names = list(columns or COLUMNS)
         # Text is coded piece by piece: as plain text the columns of a long table would not fit.
         batches = self._dataset.to_batches(columns=names, filter=self._filter, batch_readahead=1, use_threads=False)
-        pieces = [_coded(batch) for batch in batches]
+        pieces = [coded(batch) for batch in batches]
         schema = pa.schema([(name, CODED.field(name).type) for name in names])
         table = pa.Table.from_batches([piece for piece in pieces if piece.num_rows], schema).unify_dictionaries()
         del pieces
@@ -186,14 +186,6 @@ class Results:
             return parts[0]
         tables = [part._dataset.to_table(columns=list(COLUMNS), filter=part._filter) for part in parts]
         return cls(pa.concat_tables(tables), {"parts": [part.manifest for part in parts]})
-
-
-def _coded(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = [
-        column.dictionary_encode() if name in STRINGS else column
-        for name, column in zip(batch.schema.names, batch.columns, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _sums(table: pa.Table, by: Sequence[str]) -> pa.Table:

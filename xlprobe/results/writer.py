@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, default_of, table_of
+from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, coded, default_of, table_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -77,8 +77,8 @@ def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
         else:
             entries.append(block.columns.get(field.name, default_of(field.name)))
             places.append(np.array([[first]]))
-    coded = pa.array(entries, field.type).dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy()
+    encoded = pa.array(entries, field.type).dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy()
     numbers = np.empty(sum(block.values.size for block in blocks), dtype=np.int32)
     if codes.min() == codes.max():
         numbers[:] = codes[0]
@@ -88,15 +88,10 @@ def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
             stop = start + block.values.size
             numbers[start:stop].reshape(block.values.shape)[:] = codes[place]
             start = stop
-    indices = pa.array(numbers, mask=numbers < 0) if coded.null_count else pa.array(numbers)
+    indices = pa.array(numbers, mask=numbers < 0) if encoded.null_count else pa.array(numbers)
     if field.name in STRINGS:
-        return pa.DictionaryArray.from_arrays(indices, coded.dictionary)
-    return coded.dictionary.take(indices)
-
-
-def _coded(table: pa.Table) -> pa.Table:
-    columns = {name: table[name].dictionary_encode() if name in STRINGS else table[name] for name in table.schema.names}
-    return pa.table(columns, schema=CODED)
+        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
+    return encoded.dictionary.take(indices)
 
 
 class ResultsWriter:
@@ -179,7 +174,7 @@ class ResultsWriter:
 
     def _write(self, parts: Sequence[_Block | pa.Table]) -> None:
         blocks = [part for part in parts if isinstance(part, _Block)]
-        tables = [_coded(part) for part in parts if isinstance(part, pa.Table)]
+        tables = [coded(part) for part in parts if isinstance(part, pa.Table)]
         if blocks:
             tables.append(pa.table({field.name: _column(blocks, field) for field in SCHEMA}, schema=CODED))
         self._writer.write_table(pa.concat_tables(tables), row_group_size=_ROWS_PER_GROUP)
