@@ -73,14 +73,14 @@ def make_problems(theories: int = 4, questions: int = 2, languages: tuple[str, .
 
 def xlmr_tokenizer() -> Any:
     """A small tokenizer of XLM-R's kind."""
-    from xlprobe.models.bundled import build_tokenizer
+    from xlprobe.models.bundled import E5Vocabulary, build_tokenizer
 
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", ".", "。", "是"]
     pieces += [word for words in WORDS.values() for word in words.values()]
     pieces += [f"▁{word}" for words in WORDS.values() for word in words.values()] + [f"▁{name}" for name in NAMES]
     pieces += [*NAMES, *"abcdefghijklmnopqrstuvwxyz"]
     vocabulary = [(piece, -float(len(piece) < 2) * 5 - 1.0) for piece in dict.fromkeys(pieces)] + [("<mask>", 0.0)]
-    return build_tokenizer(vocabulary, {}, (0, 2, 1, 3), 128)
+    return build_tokenizer(E5Vocabulary(vocabulary, {}, (0, 2, 1, 3)), 128)
 
 
 def bert_tokenizer() -> Any:

@@ -22,7 +22,7 @@ def directory(tmp_path, monkeypatch):
 
 
 def write(value=1.0):
-    return cache.write_entry("thing", HASH, {"a": [1, "x"]}, {"w": torch.full((3,), value)}, '{"tokenizer": 1}')
+    return cache.write_entry("thing", HASH, {"a": [1, "x"]}, {"w": torch.full((3,), value)}, lambda: '{"tokenizer": 1}')
 
 
 def only_entry(directory):
@@ -83,7 +83,7 @@ import torch
 from xlprobe.models import cache
 for turn in range(20):
     name = f"{turn:02d}" * 32
-    assert cache.write_entry("t", name, {}, {"w": torch.full((5000,), 7.0)}, "x" * 5000)
+    assert cache.write_entry("t", name, {}, {"w": torch.full((5000,), 7.0)}, lambda: "x" * 5000)
     assert cache.read_entry("t", name).tensors["w"].sum() == 35000
 """
     running = [subprocess.Popen([sys.executable, "-c", code], env=os.environ) for _ in range(2)]

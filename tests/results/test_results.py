@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from xlprobe import Results, ResultsError
-from xlprobe.results import COLUMNS, ResultsWriter, write_atomically
+from xlprobe.files import write_atomically
+from xlprobe.results import COLUMNS, ResultsWriter
 
 
 @pytest.fixture

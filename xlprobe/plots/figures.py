@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from xlprobe.results import Results, write_atomically
+from xlprobe.files import write_atomically
+from xlprobe.results import Results
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import DataError, ResultsError
+from xlprobe.files import write_atomically
 from xlprobe.languages import get_language
 from xlprobe.report.page import explorer_data, kept_explorer, render
-from xlprobe.results import Results, write_atomically
+from xlprobe.results import Results
 
 if TYPE_CHECKING:
     from xlprobe.captures.patterns import KeptPattern

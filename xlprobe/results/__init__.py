@@ -2,6 +2,6 @@
 
 from xlprobe.results.schema import COLUMNS, SCHEMA
 from xlprobe.results.table import Results
-from xlprobe.results.writer import ResultsWriter, write_atomically
+from xlprobe.results.writer import ResultsWriter
 
-__all__ = ["COLUMNS", "SCHEMA", "Results", "ResultsWriter", "write_atomically"]
+__all__ = ["COLUMNS", "SCHEMA", "Results", "ResultsWriter"]

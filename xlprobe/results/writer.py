@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
+from xlprobe.files import write_atomically
 from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, coded, default_of, table_of
 
 if TYPE_CHECKING:
@@ -25,25 +26,11 @@ if TYPE_CHECKING:
 
     from xlprobe.results.table import Results
 
-__all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter", "write_atomically"]
+__all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter"]
 
 MANIFEST_KEY = b"xlprobe_manifest"
 _ROWS_PER_GROUP = 1 << 16
 TABLE, MANIFEST = "results.parquet", "manifest.json"
-
-
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file under a temporary name beside it, then rename, so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def _write_rejections(found: Rejections, path: Path) -> int:
     import json
     from dataclasses import asdict
 
-    from xlprobe.results import write_atomically
+    from xlprobe.files import write_atomically
 
     text = "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in found.items)
     write_atomically(path, text)

@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from xlprobe.errors import TrainingError
-from xlprobe.results import Results, write_atomically
+from xlprobe.files import write_atomically
+from xlprobe.results import Results
 from xlprobe.training.evaluation import accuracy_table, evaluate
 from xlprobe.training.recipes import Recipe
 from xlprobe.training.sources import samples_of

@@ -83,7 +83,8 @@ def evaluate(
     debug: DebugOption = False,
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
-    from xlprobe.results import Results, write_atomically
+    from xlprobe.files import write_atomically
+    from xlprobe.results import Results
     from xlprobe.sharding import pin_device, process_number
     from xlprobe.training.evaluation import accuracy_table
     from xlprobe.training.evaluation import evaluate as run

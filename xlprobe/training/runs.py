@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file
 
 from xlprobe.errors import TrainingError
+from xlprobe.files import write_atomically
 from xlprobe.models.checkpoint import Checkpoint, load
 from xlprobe.models.packing import pack, unpack, write_packed
 from xlprobe.models.tensor_files import write_tensors
-from xlprobe.results import write_atomically
 from xlprobe.training.finetuning import Stage, finetune
 from xlprobe.training.pretraining import pretrain_cross_query, train_lm_head
 from xlprobe.training.recipes import Recipe, StageRecipe

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from xlprobe.errors import TrainingError
-from xlprobe.results import write_atomically
+from xlprobe.files import write_atomically
 from xlprobe.sharding import process_count, process_number
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
