@@ -16,7 +16,7 @@ from xlprobe.metrics import METRICS, get_metric
 
 RNG_SEEDS = range(5)
 NOT_METRICS = {
-    "align", "attention_rollout", "block_mass", "compare", "get_metric", "halves", "head_divergences",
+    "align", "attention_rollout", "block_mass", "compare", "compare_pairs", "get_metric", "halves", "head_divergences",
     "js_divergence", "language_subspace", "norm_weighted", "online_code_length", "pattern_distance", "profile",
     "profile_entropy", "remove_subspace", "retrieval", "retrieval_items", "unit_pool", "value_norms",
 }  # fmt: skip

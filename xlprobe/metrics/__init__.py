@@ -16,7 +16,7 @@ from xlprobe.metrics.registry import METRICS, Metric, get_metric
 
 if TYPE_CHECKING:
     from xlprobe.metrics.alignment import AlignmentSums, cka
-    from xlprobe.metrics.comparison import SIMILARITIES, compare
+    from xlprobe.metrics.comparison import SIMILARITIES, compare, compare_pairs
     from xlprobe.metrics.heads import attention_rollout, head_divergences, head_rsa, top_heads_jaccard
     from xlprobe.metrics.mass import (
         MASS_BLOCKS,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from xlprobe.metrics.norms import norm_weighted, value_norms
     from xlprobe.metrics.pooling import excise, unit_pool
     from xlprobe.metrics.probes import LanguageProbe, language_mdl_bits, language_probe, online_code_length
-    from xlprobe.metrics.profiles import PooledPattern, Profile, align, profile
+    from xlprobe.metrics.profiles import PooledPattern, Profile, UnitPattern, align, profile
     from xlprobe.metrics.roles import BLOCKS, Roles
     from xlprobe.metrics.shape import attention_distance, normalised_entropy, pattern_distance, profile_entropy
     from xlprobe.metrics.stability import (
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "alignment": ("AlignmentSums", "cka"),
-    "comparison": ("SIMILARITIES", "compare"),
+    "comparison": ("SIMILARITIES", "compare", "compare_pairs"),
     "heads": ("attention_rollout", "head_divergences", "head_rsa", "top_heads_jaccard"),
     "mass": (
         "BlockMass",
@@ -80,7 +80,7 @@ _NAMES = {
     "norms": ("norm_weighted", "value_norms"),
     "pooling": ("excise", "unit_pool"),
     "probes": ("LanguageProbe", "language_mdl_bits", "language_probe", "online_code_length"),
-    "profiles": ("PooledPattern", "Profile", "align", "profile"),
+    "profiles": ("PooledPattern", "Profile", "UnitPattern", "align", "profile"),
     "roles": ("BLOCKS", "Roles"),
     "shape": ("attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"),
     "stability": (
@@ -109,6 +109,7 @@ __all__ = [
     "PooledPattern",
     "Profile",
     "Roles",
+    "UnitPattern",
     "align",
     "argmax_agreement",
     "attention_distance",
@@ -116,6 +117,7 @@ __all__ = [
     "block_mass",
     "cka",
     "compare",
+    "compare_pairs",
     "cosine",
     "cross_lingual_mass",
     "excise",

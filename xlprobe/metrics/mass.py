@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.metrics.profiles import PooledPattern
+from xlprobe.metrics.profiles import PooledPattern, UnitPattern
 from xlprobe.metrics.tensors import as_float64
 
 __all__ = [
@@ -73,7 +73,7 @@ class BlockMass:
     lift: Float[Tensor, "batch head"]
 
 
-def block_mass(pooled: PooledPattern, block: str) -> BlockMass:
+def block_mass(pooled: PooledPattern | UnitPattern, block: str) -> BlockMass:
     """Measure one direction of `MASS_BLOCKS` on a pattern, or on a norm-weighted pattern.
 
     Mass is summed over keys and averaged over the block's queries before the ratio is taken, so queries weigh by
@@ -91,7 +91,7 @@ def block_mass(pooled: PooledPattern, block: str) -> BlockMass:
 
 
 def query_shares(
-    total: PooledPattern, cross: PooledPattern, block: str
+    total: PooledPattern | UnitPattern, cross: PooledPattern | UnitPattern, block: str
 ) -> tuple[Float[Tensor, "batch head"], Float[Tensor, "batch head"]]:
     """Split a block's attention mass by query: the shares of Q and of Q_cross, which sum to 1.
 
@@ -106,19 +106,24 @@ def query_shares(
     return 1.0 - share, share
 
 
-def _masses(pooled: PooledPattern, queries: str) -> dict[str, Float[Tensor, "batch head"]]:
+def text_mass(pooled: PooledPattern | UnitPattern) -> Float[Tensor, "batch head"]:
+    """Attention mass between text tokens, summed over queries."""
+    sizes = pooled.roles.sizes
+    rows = [_masses(pooled, role) for role in ("context", "question")]
+    sums = [row["context"] + row["question"] for row in rows]
+    return sums[0] * sizes["context"][:, None] + sums[1] * sizes["question"][:, None]
+
+
+def _masses(pooled: PooledPattern | UnitPattern, queries: str) -> dict[str, Float[Tensor, "batch head"]]:
     """Mean over a role's queries of the attention mass to context, question and special tokens."""
     units = pooled.roles.num_units
     row = pooled.pooled[:, :, pooled.roles.row_numbers[queries]]
     return {"context": row[..., :units].sum(dim=-1), "question": row[..., units], "special": row[..., -1]}
 
 
-def _block_total(pooled: PooledPattern, block: str) -> Float[Tensor, "batch head"]:
-    """Attention mass of a block, summed over its queries."""
+def _block_total(pooled: PooledPattern | UnitPattern, block: str) -> Float[Tensor, "batch head"]:
+    """Attention mass of a block, averaged over its queries ("": summed over all text)."""
     if block == "":
-        sizes = pooled.roles.sizes
-        rows = [_masses(pooled, role) for role in ("context", "question")]
-        sums = [row["context"] + row["question"] for row in rows]
-        return sums[0] * sizes["context"][:, None] + sums[1] * sizes["question"][:, None]
+        return text_mass(pooled)
     queries, keys = block.split("->")
     return _masses(pooled, queries)[keys]

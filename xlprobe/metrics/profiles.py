@@ -17,7 +17,7 @@ from xlprobe.metrics.pooling import pool_keys
 from xlprobe.metrics.roles import BLOCKS, Roles, Span
 from xlprobe.metrics.tensors import CHUNK_ELEMENTS, as_float, row_entropy, safe_divide, weighted_mean
 
-__all__ = ["Memory", "PooledPattern", "Profile", "align", "profile"]
+__all__ = ["Memory", "PooledPattern", "Profile", "UnitPattern", "align", "profile"]
 
 ProfilePooling = Literal["token", "mass", "density"]
 
@@ -62,15 +62,26 @@ class Profile:
         """Mean over the block's rows of the attention mass on special tokens, in [0, 1]; NaN without rows."""
         return weighted_mean(self.sink, self.rows[:, None].expand_as(self.sink))
 
+    def pick(self, name: str, samples: Int[Tensor, " picked"]) -> Tensor:
+        """Return one field of some samples; of a single one a view."""
+        array = getattr(self, name)
+        # index_select is four times as fast as indexing.
+        return array.narrow(0, int(samples[0]), 1) if len(samples) == 1 else array.index_select(0, samples)
+
     def select(self, samples: Int[Tensor, " picked"] | Sequence[int]) -> Profile:
         """Return the profile of some samples of the batch, in the order asked for, with what is known of their rows."""
         samples = torch.as_tensor(samples, device=self.values.device)
-        # index_select is four times as fast as indexing.
-        picked = Profile(*(getattr(self, field.name).index_select(0, samples) for field in fields(self)))
-        for name in ("entropy", "squares", "largest", "num_cells"):
-            if name in self.__dict__:
-                picked.__dict__[name] = self.__dict__[name].index_select(0, samples)
+        picked = Profile(*(self.pick(field.name, samples) for field in fields(self)))
+        known = [name for name in ("entropy", "squares", "largest", "num_cells") if name in self.__dict__]
+        picked.__dict__.update({name: self.pick(name, samples) for name in known})
         return picked
+
+    @classmethod
+    def side_by_side(cls, profiles: Sequence[Profile]) -> Profile:
+        """Return one profile with the heads of several, of the same samples and block, one after the other."""
+        first = profiles[0]
+        joined = [torch.cat([getattr(one, name) for one in profiles], dim=1) for name in ("values", "weights", "sink")]
+        return cls(joined[0], joined[1], joined[2], first.rows, first.cells)
 
 
 @dataclass
@@ -92,99 +103,26 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class PooledPattern:
-    """One layer's pattern of a batch with what all its profiles share, each part computed once, when asked for.
+class UnitPattern:
+    """A batch's attention between units: all that profiles by unit and attention mass are computed from.
 
-    With `norms` (see `xlprobe.metrics.value_norms`) everything is as for `norm_weighted(pattern, norms)`, without
-    holding that second pattern.
+    `pooled` is the attention mass from units, question, first token and whole context to units, question and specials,
+    in float64; see `Roles.rows` and `Roles.cells` for the order.
     """
 
-    pattern: Float[Tensor, "batch head query key"]
+    pooled: Float[Tensor, "batch head row cell"]
     roles: Roles
-    norms: Float[Tensor, "batch head key"] | None = None
 
-    @cached_property
-    def by_cell(self) -> Float[Tensor, "batch head query cell"]:
-        """Attention of every query token to each unit, to the question, and to the special tokens (last)."""
-        if self.norms is None:
-            return pool_keys(self.pattern, self.roles.cells)
-        # One more column, of ones, gives each row's total. Heads go where the samples were: each has its own norms.
-        cells = torch.nn.functional.pad(self.roles.cells, (0, 1), value=1.0)[:, None] * self.norms[..., None]
-        summed = pool_keys(self.pattern[:, :, None], cells)[:, :, 0]
-        return safe_divide(summed[..., :-1], summed[..., -1:])
+    @classmethod
+    def side_by_side(cls, patterns: Sequence[UnitPattern]) -> UnitPattern:
+        """Return one pattern with the heads of several of the same batch, such as those of all layers."""
+        return cls(torch.cat([one.pooled for one in patterns], dim=1), patterns[0].roles)
 
-    @cached_property
-    def pooled(self) -> Float[Tensor, "batch head row cell"]:
-        """Attention mass from units, question, first token and whole context to units, question and specials.
-
-        In float64; see `Roles.rows` and `Roles.cells` for the order.
-        """
-        return self.roles.row_means.transpose(1, 2).double().unsqueeze(1) @ self.by_cell.double()
-
-    def profile(
-        self, block: str = "context->context", pooling: ProfilePooling = "token", memory: Memory | None = None
-    ) -> Profile:
-        """Return one block of the pattern as a `Profile`.
-
-        `block` is a key of `BLOCKS`. With `pooling="token"` the cells are tokens; the rows are tokens too where
-        context or text asks, while the question is averaged to a single row, because its tokens differ between
-        languages. With "mass" and "density" rows and cells are units (`xlprobe.metrics.unit_pool`). `memory` is where
-        the values of tokens go: a later profile with the same one overwrites them.
-        """
-        if block not in BLOCKS:
-            raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, BLOCKS))}")
-        queries, keys = BLOCKS[block]
-        if pooling == "token":
-            return self._token_profile(queries, keys, memory or Memory())
+    def profile(self, block: str = "context->context", pooling: ProfilePooling = "mass") -> Profile:
+        """Return one block, rows and cells being units; pooling as in `xlprobe.metrics.unit_pool`."""
+        queries, keys = _parts_of(block)
         if pooling not in ("mass", "density"):
             raise DataError(f"got pooling={pooling!r}; expected 'token', 'mass' or 'density'")
-        return self._unit_profile(queries, keys, pooling)
-
-    def _token_profile(self, queries: str, keys: str, memory: Memory) -> Profile:
-        cells = self.roles.spans[keys]
-        if queries in ("context", "text"):
-            span = self.roles.spans[queries]
-            source, rows = self.pattern, span.mask
-            by_cell = _take(self.by_cell, span, 2)
-        else:
-            span, number = None, self.roles.row_numbers[queries]
-            rows = self.roles.rows_exist[:, number : number + 1]
-            by_cell = self.pooled[:, :, number : number + 1].to(self.pattern.dtype)
-            source = self._mean_row(number)
-        scale = self._cell_scale(cells)
-        values = memory.of((*source.shape[:2], rows.shape[1], cells.width), source)
-        # A few samples at a time, so that what is read thrice comes from the processor's cache.
-        size = max(1, CHUNK_ELEMENTS // max(values[0].numel(), 1))
-        for start in range(0, len(values), size):
-            some = slice(start, start + size)
-            part = source[some] if span is None else _take(source[some], span.select(some), 2)
-            part = _take(part, cells.select(some), 3)
-            part = part if scale is None else part * scale[some]
-            total = part.sum(dim=-1, keepdim=True)
-            torch.mul(part, safe_divide(torch.ones_like(total), total), out=values[some])
-        share = by_cell[..., self.roles.cell_parts[keys]].sum(dim=-1)
-        weights = share * rows[:, None].to(share.dtype)
-        return Profile(values, weights, by_cell[..., -1], rows, cells.mask)
-
-    def _mean_row(self, number: int) -> Float[Tensor, "batch head 1 key"]:
-        """Mean of a pooled row's queries, over tokens; up to the norms, which `_cell_scale` brings in."""
-        if number == self.roles.row_numbers["cls"] and self.norms is None:
-            return self.pattern[:, :, :1]
-        means = self.roles.row_means[:, None, :, number].to(self.pattern.dtype)
-        if self.norms is not None:
-            # Rows are normalised before the mean is taken.
-            totals = (self.pattern @ self.norms[..., None])[..., 0]
-            means = means * safe_divide(torch.ones_like(totals), totals)
-        return means[:, :, None, :] @ self.pattern
-
-    def _cell_scale(self, cells: Span) -> Float[Tensor, "batch head 1 cell"] | None:
-        """What the block's columns are multiplied by: norms, and 0 for absent cells; None for nothing."""
-        if self.norms is None:
-            return cells.mask[:, None, None, :].to(self.pattern.dtype) if cells.ragged else None
-        scale = _take(self.norms[:, :, None, :], cells, 3)
-        return scale * cells.mask[:, None, None, :].to(scale.dtype)
-
-    def _unit_profile(self, queries: str, keys: str, pooling: str) -> Profile:
         parts = self.roles.cell_parts
         number = self.roles.row_numbers["cls"]
         picked_rows = slice(number, number + 1) if queries == "cls" else parts[queries]
@@ -197,6 +135,113 @@ class PooledPattern:
             values = safe_divide(values, sizes[:, None, None, :])
         values = safe_divide(values, values.sum(dim=-1, keepdim=True))
         return Profile(values, weights, picked[..., -1], rows, sizes > 0)
+
+
+@dataclass(frozen=True)
+class PooledPattern:
+    """One layer's pattern of a batch with what all its profiles share, each part computed once, when asked for.
+
+    With `norms` (see `xlprobe.metrics.value_norms`) everything is as for `norm_weighted(pattern, norms)`, without
+    holding that second pattern.
+    """
+
+    pattern: Float[Tensor, "batch head query key"]
+    roles: Roles
+    norms: Float[Tensor, "batch head key"] | None = None
+
+    @cached_property
+    def _sums(self) -> Float[Tensor, "batch head query cell"]:
+        """Norm-weighted attention of every query token to each cell, and (last) to everything."""
+        assert self.norms is not None
+        # Heads go where the samples were: each has its own norms.
+        cells = torch.nn.functional.pad(self.roles.cells, (0, 1), value=1.0)[:, None] * self.norms[..., None]
+        return pool_keys(self.pattern[:, :, None], cells)[:, :, 0]
+
+    @cached_property
+    def by_cell(self) -> Float[Tensor, "batch head query cell"]:
+        """Attention of every query token to each unit, to the question, and to the special tokens (last)."""
+        if self.norms is None:
+            return pool_keys(self.pattern, self.roles.cells)
+        return safe_divide(self._sums[..., :-1], self._sums[..., -1:])
+
+    @cached_property
+    def units(self) -> UnitPattern:
+        """The attention between units."""
+        means = self.roles.row_means.transpose(1, 2).double().unsqueeze(1)
+        return UnitPattern(means @ self.by_cell.double(), self.roles)
+
+    @property
+    def pooled(self) -> Float[Tensor, "batch head row cell"]:
+        """The array of `units`."""
+        return self.units.pooled
+
+    def profile(
+        self, block: str = "context->context", pooling: ProfilePooling = "token", memory: Memory | None = None
+    ) -> Profile:
+        """Return one block of the pattern as a `Profile`.
+
+        `block` is a key of `BLOCKS`. With `pooling="token"` the cells are tokens; the rows are tokens too where
+        context or text asks, while the question is averaged to a single row, because its tokens differ between
+        languages. With "mass" and "density" rows and cells are units (`xlprobe.metrics.unit_pool`). `memory` is where
+        the values of tokens go: a later profile with the same one overwrites them.
+        """
+        queries, keys = _parts_of(block)
+        return self._token_profile(queries, keys, memory) if pooling == "token" else self.units.profile(block, pooling)
+
+    def _token_profile(self, queries: str, keys: str, memory: Memory | None) -> Profile:
+        cells, parts = self.roles.spans[keys], self.roles.cell_parts[keys]
+        if queries not in ("context", "text"):
+            number = self.roles.row_numbers[queries]
+            rows = self.roles.rows_exist[:, number : number + 1]
+            by_cell = self.pooled[:, :, number : number + 1].to(self.pattern.dtype)
+            scale = self._cell_scale(cells)
+            values = _take(self._mean_row(number), cells, 3)
+            values = values if scale is None else values * scale
+            values = safe_divide(values, values.sum(dim=-1, keepdim=True))
+        else:
+            span = self.roles.spans[queries]
+            rows, by_cell = span.mask, _take(self.by_cell, span, 2)
+            values = self._rows(span, cells, memory or Memory())
+        weights = by_cell[..., parts].sum(dim=-1) * rows[:, None].to(by_cell.dtype)
+        return Profile(values, weights, by_cell[..., -1], rows, cells.mask)
+
+    def _rows(self, span: Span, cells: Span, memory: Memory) -> Float[Tensor, "batch head row cell"]:
+        """Rows of tokens, renormalised over a block's cells."""
+        scale = self._cell_scale(cells)
+        values = memory.of((*self.pattern.shape[:2], span.width, cells.width), self.pattern)
+        # A few samples at a time, so that what is read again comes from the processor's cache.
+        size = max(1, CHUNK_ELEMENTS // max(values[0].numel(), 1))
+        for start in range(0, len(values), size):
+            some = slice(start, start + size)
+            part = _take(_take(self.pattern[some], span.select(some), 2), cells.select(some), 3)
+            if scale is not None:
+                part = torch.mul(part, scale[some], out=values[some])
+            total = part.sum(dim=-1, keepdim=True)
+            torch.mul(part, safe_divide(torch.ones_like(total), total), out=values[some])
+        return values
+
+    def _mean_row(self, number: int) -> Float[Tensor, "batch head 1 key"]:
+        """Mean of a pooled row's queries, over tokens; up to a factor and the norms, which `_cell_scale` brings in."""
+        if number == self.roles.row_numbers["cls"]:
+            return self.pattern[:, :, :1]
+        means = self.roles.row_means[:, None, :, number].to(self.pattern.dtype)
+        if self.norms is not None:
+            # Rows are normalised before the mean is taken.
+            means = safe_divide(means, self._sums[..., -1])
+        return means[:, :, None, :] @ self.pattern
+
+    def _cell_scale(self, cells: Span) -> Float[Tensor, "batch head 1 cell"] | None:
+        """What the block's columns are multiplied by: norms, and 0 for absent cells; None for nothing."""
+        if self.norms is None:
+            return cells.mask[:, None, None, :].to(self.pattern.dtype) if cells.ragged else None
+        scale = _take(self.norms[:, :, None, :], cells, 3)
+        return scale * cells.mask[:, None, None, :].to(scale.dtype)
+
+
+def _parts_of(block: str) -> tuple[str, str]:
+    if block not in BLOCKS:
+        raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, BLOCKS))}")
+    return BLOCKS[block]
 
 
 def profile(
@@ -219,17 +264,26 @@ def align(p: Profile, q: Profile) -> tuple[Profile, Profile]:
     mass that is cut away.
     """
     rows, cells = min(p.rows.shape[1], q.rows.shape[1]), min(p.cells.shape[1], q.cells.shape[1])
-    both_rows = p.rows[:, :rows] & q.rows[:, :rows]
-    both_cells = p.cells[:, :cells] & q.cells[:, :cells]
+    both_rows = _trimmed(p.rows[:, :rows] & q.rows[:, :rows])
+    both_cells = _trimmed(p.cells[:, :cells] & q.cells[:, :cells])
+    rows, cells = both_rows.shape[1], both_cells.shape[1]
+    holes = None if bool(both_cells.all()) else both_cells[:, None, None, :].to(p.values.dtype)
 
     def cut(side: Profile) -> Profile:
-        values = side.values[:, :, :rows, :cells] * both_cells[:, None, None, :].to(side.values.dtype)
+        values = side.values[:, :, :rows, :cells]
+        values = values if holes is None else values * holes
         share = values.sum(dim=-1)
         weights = side.weights[:, :, :rows] * share * both_rows[:, None].to(share.dtype)
-        values = safe_divide(values, share[..., None])
+        values = values * safe_divide(torch.ones_like(share), share)[..., None]
         return Profile(values, weights, side.sink[:, :, :rows], both_rows, both_cells)
 
     return cut(p), cut(q)
+
+
+def _trimmed(mask: Bool[Tensor, "batch place"]) -> Bool[Tensor, "batch place"]:
+    """Drop the places at the end that no sample has; one is left in any case."""
+    there = torch.nonzero(mask.any(dim=0))
+    return mask[:, : int(there[-1]) + 1 if len(there) else 1]
 
 
 def _take(values: Tensor, span: Span, dim: int) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from xlprobe.metrics.mass import text_mass
 from xlprobe.metrics.profiles import PooledPattern, Profile
-from xlprobe.metrics.tensors import as_float, row_entropy, safe_divide, weighted_mean
+from xlprobe.metrics.tensors import as_float, row_entropy, weighted_mean
 
 __all__ = ["attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"]
 
@@ -54,8 +55,9 @@ def attention_distance(
     """
     values = as_float(pattern)
     kept = torch.ones_like(values[..., 0, :], dtype=torch.bool) if keep is None else torch.as_tensor(keep)
-    near, mass = _reach(values, kept)
-    distance = near / mass
+    open_keys = kept[..., None, :].to(values.dtype)
+    mass = (values * open_keys).sum(dim=-1)
+    distance = (values * _steps(values) * open_keys).sum(dim=-1) / mass
     if normalise:
         distance = distance / kept.sum(dim=-1, keepdim=True)
     return distance.masked_fill(~kept, math.nan)
@@ -67,23 +69,17 @@ def pattern_distance(pooled: PooledPattern) -> Float[Tensor, "batch head"]:
     Range [0, 1); 0: every token attends to itself. The mean weighs queries by their residual mass. Special tokens and
     padding are left out on both sides, norms out of account. NaN without text.
     """
-    text: Int[Tensor, "batch position"] = pooled.roles.context | pooled.roles.question
-    near, mass = _reach(pooled.pattern, text[:, None])
-    mass = mass * text[:, None].to(mass.dtype)
-    rows = weighted_mean(safe_divide(near, mass), mass)
-    return rows / text.sum(dim=1).double()[:, None]
-
-
-def _reach(values: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, per query, the attention-weighted distance and the attention mass, both over the kept keys."""
-    positions = torch.arange(values.shape[-1], device=values.device, dtype=values.dtype)
-    steps = (positions[: values.shape[-2], None] - positions).abs()
-    open_keys = kept[..., None, :].to(values.dtype)
-    mass = (values @ open_keys.transpose(-1, -2))[..., 0]
-    if values.dim() < 4:
-        return (values * steps * open_keys).sum(dim=-1), mass
-    # Sample by sample, so that the products stay in the processor's cache.
+    pooled = pooled if pooled.norms is None else PooledPattern(pooled.pattern, pooled.roles)
+    text = (pooled.roles.context | pooled.roles.question).to(pooled.pattern.dtype)
+    steps = _steps(pooled.pattern)
+    # The mean over queries of near / mass, weighted by mass, is the sum of near over the sum of mass.
     near = [
-        torch.linalg.vecdot(one, (steps * keys).expand_as(one)) for one, keys in zip(values, open_keys, strict=True)
+        one.flatten(1) @ (steps * kept[:, None] * kept).flatten()
+        for one, kept in zip(pooled.pattern, text, strict=True)
     ]
-    return torch.stack(near), mass
+    return torch.stack(near).double() / text_mass(pooled) / text.sum(dim=1).double()[:, None]
+
+
+def _steps(values: Float[Tensor, "*batch query key"]) -> Float[Tensor, "query key"]:
+    positions = torch.arange(values.shape[-1], device=values.device, dtype=values.dtype)
+    return (positions[: values.shape[-2], None] - positions).abs()

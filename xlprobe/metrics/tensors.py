@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -53,7 +54,12 @@ def row_entropy(values: Float[Tensor, "*batch cell"]) -> Float[Tensor, "*batch"]
 def _entropy(values: Float[Tensor, "row cell"]) -> Float[Tensor, " row"]:
     tiny = torch.finfo(values.dtype).tiny
     # clamp + log + dot is twice as fast as torch.special.entr followed by a sum.
-    return -torch.linalg.vecdot(values, values.clamp_min(tiny).log_())
+    logs = values.clamp_min(tiny)
+    if logs.device.type == "cpu" and not logs.requires_grad:
+        np.log(logs.numpy(), out=logs.numpy())  # to the same last bit, and on one core faster than torch on two
+    else:
+        logs = logs.log()
+    return -torch.linalg.vecdot(values, logs)
 
 
 def by_rows(function: Callable[..., Tensor], *arrays: Float[Tensor, "*batch cell"]) -> Tensor:

@@ -104,9 +104,11 @@ def read_bundled(path: Path, source_hash: str) -> tuple[BertConfig, dict[str, to
     # The weights go to disk while the tokenizer is built: the one waits for the disk, the other for the processor.
     with ThreadPoolExecutor(2) as threads:
         building = threads.submit(build_tokenizer, file.vocabulary, positions)
-        threads.submit(
-            write_entry, _CACHED, source_hash, about, file.state_dict, lambda: building.result().backend_tokenizer.to_str()
-        )
+
+        def text() -> str:
+            return building.result().backend_tokenizer.to_str()
+
+        threads.submit(write_entry, _CACHED, source_hash, about, file.state_dict, text)
         return file.config, file.state_dict, building.result()
 
 

@@ -123,7 +123,10 @@ class CrossQuerySelfAttention(nn.Module):
         if len(terms) == 2:
             mono = fire(points, "hook_pattern_mono", terms[0])
             cross = fire(points, "hook_pattern_cross", terms[1])
-            return fire(points, "hook_pattern", mono + cross)
+            # Where nobody looks at the first term, the sum takes its place in memory.
+            watched = points is not None and is_hooked(points["hook_pattern_mono"])
+            pattern = mono + cross if watched or torch.is_grad_enabled() else mono.add_(cross)
+            return fire(points, "hook_pattern", pattern)
         return fire(points, "hook_pattern", terms[0])
 
     def _terms_by_parts(

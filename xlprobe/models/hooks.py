@@ -165,16 +165,14 @@ def fire_by_position(points: Points | None, name: str, tensor: Tensor) -> Tensor
     return points[name](tensor.transpose(1, 2)).transpose(1, 2)
 
 
-def closed_to_minus_inf(scores: Tensor, mask: Tensor | None) -> Tensor:
-    """Apply an attention mask as transformers hands it down: None, boolean (True = open) or additive."""
-    if mask is None:
-        return scores
+def _bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return a mask as transformers hands it down, boolean (True = open) or additive, as numbers to add to scores."""
     if mask.dim() != 4:
         raise CaptureError(
             f"got an attention mask of shape {tuple(mask.shape)}; expected (batch, 1, query, key). Load the model with "
             "attn_implementation='sdpa' or 'eager' to look inside its attention"
         )
-    return scores + (bias_of(mask, scores.dtype) if mask.dtype == torch.bool else mask)
+    return bias_of(mask, dtype) if mask.dtype == torch.bool else mask
 
 
 def _hooked_attention(
@@ -205,7 +203,8 @@ def _hooked_attention(
     if by_parts(points, query):
         pattern = _pattern_by_parts(query, key, attention_mask, scale)
     else:
-        scores = closed_to_minus_inf(_scores(query, key, scale), attention_mask)
+        scores = _scores(query, key, scale)
+        scores = scores if attention_mask is None else scores + _bias(attention_mask, scores.dtype)
         pattern = torch.softmax(fire(points, "hook_attn_scores", scores), dim=-1)
     pattern = fire(points, "hook_pattern", pattern)
     dropped = nn.functional.dropout(pattern, p=dropout, training=module.training)
@@ -226,9 +225,11 @@ def _pattern_by_parts(
 ) -> Float[Tensor, "batch head query key"]:
     """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
     pattern = query.new_empty(*query.shape[:3], key.shape[2])
-    masks = None if mask is None else mask.expand(len(query), -1, -1, -1)
+    masks = None if mask is None else mask.expand(len(query), *mask.shape[1:])
     for some in few_samples(query, key):
-        scores = closed_to_minus_inf(_scores(query[some], key[some], scale), None if masks is None else masks[some])
+        scores = _scores(query[some], key[some], scale)
+        if masks is not None:
+            scores += _bias(masks[some], scores.dtype)
         torch.softmax(scores, dim=-1, out=pattern[some])
     return pattern
 

@@ -66,15 +66,19 @@ def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
             places.append(np.array([[first]]))
     encoded = pa.array(entries, field.type).dictionary_encode()
     codes = encoded.indices.fill_null(-1).to_numpy()
-    numbers = np.empty(sum(block.values.size for block in blocks), dtype=np.int32)
+    count = sum(block.values.size for block in blocks)
     if codes.min() == codes.max():
-        numbers[:] = codes[0]
-    else:
-        start = 0
-        for block, place in zip(blocks, places, strict=True):
-            stop = start + block.values.size
-            numbers[start:stop].reshape(block.values.shape)[:] = codes[place]
-            start = stop
+        if codes[0] < 0:
+            return pa.nulls(count, CODED.field(field.name).type)
+        if field.name in STRINGS:
+            return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), encoded.dictionary)
+        return pa.repeat(encoded.dictionary[0], count)
+    numbers = np.empty(count, dtype=np.int32)
+    start = 0
+    for block, place in zip(blocks, places, strict=True):
+        stop = start + block.values.size
+        numbers[start:stop].reshape(block.values.shape)[:] = codes[place]
+        start = stop
     indices = pa.array(numbers, mask=numbers < 0) if encoded.null_count else pa.array(numbers)
     if field.name in STRINGS:
         return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
