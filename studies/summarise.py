@@ -1,7 +1,8 @@
 """Tables of the study of transfer: `python studies/summarise.py runs/study` after `xlprobe ablate` (see docs/study.md).
 
 Accuracy per cell of the grid and group of language pairs, averaged over seeds, with 95 % intervals that resample seeds
-and, within them, theories; and the paired difference of each cell to the baseline on the same problems.
+and, within them, theories; and the paired difference of each cell to the baseline (or `--against` another) on the same
+problems. Of several runs the language pairs that all have are compared, and cells are named by run.
 """
 
 from __future__ import annotations
@@ -30,6 +31,19 @@ def group_of(context: str, question: str) -> str:
     return next(name for name, holds in GROUPS.items() if holds(context, question))
 
 
+def read(runs: list[Path]) -> pd.DataFrame:
+    """Return the answers of all runs, to the questions in language pairs that all have."""
+    frames = []
+    for run in runs:
+        frame = Results.load(run).select(metric="correct").to_frame()
+        frame["checkpoint"] = frame["checkpoint"].astype(str).radd(f"{run.name}: " if len(runs) > 1 else "")
+        frame["pair"] = frame["context_language"].astype(str) + "-" + frame["question_language"].astype(str)
+        frames.append(frame)
+    common = set.intersection(*(set(frame["pair"]) for frame in frames))
+    whole = pd.concat(frames, ignore_index=True)
+    return whole[whole["pair"].isin(common)].drop(columns="pair").reset_index(drop=True)
+
+
 def interval(frame: pd.DataFrame, rng: np.random.Generator) -> tuple[float, float, float]:
     """Mean of `value` over seeds, and its interval: seeds resampled, and theories within the drawn seeds."""
     sums = frame.groupby(["seed", "group"], observed=True)["value"].agg(["sum", "count"])
@@ -45,18 +59,20 @@ def interval(frame: pd.DataFrame, rng: np.random.Generator) -> tuple[float, floa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path, help="directory that xlprobe ablate wrote")
+    parser.add_argument("runs", type=Path, nargs="+", help="directories that xlprobe ablate wrote")
+    parser.add_argument("--against", default="baseline", help="cell that the others are compared with")
     parser.add_argument("--seed", type=int, default=0, help="seed of resampling")
     parser.add_argument("--wide", action="store_true", help="one row per cell, without intervals of the accuracies")
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    frame = Results.load(arguments.run).select(metric="correct").to_frame()
+    frame = read(arguments.runs)
     frame["pairs"] = [
         group_of(c, q) for c, q in zip(frame["context_language"], frame["question_language"], strict=True)
     ]
     keys = ["checkpoint", "seed", "sample", "group", "context_language", "question_language", "pairs"]
     frame = frame[[*keys, "value"]]
-    base = frame[frame["checkpoint"] == "baseline"].drop(columns="checkpoint")
+    base = frame[frame["checkpoint"] == arguments.against].drop(columns="checkpoint")
+    difference = f"minus {arguments.against}"
     rows = []
     for cell, part in frame.groupby("checkpoint", observed=True, sort=False):
         both = part.merge(base, on=[key for key in keys if key != "checkpoint"], suffixes=("", "_base"))
@@ -68,15 +84,15 @@ def main() -> None:
             point, low, high = interval(chosen, rng)
             row = {"cell": cell, "pairs": name, "seeds": chosen["seed"].nunique(), "n": len(chosen)}
             row |= {"accuracy": f"{point:.3f} [{low:.3f}, {high:.3f}]"}
-            row["minus baseline"] = ""
-            if cell != "baseline" and len(paired):
+            row[difference] = ""
+            if cell != arguments.against and len(paired):
                 point, low, high = interval(paired, rng)
-                row["minus baseline"] = f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
+                row[difference] = f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
             rows.append(row)
     table = pd.DataFrame(rows).fillna("")
     if arguments.wide:
         first = table["accuracy"].str.split().str[0]
-        shown = first.where(table["minus baseline"] == "", first + " (" + table["minus baseline"] + ")")
+        shown = first.where(table[difference] == "", first + " (" + table[difference] + ")")
         wide = table.assign(shown=shown).pivot(index="cell", columns="pairs", values="shown")
         table = wide.loc[table["cell"].unique(), [name for name in GROUPS if name in wide]].fillna("").reset_index()
     for line in (table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()):

@@ -46,6 +46,31 @@ def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
     """Unfold one column of many blocks: entries are looked up once, and only their numbers repeated."""
     if field.name == "value":
         return pa.array(np.concatenate([block.values.reshape(-1) for block in blocks]))
+    sizes = [block.values.size for block in blocks]
+    if field.name != "head" and not any(field.name in block.labels for block in blocks):
+        entries = [block.columns.get(field.name, default_of(field.name)) for block in blocks]
+        encoded = pa.array(entries, field.type).dictionary_encode()
+        if len(set(entries)) == 1:
+            return _constant(encoded.dictionary, sum(sizes), field.name)
+        numbers = np.repeat(encoded.indices.fill_null(-1).to_numpy(), sizes)
+    else:
+        entries, places = _places(blocks, field)
+        encoded = pa.array(entries, field.type).dictionary_encode()
+        codes = encoded.indices.fill_null(-1).to_numpy()
+        numbers = np.empty(sum(sizes), dtype=np.int32)
+        start = 0
+        for block, place in zip(blocks, places, strict=True):
+            stop = start + block.values.size
+            numbers[start:stop].reshape(block.values.shape)[:] = codes[place]
+            start = stop
+    indices = pa.array(numbers, mask=numbers < 0) if encoded.null_count else pa.array(numbers)
+    if field.name in STRINGS:
+        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
+    return encoded.dictionary.take(indices)
+
+
+def _places(blocks: Sequence[_Block], field: pa.Field) -> tuple[list[Any], list[np.ndarray[Any, Any]]]:
+    """Return a column's entries, and for each block which of them its rows (and heads) have."""
     entries: list[Any] = []
     places: list[np.ndarray[Any, Any]] = []
     known: dict[int, int] = {}  # labels that several blocks share are entered once
@@ -64,25 +89,16 @@ def _column(blocks: Sequence[_Block], field: pa.Field) -> pa.Array:
         else:
             entries.append(block.columns.get(field.name, default_of(field.name)))
             places.append(np.array([[first]]))
-    encoded = pa.array(entries, field.type).dictionary_encode()
-    codes = encoded.indices.fill_null(-1).to_numpy()
-    count = sum(block.values.size for block in blocks)
-    if codes.min() == codes.max():
-        if codes[0] < 0:
-            return pa.nulls(count, CODED.field(field.name).type)
-        if field.name in STRINGS:
-            return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), encoded.dictionary)
-        return pa.repeat(encoded.dictionary[0], count)
-    numbers = np.empty(count, dtype=np.int32)
-    start = 0
-    for block, place in zip(blocks, places, strict=True):
-        stop = start + block.values.size
-        numbers[start:stop].reshape(block.values.shape)[:] = codes[place]
-        start = stop
-    indices = pa.array(numbers, mask=numbers < 0) if encoded.null_count else pa.array(numbers)
-    if field.name in STRINGS:
-        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary)
-    return encoded.dictionary.take(indices)
+    return entries, places
+
+
+def _constant(entry: pa.Array, count: int, name: str) -> pa.Array:
+    """Repeat the one entry of a column; no entry is null."""
+    if len(entry) == 0:
+        return pa.nulls(count, CODED.field(name).type)
+    if name in STRINGS:
+        return pa.DictionaryArray.from_arrays(pa.repeat(pa.scalar(0, pa.int32()), count), entry)
+    return pa.repeat(entry[0], count)
 
 
 class ResultsWriter:
