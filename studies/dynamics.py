@@ -1,7 +1,8 @@
 """Stability and accuracy over training: `python studies/dynamics.py QUERY runs/dynamics` (see docs/study.md).
 
 Trains the baseline and the cross-query model of `transfer.toml` once more, measuring the same test problems at given
-steps, and writes one table with a column `step`; `python -m xlprobe.report --results runs/dynamics` draws it.
+steps, and writes one table with a column `step`; `python -m xlprobe.report --results runs/dynamics` draws it. Prints
+how stability changes from before training to after it.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from xlprobe import Results, load
 from xlprobe.samples import generate
+from xlprobe.statistics import contrast
 from xlprobe.training import Dynamics, read_recipe
 from xlprobe.training.runs import run_finetune
 
@@ -40,8 +44,29 @@ def main() -> None:
         run_finetune(own, place, callbacks=[watch])
         tables.append(Results.load(place))
     Results.concat(tables).save(arguments.out)
+    print(
+        before_and_after(Results.load(arguments.out)).to_string(index=False, float_format=lambda value: f"{value:+.4f}")
+    )
     if arguments.figure is not None:
         keep_figure(arguments.out, arguments.figure)
+
+
+def before_and_after(results: Results) -> pd.DataFrame:
+    """Stability after training minus before, means over pairs, layers and heads; intervals resample theories."""
+    rows = results.select(metric="js_stability", pooling="token", condition="observed", step=[STEPS[0], STEPS[-1]])
+    means = rows.means(["checkpoint", "block", "step", "sample", "group"])
+    wide = means.pivot(index=["block", "sample", "group"], columns=["checkpoint", "step"], values="value")
+    found = []
+    for block, part in wide.groupby(level="block"):
+        change = {name: part[name][STEPS[-1]] - part[name][STEPS[0]] for name in ("baseline", "cross-query")}
+        change["cross-query minus baseline"] = change["cross-query"] - change["baseline"]
+        for name, differences in change.items():
+            answer = contrast(differences.to_numpy(), groups=part.index.get_level_values("group").to_numpy())
+            found.append(
+                {"block": block, "model": name, "n": len(differences), "change": float(answer.estimate[0])}
+                | {"low": float(answer.low[0]), "high": float(answer.high[0]), "p": float(answer.p[0])}
+            )
+    return pd.DataFrame(found)
 
 
 def keep_figure(run: Path, place: Path) -> None:
