@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xlprobe.errors import CaptureError
-from xlprobe.models import cross_attention, hooks
+from xlprobe.models import attention
 from xlprobe.models.convert import to_cross_query
 from xlprobe.models.hooks import CROSS_POINTS, PLAIN_POINTS, hook_points, observe
 
@@ -47,7 +47,8 @@ def test_patterns_equal_transformers_eager(model, plain_inputs):
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("crossed", [False, True])
-def test_patterns_computed_by_parts_are_the_same(tiny, inputs, monkeypatch, family, crossed):
+@pytest.mark.parametrize("heads", [1, 2, 5])  # one of two, one sample's, those of two samples
+def test_patterns_computed_by_parts_are_the_same(tiny, inputs, monkeypatch, family, crossed, heads):
     if crossed:
         model = to_cross_query(tiny.make_plain(family, "ForSequenceClassification")).eval()
         with torch.no_grad():
@@ -57,8 +58,7 @@ def test_patterns_computed_by_parts_are_the_same(tiny, inputs, monkeypatch, fami
     else:
         model, inputs = tiny.make_plain(family, "ForSequenceClassification"), tiny.without_languages(inputs)
     whole, expected = record(model, inputs)  # hooks on the scores ask for all samples at once
-    for place in (hooks, cross_attention):
-        monkeypatch.setattr(place, "few_samples", lambda q, k: [slice(n, n + 1) for n in range(len(q))])
+    monkeypatch.setattr(attention, "SCORES_AT_ONCE", heads * inputs["input_ids"].shape[1] ** 2)
     unscored = [name for name in whole if "scores" not in name]
     for names in (unscored, [name for name in whole if name.endswith("hook_pattern")]):
         found, logits = record(model, inputs, names)

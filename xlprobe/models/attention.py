@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, overload
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-__all__ = ["bias_of", "cross_query_attention", "few_samples", "joint_softmax", "scores_of"]
+__all__ = ["bias_of", "cross_query_attention", "in_parts", "joint_softmax", "scores_of"]
 
 Heads = Float[Tensor, "batch head position d"]
 Pattern = Float[Tensor, "batch head query key"]
 Mask = Bool[Tensor, "batch query key"]
+SCORES_AT_ONCE = 2**18
+"""How many scores are computed at a time on a processor: a megabyte in single precision, which its cache holds."""
 
 
 @overload
@@ -64,10 +67,16 @@ def scores_of(q: Heads, k: Heads, scale: float, opened: Bool[Tensor, "batch 1 qu
     return torch.matmul(q * scale, k.transpose(-1, -2)) + bias_of(opened, q.dtype)
 
 
-def few_samples(q: Heads, k: Heads) -> list[slice]:
-    """Cut a batch into parts whose scores stay in the processor's cache: a megabyte in single precision."""
-    size = max(1, 2**18 // (q.shape[1] * q.shape[2] * k.shape[2]))
-    return [slice(start, start + size) for start in range(0, len(q), size)]
+def in_parts(q: Heads, k: Heads) -> Iterator[tuple[slice, list[slice]]]:
+    """Cut a batch into parts of `SCORES_AT_ONCE`.
+
+    Yields samples, and their heads in one part or, where the text is long, in several.
+    """
+    batch, heads = q.shape[:2]
+    at_once = max(1, SCORES_AT_ONCE // (q.shape[2] * k.shape[2]))  # heads, of one or of several samples
+    samples, some = max(1, at_once // heads), min(at_once, heads)
+    for start in range(0, batch, samples):
+        yield slice(start, start + samples), [slice(first, first + some) for first in range(0, heads, some)]
 
 
 def bias_of(opened: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:

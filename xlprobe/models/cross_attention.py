@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from xlprobe.errors import CaptureError
-from xlprobe.models.attention import few_samples, joint_softmax, scores_of
+from xlprobe.models.attention import bias_of, in_parts, joint_softmax, scores_of
 from xlprobe.models.attention_fused import attend
 from xlprobe.models.hooks import (
     CROSS_POINTS,
@@ -135,15 +135,16 @@ class CrossQuerySelfAttention(nn.Module):
         """Compute both terms of P, or, where nobody looks at them, P alone; a few samples at a time."""
         apart = points is not None and any(is_hooked(points[f"hook_pattern_{term}"]) for term in ("mono", "cross"))
         found = tuple(q.new_empty(*q.shape[:3], k.shape[2]) for _ in range(2 if apart else 1))
-        m1, m2 = plan.masks
-        for some in few_samples(q, k):
-            s1 = scores_of(q[some], k[some], self.scaling, m1[some, None])
-            s2 = scores_of(q_cross[some], k[some], self.scaling, m2[some, None])
-            mono, cross = joint_softmax(s1, s2)
-            if apart:
-                found[0][some], found[1][some] = mono, cross
-            else:
-                torch.add(mono, cross, out=found[0][some])
+        for samples, parts in in_parts(q, k):
+            biases = [bias_of(mask[samples, None], q.dtype) for mask in plan.masks]
+            for heads in parts:
+                some, keys = (samples, heads), k[samples, heads].transpose(-1, -2)
+                sides = (torch.matmul(query[some] * self.scaling, keys) for query in (q, q_cross))
+                mono, cross = joint_softmax(*(side.add_(bias) for side, bias in zip(sides, biases, strict=True)))
+                if apart:
+                    found[0][some], found[1][some] = mono, cross
+                else:
+                    torch.add(mono, cross, out=found[0][some])
         return found
 
 

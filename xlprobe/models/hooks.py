@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from xlprobe.errors import CaptureError
-from xlprobe.models.attention import bias_of, few_samples
+from xlprobe.models.attention import bias_of, in_parts
 
 if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
@@ -226,11 +226,13 @@ def _pattern_by_parts(
     """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
     pattern = query.new_empty(*query.shape[:3], key.shape[2])
     masks = None if mask is None else mask.expand(len(query), *mask.shape[1:])
-    for some in few_samples(query, key):
-        scores = _scores(query[some], key[some], scale)
-        if masks is not None:
-            scores += _bias(masks[some], scores.dtype)
-        torch.softmax(scores, dim=-1, out=pattern[some])
+    for samples, parts in in_parts(query, key):
+        bias = None if masks is None else _bias(masks[samples], query.dtype)
+        for heads in parts:
+            scores = _scores(query[samples, heads], key[samples, heads], scale)
+            if bias is not None:
+                scores += bias
+            torch.softmax(scores, dim=-1, out=pattern[samples, heads])
     return pattern
 
 
