@@ -41,7 +41,7 @@ ATTENTION_METRICS: tuple[str, ...] = (*SIMILARITIES, *_SHAPE, *_MASS, *SHARES, *
 """The names that `AttentionReducer` computes, per sample, layer and head."""
 
 
-_LAYERS_AT_ONCE = 4
+_LAYERS_AT_ONCE = 6
 
 
 @dataclass(frozen=True)

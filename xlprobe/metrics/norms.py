@@ -31,8 +31,9 @@ def value_norms(
     by_head = weight.reshape(-1, heads, size).permute(1, 0, 2)
     # ||W v||^2 = v' (W'W) v needs only a small matrix per head, not a vector of the model's width per token.
     gram = by_head.transpose(1, 2) @ by_head
-    per_head = v.transpose(-2, -3)
-    return torch.linalg.vecdot(per_head @ gram, per_head).clamp_min(0.0).sqrt()
+    per_head = v.reshape(-1, heads, size).transpose(0, 1)  # all samples' tokens together: one product a head, no copy
+    squares = torch.linalg.vecdot(per_head @ gram, per_head).clamp_min(0.0)
+    return squares.sqrt().unflatten(1, v.shape[:-2]).movedim(0, -2)
 
 
 def norm_weighted(
