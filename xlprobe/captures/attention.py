@@ -91,6 +91,8 @@ class AttentionReducer:
 
     def update(self, capture: AttentionCapture) -> None:
         """Compute the metrics of one layer on one batch."""
+        if self._waiting and capture.layer <= self._waiting[-1].layer:  # another pass over the same batch
+            self._finish()
         rows = self._rows_of(capture.batch)
         emit = Emit(self.sink, rows, [capture.layer])
         small = _Small(capture.layer, {}, {})
