@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xlprobe import DataError, measure
-from xlprobe.captures import rows
+from xlprobe.captures import attention, rows
 from xlprobe.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
 from xlprobe.metrics import METRICS as REGISTRY
 from xlprobe.metrics import SIMILARITIES, comparison, profiles, tensors
@@ -53,6 +53,19 @@ def test_every_number_is_the_same_for_every_batch_size(tiny, tiny_checkpoints, t
     level = small.index.get_level_values
     own = small.index[(level("condition") == "observed") & (level("sample") != "")]
     np.testing.assert_allclose(large.reindex(own), small[own], rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_every_number_is_the_same_however_many_layers_are_measured_together(
+    tiny, tiny_checkpoints, monkeypatch, layers
+):
+    checkpoint, problems = tiny_checkpoints("bert", "ForSequenceClassification"), tiny.problems(4, 2)
+    options = {"pairs": "en-fr, zh-en", "metrics": "all", "show_progress": False, "batch_size": 8}
+    expected = values(measure(checkpoint, problems, **options))
+    monkeypatch.setattr(attention, "_LAYERS_AT_ONCE", layers)
+    found = values(measure(checkpoint, problems, **options))
+    assert found.index.equals(expected.index)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
 
 
 @pytest.mark.parametrize("elements", [1, 3000])
