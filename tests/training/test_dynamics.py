@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from xlprobe import measure
 from xlprobe.errors import TrainingError
 from xlprobe.results import Results
 from xlprobe.training import Dynamics, evaluate, finetune
@@ -34,6 +36,32 @@ def test_steps_in_one_table_and_the_same_weights(tiny, settings, tmp_path):
     last = frame[(frame["step"] == 4) & (frame["metric"] == "correct") & (frame["question_language"] == "fr")]
     expected = evaluate(watched, probe, pairs="en-fr").select(metric="correct").to_frame()
     assert last.set_index("sample")["value"].to_dict() == expected.set_index("sample")["value"].to_dict()
+
+
+def test_measures_in_full_precision_while_training_in_half(tiny, settings, tmp_path):
+    base, problems = tiny.checkpoint(), tiny.problems(6)
+    watch = Dynamics(base, problems[8:], steps=[0], out=tmp_path / "table", name="run", pairs="en-fr", metrics="all")
+    finetune(
+        base, problems[:8], out=tmp_path / "a", callbacks=[watch], settings=settings(bf16=True), tuning="full",
+        mix={"en-en": 1.0},
+    )  # fmt: skip
+    keys = [
+        "metric",
+        "block",
+        "pooling",
+        "layer",
+        "head",
+        "sample",
+        "context_language",
+        "question_language",
+        "reference",
+    ]
+    options = {"pairs": "en-fr", "metrics": ["js_stability", "entropy"], "controls": False, "show_progress": False}
+    expected = measure(base, problems[8:], **options).to_frame()
+    found = Results.load(tmp_path / "table").select(metric=options["metrics"]).to_frame()
+    merged = found.merge(expected, on=keys)
+    assert len(merged) == len(found) == len(expected)
+    np.testing.assert_allclose(merged["value_x"], merged["value_y"], atol=1e-6)
 
 
 @pytest.mark.parametrize(("probe", "steps"), [([], [1]), ([1], []), ([1], [-1])])

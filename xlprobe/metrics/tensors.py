@@ -55,7 +55,7 @@ def _entropy(values: Float[Tensor, "row cell"]) -> Float[Tensor, " row"]:
     tiny = torch.finfo(values.dtype).tiny
     # clamp + log + dot is twice as fast as torch.special.entr followed by a sum.
     logs = values.clamp_min(tiny)
-    if logs.device.type == "cpu" and not logs.requires_grad:
+    if logs.device.type == "cpu" and not logs.requires_grad and logs.dtype in (torch.float32, torch.float64):
         np.log(logs.numpy(), out=logs.numpy())  # to the same last bit, and on one core faster than torch on two
     else:
         logs = logs.log()

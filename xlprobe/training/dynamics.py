@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,23 @@ from xlprobe.samples import ParallelSample
 __all__ = ["Dynamics"]
 
 
+@contextmanager
+def _full_precision(model: Any) -> Iterator[None]:
+    """Take off the forward that accelerate puts over the model's own, which computes all within it in bfloat16."""
+    wrapped = model.__dict__.pop("forward", None)
+    try:
+        yield
+    finally:
+        if wrapped is not None:
+            model.forward = wrapped
+
+
 class Dynamics(TrainerCallback):
     """Measures chosen metrics on a fixed probe set at given steps, and appends them to one table (column `step`).
 
     `like` is the checkpoint that training started from: its tokenizer and encoding are used. `steps` are the optimiser
     steps to measure at; 0 is before the first. The table is `out/results.parquet`. Training is not disturbed: random
-    numbers and the model's mode are put back.
+    numbers and the model's mode are put back. Measures in float32, also where training computes in bfloat16.
     """
 
     def __init__(
@@ -74,7 +86,7 @@ class Dynamics(TrainerCallback):
         part = self.out / "steps" / f"{step:08d}"
         shutil.rmtree(part, ignore_errors=True)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), _full_precision(model):
                 measured = measure(checkpoint, self.probe, **self.options)
         finally:
             model.train(training)
