@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from xlprobe import DataError, measure
-from xlprobe.captures import attention, rows
+from xlprobe.captures import attention
 from xlprobe.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
 from xlprobe.metrics import METRICS as REGISTRY
-from xlprobe.metrics import SIMILARITIES, comparison, profiles, tensors
+from xlprobe.metrics import SIMILARITIES, tensors
 from xlprobe.samples import ParallelSample
 
 KEYS = [
@@ -73,8 +73,7 @@ def test_every_number_is_the_same_however_few_are_compared_at_a_time(tiny, tiny_
     checkpoint, problems = tiny_checkpoints("bert", "ForSequenceClassification"), tiny.problems(4, 2)
     options = {"pairs": "en-fr, zh-en", "metrics": [*SIMILARITIES, "norm_js_stability"], "show_progress": False}
     at_once = values(measure(checkpoint, problems, **options))
-    for place in (rows, comparison, profiles, tensors):
-        monkeypatch.setattr(place, "CHUNK_ELEMENTS", elements)
+    monkeypatch.setattr(tensors, "CHUNK_ELEMENTS", elements)
     few = values(measure(checkpoint, problems, **options))
     assert few.index.equals(at_once.index)
     np.testing.assert_allclose(few, at_once, rtol=2e-5, atol=2e-5)

@@ -25,7 +25,6 @@ from xlprobe.metrics import (
     value_norms,
 )
 from xlprobe.metrics.profiles import Memory
-from xlprobe.metrics.tensors import as_float
 from xlprobe.samples.encoding import Batch
 
 __all__ = ["ATTENTION_METRICS", "SHARES", "AttentionReducer", "OutputReducer", "Sink"]
@@ -97,16 +96,15 @@ class AttentionReducer:
         rows = self._rows_of(capture.batch)
         emit = Emit(self.sink, rows, [capture.layer])
         small = _Small(capture.layer, {}, {})
-        pattern = as_float(capture.pattern)
-        pooled = PooledPattern(pattern, rows.roles)
+        pooled = PooledPattern(capture.pattern, rows.roles)
         self._take(pooled, emit, small, "")
         if "attention_distance" in self.metrics:
             emit.owned(pattern_distance(pooled), metric="attention_distance")
         if self._wants(SHARES) and capture.cross is not None:
-            small.units["cross"] = PooledPattern(as_float(capture.cross), rows.roles).units
+            small.units["cross"] = PooledPattern(capture.cross, rows.roles).units
         if self._wants(_NORM) and capture.values is not None and capture.output_weight is not None:
             norms = value_norms(capture.values, capture.output_weight)
-            self._take(PooledPattern(pattern, rows.roles, norms), emit, small, "norm_")
+            self._take(PooledPattern(pooled.pattern, rows.roles, norms), emit, small, "norm_")
         self._waiting.append(small)
         if len(self._waiting) == _LAYERS_AT_ONCE:
             self._finish()

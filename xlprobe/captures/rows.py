@@ -13,9 +13,9 @@ from torch import Tensor
 
 from xlprobe.captures.plan import Comparisons, PairedBatch
 from xlprobe.metrics import Profile, Roles
-from xlprobe.metrics.tensors import CHUNK_ELEMENTS
+from xlprobe.metrics.tensors import at_once
 
-__all__ = ["Emit", "Labels", "Part", "Rows", "Sink", "row_labels"]
+__all__ = ["Emit", "Labels", "Part", "Rows", "Sink"]
 
 Labels = Mapping[str, np.ndarray[Any, Any]]
 
@@ -47,7 +47,15 @@ class Rows:
     @cached_property
     def labels(self) -> Labels:
         """The columns of the table that tell the rows apart."""
-        return row_labels(self.batch)
+        names = ("dataset", "context_language", "question_language", "sample", "group", "depth")
+        columns = [
+            (s.dataset, s.context_language, s.question_language, s.key, s.group, s.depth) for s in self.batch.samples
+        ]
+        found = {
+            name: np.array(column, dtype=object) for name, column in zip(names, zip(*columns, strict=True), strict=True)
+        }
+        routed = np.array([version.routed_as is not None for version in self.batch.versions])
+        return {**found, "condition": np.where(routed, "forced", "observed").astype(object)}
 
     @cached_property
     def owned_labels(self) -> Labels:
@@ -67,9 +75,8 @@ class Rows:
             rows, cells = profile.rows.cpu(), profile.cells.cpu()
             alike = (rows[every.left] == rows[every.right]).all(dim=1)
             alike &= (cells[every.left] == cells[every.right]).all(dim=1)
-            size = max(CHUNK_ELEMENTS // max(profile.values[0].numel(), 1), 1)
             kinds = [(every, bool(alike.all()))]
-            if len(every) > size:
+            if len(every) > at_once(profile.values[0].numel()):
                 observed = every.is_observed
                 kinds = [
                     (every[(observed == kind) & (alike == same)], same)
@@ -89,17 +96,6 @@ class Rows:
         return Part(
             *sides, alike, labels, observed, {name: column[observed.numpy()] for name, column in labels.items()}
         )
-
-
-def row_labels(batch: PairedBatch) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the columns of the table that tell a batch's rows apart."""
-    names = ("dataset", "context_language", "question_language", "sample", "group", "depth")
-    columns = [(s.dataset, s.context_language, s.question_language, s.key, s.group, s.depth) for s in batch.samples]
-    found = {
-        name: np.array(column, dtype=object) for name, column in zip(names, zip(*columns, strict=True), strict=True)
-    }
-    routed = np.array([version.routed_as is not None for version in batch.versions])
-    return {**found, "condition": np.where(routed, "forced", "observed").astype(object)}
 
 
 class Sink(Protocol):

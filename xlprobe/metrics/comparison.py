@@ -12,7 +12,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.profiles import Profile, align
 from xlprobe.metrics.stability import hellinger, pearson_from_sums, total_variation
-from xlprobe.metrics.tensors import CHUNK_ELEMENTS, row_entropy, weighted_mean
+from xlprobe.metrics.tensors import at_once, row_entropy, weighted_mean
 
 __all__ = ["SIMILARITIES", "compare", "compare_pairs"]
 
@@ -84,7 +84,7 @@ def compare_pairs(
     `alike` says that the two sides of every pair have the same rows and cells.
     """
     known = _alone(profile, names)  # once for all pairs that a sample takes part in
-    size = max(CHUNK_ELEMENTS // max(profile.values[0].numel(), 1), 1)
+    size = at_once(profile.values[0].numel())
     sides = zip(left.split(size), right.split(size), strict=True)
     # Only what is as large as the profile is taken in pieces; the rest is small, and made for all pairs at once.
     if alike:

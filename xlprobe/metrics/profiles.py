@@ -15,7 +15,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.pooling import pool_keys
 from xlprobe.metrics.roles import BLOCKS, Roles, Span
-from xlprobe.metrics.tensors import CHUNK_ELEMENTS, as_float, row_entropy, safe_divide, weighted_mean
+from xlprobe.metrics.tensors import as_float, at_once, row_entropy, safe_divide, weighted_mean
 
 __all__ = ["Memory", "PooledPattern", "Profile", "UnitPattern", "align", "profile"]
 
@@ -142,12 +142,15 @@ class PooledPattern:
     """One layer's pattern of a batch with what all its profiles share, each part computed once, when asked for.
 
     With `norms` (see `xlprobe.metrics.value_norms`) everything is as for `norm_weighted(pattern, norms)`, without
-    holding that second pattern.
+    holding that second pattern. A pattern of a half type is measured in float32.
     """
 
     pattern: Float[Tensor, "batch head query key"]
     roles: Roles
     norms: Float[Tensor, "batch head key"] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", as_float(self.pattern))
 
     @cached_property
     def _sums(self) -> Float[Tensor, "batch head query cell"]:
@@ -210,7 +213,7 @@ class PooledPattern:
         scale = self._cell_scale(cells)
         values = memory.of((*self.pattern.shape[:2], span.width, cells.width), self.pattern)
         # A few samples at a time, so that what is read again comes from the processor's cache.
-        size = max(1, CHUNK_ELEMENTS // max(values[0].numel(), 1))
+        size = at_once(values[0].numel())
         for start in range(0, len(values), size):
             some = slice(start, start + size)
             part = _take(_take(self.pattern[some], span.select(some), 2), cells.select(some), 3)
@@ -254,7 +257,7 @@ def profile(
 ) -> Profile:
     """Return one block of a pattern as a `Profile`; `PooledPattern` shares the work when several are wanted."""
     roles = Roles.from_ids(segment_ids, unit_ids, special_mask)
-    return PooledPattern(as_float(pattern), roles).profile(block, pooling)
+    return PooledPattern(pattern, roles).profile(block, pooling)
 
 
 def align(p: Profile, q: Profile) -> tuple[Profile, Profile]:

@@ -10,10 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["as_float", "as_float64", "by_rows", "row_entropy", "safe_divide", "weighted_mean"]
+__all__ = ["as_float", "as_float64", "at_once", "by_rows", "row_entropy", "safe_divide", "weighted_mean"]
 
 CHUNK_ELEMENTS = 2**17
 """How many numbers elementwise work takes at a time on a processor: half a megabyte in single precision."""
+
+
+def at_once(numbers: int) -> int:
+    """Return how many parts of so many numbers are taken at a time; at least one."""
+    return max(CHUNK_ELEMENTS // max(numbers, 1), 1)
 
 
 def as_float(values: Any) -> Tensor:
@@ -73,7 +78,7 @@ def by_rows(function: Callable[..., Tensor], *arrays: Float[Tensor, "*batch cell
     if arrays[0].device.type != "cpu" or flat[0].numel() <= CHUNK_ELEMENTS:
         result = function(*flat)
     else:
-        step = max(CHUNK_ELEMENTS // flat[0].shape[-1], 1)
+        step = at_once(flat[0].shape[-1])
         parts = zip(*(array.split(step) for array in flat), strict=True)
         result = torch.cat([function(*part) for part in parts])
     return result.reshape(shape)

@@ -53,7 +53,8 @@ def cross_query_attention(
     # Softmax over nothing is NaN, in the gradient too: such rows are opened here and zeroed below.
     some_empty = not torch.compiler.is_compiling() and bool(empty.any())
     open1 = m1 | empty[..., None] if some_empty else m1
-    mono, cross = joint_softmax(scores_of(q, k, scale, open1[:, None]), scores_of(q_cross, k, scale, m2[:, None]))
+    bias1, bias2 = (bias_of(opened[:, None], q.dtype) for opened in (open1, m2))
+    mono, cross = joint_softmax(scores_of(q, k, scale, bias1), scores_of(q_cross, k, scale, bias2))
     if some_empty:
         closed = empty[:, None, :, None]
         mono, cross = mono.masked_fill(closed, 0.0), cross.masked_fill(closed, 0.0)
@@ -61,10 +62,10 @@ def cross_query_attention(
     return (output, (mono, cross)) if return_pattern else output
 
 
-def scores_of(q: Heads, k: Heads, scale: float, opened: Bool[Tensor, "batch 1 query key"]) -> Pattern:
-    """Return q k^T scale, -inf where closed."""
-    # Adding is six times as fast as filling, and heads share the mask.
-    return torch.matmul(q * scale, k.transpose(-1, -2)) + bias_of(opened, q.dtype)
+def scores_of(q: Heads, k: Heads, scale: float, bias: Float[Tensor, "batch 1 query key"]) -> Pattern:
+    """Return q k^T scale + bias; see `bias_of`, which heads share."""
+    # Adding is six times as fast as filling.
+    return torch.matmul(q * scale, k.transpose(-1, -2)) + bias
 
 
 def in_parts(q: Heads, k: Heads) -> Iterator[tuple[slice, list[slice]]]:

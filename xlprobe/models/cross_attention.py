@@ -116,9 +116,9 @@ class CrossQuerySelfAttention(nn.Module):
         if by_parts(points, q):
             terms = self._terms_by_parts(q, q_cross, k, plan, points)
         else:
-            m1, m2 = plan.masks
-            s1 = fire(points, "hook_attn_scores", scores_of(q, k, self.scaling, m1[:, None]))
-            s2 = fire(points, "hook_attn_scores_cross", scores_of(q_cross, k, self.scaling, m2[:, None]))
+            bias1, bias2 = (bias_of(mask[:, None], q.dtype) for mask in plan.masks)
+            s1 = fire(points, "hook_attn_scores", scores_of(q, k, self.scaling, bias1))
+            s2 = fire(points, "hook_attn_scores_cross", scores_of(q_cross, k, self.scaling, bias2))
             terms = joint_softmax(s1, s2)
         if len(terms) == 2:
             mono = fire(points, "hook_pattern_mono", terms[0])
@@ -136,11 +136,12 @@ class CrossQuerySelfAttention(nn.Module):
         apart = points is not None and any(is_hooked(points[f"hook_pattern_{term}"]) for term in ("mono", "cross"))
         found = tuple(q.new_empty(*q.shape[:3], k.shape[2]) for _ in range(2 if apart else 1))
         for samples, parts in in_parts(q, k):
-            biases = [bias_of(mask[samples, None], q.dtype) for mask in plan.masks]
+            bias1, bias2 = (bias_of(mask[samples, None], q.dtype) for mask in plan.masks)
             for heads in parts:
-                some, keys = (samples, heads), k[samples, heads].transpose(-1, -2)
-                sides = (torch.matmul(query[some] * self.scaling, keys) for query in (q, q_cross))
-                mono, cross = joint_softmax(*(side.add_(bias) for side, bias in zip(sides, biases, strict=True)))
+                some = samples, heads
+                s1 = scores_of(q[some], k[some], self.scaling, bias1)
+                s2 = scores_of(q_cross[some], k[some], self.scaling, bias2)
+                mono, cross = joint_softmax(s1, s2)
                 if apart:
                     found[0][some], found[1][some] = mono, cross
                 else:
