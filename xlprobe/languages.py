@@ -24,7 +24,9 @@ __all__ = [
 class Language:
     """A language as the toolkit knows it.
 
-    `code` is ISO 639-1 where there is one (else 639-3), `script` is ISO 15924, `direction` the writing direction.
+    `code` is ISO 639-1 where there is one (else 639-3), `script` is ISO 15924, `direction` the writing direction,
+    `separator` what stands between two sentences (Chinese and Japanese leave no blank there; Thai does, though it
+    leaves none between words).
     """
 
     code: str
@@ -33,13 +35,20 @@ class Language:
     script: str
     direction: Literal["ltr", "rtl"]
     family: str
+    separator: str = " "
+
+
+_RIGHT_TO_LEFT = {"Arab", "Hebr"}
+_UNSEPARATED = {"Hans", "Jpan"}
 
 
 def _table(*rows: tuple[str, str, str, str, str]) -> dict[str, Language]:
-    return {
-        code: Language(code, name, endonym, script, "rtl" if script in {"Arab", "Hebr"} else "ltr", family)
-        for code, name, endonym, script, family in rows
-    }
+    found = {}
+    for code, name, endonym, script, family in rows:
+        direction: Literal["ltr", "rtl"] = "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+        separator = "" if script in _UNSEPARATED else " "
+        found[code] = Language(code, name, endonym, script, direction, family, separator)
+    return found
 
 
 LANGUAGES: dict[str, Language] = _table(
@@ -58,6 +67,7 @@ KNOWN_LANGUAGES: dict[str, Language] = LANGUAGES | _table(
     ("bg", "Bulgarian", "български", "Cyrl", "Slavic"),
     ("el", "Greek", "ελληνικά", "Grek", "Hellenic"),
     ("hi", "Hindi", "हिन्दी", "Deva", "Indic"),
+    ("ja", "Japanese", "日本語", "Jpan", "Japonic"),
     ("sw", "Swahili", "Kiswahili", "Latn", "Bantu"),
     ("th", "Thai", "ไทย", "Thai", "Tai"),
     ("tr", "Turkish", "Türkçe", "Latn", "Turkic"),
