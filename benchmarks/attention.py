@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.timing import Section, ratios
-from xlprobe.models.attention import cross_query_attention
-from xlprobe.models.attention_fused import attend
-from xlprobe.models.configuration import CrossQueryBertConfig
-from xlprobe.models.plan import AttentionPlan, make_plan
+from xlprobe.encoders.attention import cross_query_attention
+from xlprobe.encoders.attention_fused import attend
+from xlprobe.encoders.configuration import CrossQueryBertConfig
+from xlprobe.encoders.plan import AttentionPlan, make_plan
 
 BATCH, HEADS, WIDTH = 32, 12, 64
 FORWARD, BACKWARD = 2.2, 2.4

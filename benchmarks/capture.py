@@ -11,11 +11,11 @@ import torch
 
 from benchmarks.encoders import crossed, plain, problems
 from benchmarks.timing import Section, ratios
-from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer
-from xlprobe.captures.plan import PairedBatch, paired_batches, plan
-from xlprobe.captures.stream import capture
-from xlprobe.measurement import DEFAULT_METRICS
-from xlprobe.models.checkpoint import Checkpoint
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.measuring.attention import ATTENTION_METRICS, AttentionReducer
+from xlprobe.measuring.measurement import DEFAULT_METRICS
+from xlprobe.measuring.plan import PairedBatch, paired_batches, plan
+from xlprobe.measuring.stream import capture
 from xlprobe.results import ResultsWriter
 from xlprobe.samples import Encoder
 

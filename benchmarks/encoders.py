@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from xlprobe.models.checkpoint import Checkpoint, load
-from xlprobe.models.convert import to_cross_query
+from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.encoders.convert import to_cross_query
 from xlprobe.samples import Encoder, ParallelSample, generate
 
 

@@ -9,12 +9,12 @@ import torch
 
 from benchmarks.child import in_child, peak_mib
 from benchmarks.timing import Row, Section
-from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer
-from xlprobe.captures.stream import capture
+from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.cost.runs import _batch, _plain_model
 from xlprobe.cost.shapes import EncoderShape
-from xlprobe.models.checkpoint import Checkpoint
-from xlprobe.models.convert import to_cross_query
+from xlprobe.encoders.convert import to_cross_query
+from xlprobe.measuring.attention import ATTENTION_METRICS, AttentionReducer
+from xlprobe.measuring.stream import capture
 from xlprobe.results import ResultsWriter
 
 SMALL_VOCABULARY = EncoderShape("12 layers of 384", 12, 384, 12, 1536, 2000, 512, 2)

@@ -16,8 +16,8 @@ from statistics import fmean
 import torch
 
 from xlprobe import load
-from xlprobe.captures.sentences import sentence_vectors
 from xlprobe.languages import LANGUAGES
+from xlprobe.measuring.sentences import sentence_vectors
 from xlprobe.metrics.neutrality import retrieval_hits
 from xlprobe.samples import Encoder, ParallelSample, generate
 from xlprobe.samples.rulebase import Literal, parse_statement, verbalise

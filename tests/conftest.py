@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = {
@@ -30,9 +31,9 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def bundled_encoder() -> Any:
     """The bundled encoder, loaded once for all tests."""
+    from xlprobe.checkpoints.bundled import bundled_file
+    from xlprobe.checkpoints.checkpoint import load
     from xlprobe.errors import CheckpointError
-    from xlprobe.models.bundled import bundled_file
-    from xlprobe.models.checkpoint import load
 
     try:
         bundled_file()
@@ -73,7 +74,7 @@ def make_problems(theories: int = 4, questions: int = 2, languages: tuple[str, .
 
 def xlmr_tokenizer() -> Any:
     """A small tokenizer of XLM-R's kind."""
-    from xlprobe.models.bundled import E5Vocabulary, build_tokenizer
+    from xlprobe.checkpoints.bundled import E5Vocabulary, build_tokenizer
 
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", ".", "。", "是"]
     pieces += [word for words in WORDS.values() for word in words.values()]
@@ -112,12 +113,12 @@ def make_checkpoint(family: str = "bert", head: str = "Model", seed: int = 0, cr
     import torch
     import transformers
 
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.checkpoints.checkpoint import Checkpoint
 
     tokenizer = bert_tokenizer() if family == "bert" else xlmr_tokenizer()
     torch.manual_seed(seed)
     if cross_query:
-        import xlprobe.models.cross_query as classes
+        import xlprobe.encoders.cross_query as classes
 
         name = {"bert": "CrossQueryBert", "xlm-roberta": "CrossQueryXLMRoberta"}[family]
     else:
@@ -145,6 +146,10 @@ def tiny() -> SimpleNamespace:
         problems=make_problems,
         checkpoint=make_checkpoint,
         tokenizers={"bert": bert_tokenizer, "xlm-roberta": xlmr_tokenizer},
+        plain_class=plain_class,
+        cross_class=cross_class,
+        make_plain=make_plain,
+        without_languages=without_languages,
     )
 
 
@@ -152,3 +157,70 @@ def tiny() -> SimpleNamespace:
 def tiny_checkpoints() -> Any:
     """The maker of tiny random checkpoints: (family, head, seed, cross_query) -> Checkpoint."""
     return make_checkpoint
+
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "vocab_size": 60,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.3,
+}
+FAMILIES = ("bert", "xlm-roberta")
+HEADS = ("Model", "ForSequenceClassification", "ForMaskedLM")
+
+
+def plain_class(family: str, head: str) -> Any:
+    import transformers
+
+    return getattr(transformers, {"bert": "Bert", "xlm-roberta": "XLMRoberta"}[family] + head)
+
+
+def cross_class(family: str, head: str) -> Any:
+    from xlprobe import encoders
+
+    return getattr(encoders, "CrossQuery" + {"bert": "Bert", "xlm-roberta": "XLMRoberta"}[family] + head)
+
+
+def make_plain(family: str, head: str, **options: Any) -> Any:
+    torch.manual_seed(0)
+    cls = plain_class(family, head)
+    return cls(cls.config_class(**{**SIZES, "pad_token_id": 1, **options})).eval()
+
+
+@pytest.fixture(scope="session")
+def plain_directories(tmp_path_factory) -> dict[tuple[str, str], Path]:
+    """One saved plain checkpoint for each family and head."""
+    base = tmp_path_factory.mktemp("plain")
+    found = {}
+    for family in FAMILIES:
+        for head in HEADS:
+            path = base / family / head
+            make_plain(family, head).save_pretrained(path)
+            found[family, head] = path
+    return found
+
+
+@pytest.fixture
+def inputs() -> dict[str, torch.Tensor]:
+    """Four samples: two code-switched (one padded), two in-language (one padded)."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(4, 60, (4, 11), generator=generator)
+    mask = torch.ones(4, 11, dtype=torch.long)
+    mask[1, 7:] = 0
+    mask[3, 9:] = 0
+    languages = torch.full((4, 11), 149)
+    languages[0, 6:] = 180
+    languages[1, 4:] = 180
+    languages[2] = 180
+    return {
+        "input_ids": ids.masked_fill(mask == 0, 1),
+        "attention_mask": mask,
+        "language_ids": languages * mask,
+    }
+
+
+def without_languages(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in inputs.items() if key != "language_ids"}

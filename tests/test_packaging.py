@@ -54,11 +54,12 @@ def test_the_packages_that_the_project_is_about_are_dependencies():
 
 LAYERS = [
     ("cli", "report"),
-    ("measurement", "training", "plots", "effects"),
-    ("interventions", "captures", "models"),
-    ("samples", "results"),
+    ("plots", "training", "cost", "factors"),
+    ("measuring",),
+    ("interventions", "checkpoints"),
+    ("encoders", "samples", "results"),
     ("metrics", "statistics"),
-    ("languages", "errors", "progress"),
+    ("languages", "errors", "files", "progress"),
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 

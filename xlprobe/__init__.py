@@ -16,33 +16,44 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from xlprobe.encoders import registration as _registration
 from xlprobe.errors import CaptureError, CheckpointError, DataError, ResultsError, TrainingError, XlprobeError
 from xlprobe.languages import LANGUAGES, Language
-from xlprobe.models import registration as _registration
 
 if TYPE_CHECKING:
-    from xlprobe import effects, factors, interventions, metrics, models, plots, samples, statistics, training
-    from xlprobe.captures import capture
-    from xlprobe.measurement import measure
-    from xlprobe.models.checkpoint import Checkpoint, load
+    from xlprobe import checkpoints, encoders, factors, interventions, metrics, plots, samples, statistics, training
+    from xlprobe.checkpoints.checkpoint import Checkpoint, load
+    from xlprobe.measuring import capture, effects
+    from xlprobe.measuring.measurement import measure
     from xlprobe.plots.explorer import explore
     from xlprobe.results import Results
     from xlprobe.samples import Batch, ParallelSample, Sample, batches, encode
 
 _LAZY = {
     "Batch": "xlprobe.samples",
-    "Checkpoint": "xlprobe.models.checkpoint",
+    "Checkpoint": "xlprobe.checkpoints.checkpoint",
     "ParallelSample": "xlprobe.samples",
     "Results": "xlprobe.results",
     "Sample": "xlprobe.samples",
     "batches": "xlprobe.samples",
-    "capture": "xlprobe.captures",
+    "capture": "xlprobe.measuring",
     "encode": "xlprobe.samples",
     "explore": "xlprobe.plots.explorer",
-    "load": "xlprobe.models.checkpoint",
-    "measure": "xlprobe.measurement",
+    "load": "xlprobe.checkpoints.checkpoint",
+    "measure": "xlprobe.measuring.measurement",
 }
-_MODULES = ("effects", "factors", "interventions", "metrics", "models", "plots", "samples", "statistics", "training")
+_MODULES = {
+    "checkpoints": "xlprobe.checkpoints",
+    "effects": "xlprobe.measuring.effects",
+    "encoders": "xlprobe.encoders",
+    "factors": "xlprobe.factors",
+    "interventions": "xlprobe.interventions",
+    "metrics": "xlprobe.metrics",
+    "plots": "xlprobe.plots",
+    "samples": "xlprobe.samples",
+    "statistics": "xlprobe.statistics",
+    "training": "xlprobe.training",
+}
 
 __all__ = [
     "LANGUAGES",
@@ -60,15 +71,16 @@ __all__ = [
     "XlprobeError",
     "batches",
     "capture",
+    "checkpoints",
     "effects",
     "encode",
+    "encoders",
     "explore",
     "factors",
     "interventions",
     "load",
     "measure",
     "metrics",
-    "models",
     "plots",
     "samples",
     "statistics",
@@ -85,7 +97,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         value = getattr(importlib.import_module(_LAZY[name]), name)
     elif name in _MODULES:
-        value = importlib.import_module(f"xlprobe.{name}")
+        value = importlib.import_module(_MODULES[name])
     else:
         raise AttributeError(f"module 'xlprobe' has no attribute {name!r}")
     globals()[name] = value

@@ -71,8 +71,8 @@ def report(
 
     Without options: the bundled checkpoints on generated problems, offline, on the CPU, in a few minutes.
     """
+    from xlprobe.measuring.shards import refuse_processes
     from xlprobe.report.build import ReportOptions, build
-    from xlprobe.sharding import refuse_processes
 
     refuse_processes("report", "measure with all of them, then draw with one: xlprobe report --results DIRECTORY")
     options = ReportOptions(
@@ -108,8 +108,8 @@ def measure(
     debug: DebugOption = False,
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only."""
+    from xlprobe.measuring.shards import pin_device, process_number
     from xlprobe.report.build import ReportOptions, measure_table
-    from xlprobe.sharding import pin_device, process_number
 
     pin_device()
     options = ReportOptions(

@@ -9,11 +9,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xlprobe import models
+from xlprobe import encoders
+from xlprobe.encoders.hooks import hook_points, observe
 from xlprobe.errors import CaptureError
 from xlprobe.interventions import Ablate, HeadImportance, KnockOut, Patch, head_means, record, role_mask
 from xlprobe.languages import language_id
-from xlprobe.models.hooks import hook_points, observe
 from xlprobe.samples import Batch, Sample
 
 SIZES: dict[str, Any] = {
@@ -57,7 +57,7 @@ def model(request):
     plain = BertForSequenceClassification(BertConfig(**SIZES)).eval()
     if request.param == "plain":
         return plain
-    made = models.to_cross_query(plain)
+    made = encoders.to_cross_query(plain)
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             if "cross_lingual" in name:
@@ -72,7 +72,7 @@ def batch():
 
 def run(model, batch):
     with torch.no_grad():
-        return model(**batch.model_inputs(models.is_cross_query(model))).logits
+        return model(**batch.model_inputs(encoders.is_cross_query(model))).logits
 
 
 def patterns(model, batch):
@@ -126,7 +126,7 @@ def test_one_branch(batch, branch, request):
     from transformers import BertConfig, BertForSequenceClassification
 
     torch.manual_seed(0)
-    model = models.to_cross_query(BertForSequenceClassification(BertConfig(**SIZES)).eval())
+    model = encoders.to_cross_query(BertForSequenceClassification(BertConfig(**SIZES)).eval())
     name = {"mono": "hook_pattern_mono", "cross": "hook_pattern_cross"}
     seen = {}
     points = {f"blocks.0.attn.{n}": lambda t, hook: seen.update({hook.name[14:]: t}) for n in name.values()}
@@ -178,7 +178,7 @@ def test_nested_knock_outs_cut_exactly_their_edges_and_leave_every_row_whole(mod
             edges = knock_out.edges(batch)
             if edges.any():
                 stack.enter_context(knock_out.on(batch))
-                if branch == "both" or not models.is_cross_query(model):
+                if branch == "both" or not encoders.is_cross_query(model):
                     gone |= edges
         held = patterns(model, batch)
     rows = batch.attention_mask.bool()
@@ -250,7 +250,7 @@ def test_what_would_do_nothing_is_refused(model, batch):
         KnockOut(model, "cls", "sep", heads=[-1])
     with pytest.raises(CaptureError, match="branch"):
         KnockOut(model, "cls", "sep", branch="left")
-    if not models.is_cross_query(model):
+    if not encoders.is_cross_query(model):
         with pytest.raises(CaptureError, match="Q_cross"), KnockOut(model, "cls", "sep", branch="cross").on(batch):
             pass
 

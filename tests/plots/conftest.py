@@ -228,7 +228,7 @@ def _kept(checkpoint: str, crossed: bool, key: str, context: str, question: str,
     sample = SimpleNamespace(
         key=key, context_language=context, question_language=question, context=tuple(units[:2]), question=units[2]
     )
-    from xlprobe.captures.patterns import KeptPattern
+    from xlprobe.measuring.patterns import KeptPattern
 
     return KeptPattern(
         checkpoint, sample, tokens, np.array(segment_ids), np.array(unit_ids), np.array(unit_ids) < 0, layers

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from xlprobe import plots
-from xlprobe.measurement import measure
+from xlprobe.measuring.measurement import measure
 from xlprobe.report import extras
 from xlprobe.results import Results
 

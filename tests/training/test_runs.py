@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from xlprobe.checkpoints.checkpoint import load
 from xlprobe.errors import TrainingError
-from xlprobe.models.checkpoint import load
 from xlprobe.training.recipes import make_recipe
 from xlprobe.training.runs import run_finetune, run_pretrain
 
@@ -60,7 +60,7 @@ def test_pretrain_then_finetune_then_load(data):
 
 def test_packed_weights_are_what_is_returned(data):
     made = run_finetune(_recipe(data, "finetune", store="4-bit", tuning="full"), data / "out", data)
-    from xlprobe.models.packing import read_packed, unpack
+    from xlprobe.checkpoints.packing import read_packed, unpack
 
     packed, about = read_packed(data / "out" / "weights.safetensors")
     base = load(data / "base", head="none")

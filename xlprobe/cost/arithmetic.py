@@ -52,7 +52,7 @@ def costs_of(
     length: int = 128,
     bytes_per_value: int = 4,
 ) -> Costs:
-    """Count what a batch costs; the two queries run as two fused attentions, as `xlprobe.models` does.
+    """Count what a batch costs; the two queries run as two fused attentions, as `xlprobe.encoders` does.
 
     Raises `DataError` for sizes below 1 and for more tokens than the encoder has positions.
     """

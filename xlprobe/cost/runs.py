@@ -59,7 +59,7 @@ def run_costs(shape: EncoderShape, batch: int, length: int, repeats: int = 3) ->
     for mechanism in ("plain", "cross-query"):
         model = plain
         if mechanism == "cross-query":
-            from xlprobe.models.convert import to_cross_query
+            from xlprobe.encoders.convert import to_cross_query
 
             model = to_cross_query(plain, num_labels=_NUM_LABELS, q_p_mask=0.7, cross_p_mask=0.7)
             # The plain model's weights are not needed any more.
@@ -95,8 +95,8 @@ def _batch(shape: EncoderShape, batch: int, length: int) -> Any:
     import numpy as np
     import torch
 
-    from xlprobe.captures.plan import Comparisons, PairedBatch, Version
     from xlprobe.languages import language_id
+    from xlprobe.measuring.plan import Comparisons, PairedBatch, Version
     from xlprobe.samples.types import Sample
 
     length = max(8, min(length, shape.positions - 2))
@@ -128,9 +128,9 @@ def _batch(shape: EncoderShape, batch: int, length: int) -> Any:
 def _run(model: Any, batch: Any, mechanism: Mechanism, repeats: int) -> Run:
     import torch
 
-    from xlprobe.captures.attention import ATTENTION_METRICS, AttentionReducer
-    from xlprobe.captures.stream import capture
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.measuring.attention import ATTENTION_METRICS, AttentionReducer
+    from xlprobe.measuring.stream import capture
     from xlprobe.training.tuning import select
 
     crossed = mechanism == "cross-query"

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from xlprobe.encoders.cross_query import is_cross_query
+from xlprobe.encoders.hooks import attention_modules, observe
 from xlprobe.errors import CaptureError
 from xlprobe.interventions.roles import Tokens, role_mask
 from xlprobe.interventions.selection import checked_layers, heads_by_layer
-from xlprobe.models.cross_query import is_cross_query
-from xlprobe.models.hooks import attention_modules, observe
 from xlprobe.samples import Batch
 
 __all__ = ["Ablate", "HeadImportance", "HeadOutputs", "Patch", "head_means", "record"]

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
+from xlprobe.encoders.hooks import hook_points, observe
 from xlprobe.errors import CaptureError
 from xlprobe.interventions.roles import Tokens, role_mask
 from xlprobe.interventions.selection import checked_heads, checked_layers
-from xlprobe.models.hooks import hook_points, observe
 from xlprobe.samples import Batch
 
 __all__ = ["KnockOut"]

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from xlprobe.encoders.hooks import attention_modules
 from xlprobe.errors import CaptureError
-from xlprobe.models.hooks import attention_modules
 
 __all__ = ["checked_heads", "checked_layers", "heads_by_layer"]
 

@@ -11,7 +11,7 @@ from xlprobe.errors import ResultsError
 from xlprobe.plots.facts import manifests
 
 if TYPE_CHECKING:
-    from xlprobe.captures.patterns import KeptPattern
+    from xlprobe.measuring.patterns import KeptPattern
     from xlprobe.results import Results
 
 __all__ = ["attention_rows", "told"]

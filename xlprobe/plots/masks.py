@@ -68,7 +68,7 @@ def masks_table(results: Results) -> pd.DataFrame:
 def _masks(segments: list[int]) -> dict[str, dict[str, np.ndarray]]:
     import torch
 
-    from xlprobe.models.masks import language_masks
+    from xlprobe.encoders.masks import language_masks
 
     found = {}
     for name, (one, probability) in SCHEMES.items():

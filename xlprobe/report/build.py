@@ -16,8 +16,8 @@ from xlprobe.report.page import explorer_data, kept_explorer, render
 from xlprobe.results import Results
 
 if TYPE_CHECKING:
-    from xlprobe.captures.patterns import KeptPattern
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.measuring.patterns import KeptPattern
     from xlprobe.samples.types import ParallelSample
 
 __all__ = ["ReportOptions", "build", "measure_table"]
@@ -119,8 +119,8 @@ def _measure(
         raise DataError(f"got the languages {' '.join(options.languages)!r}; expected at least two, such as 'en fr'")
     _check_writable(options.out)
     samples = _samples(options)
-    from xlprobe.measurement import measure
-    from xlprobe.models.checkpoint import default_specs, load
+    from xlprobe.checkpoints.checkpoint import default_specs, load
+    from xlprobe.measuring.measurement import measure
 
     checkpoints = [load(spec, device=options.device) for spec in options.checkpoints or default_specs()]
     kept: list[KeptPattern] = []

@@ -12,8 +12,8 @@ import numpy as np
 from xlprobe.results import Results, ResultsWriter
 
 if TYPE_CHECKING:
-    from xlprobe.captures.patterns import KeptPattern
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.measuring.patterns import KeptPattern
     from xlprobe.samples.types import ParallelSample
 
 __all__ = ["EFFECT_PROBLEMS", "complete", "effect_rows", "language_rows", "map_rows", "remaining_accuracy"]
@@ -69,7 +69,7 @@ def map_rows(
     """
     import pandas as pd
 
-    from xlprobe.captures.sentences import sentence_vectors, sentences_of
+    from xlprobe.measuring.sentences import sentence_vectors, sentences_of
 
     sentences = sentences_of(samples, languages, MAP_SENTENCES)
     if len(sentences) < 8:

@@ -13,7 +13,7 @@ from xlprobe.errors import CheckpointError, TrainingError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.checkpoints.checkpoint import Checkpoint
 
 __all__ = ["Mechanism", "make_classifier", "set_cross_query"]
 
@@ -41,7 +41,7 @@ def make_classifier(
     """
     from transformers import AutoModelForSequenceClassification
 
-    from xlprobe.models.convert import to_cross_query
+    from xlprobe.encoders.convert import to_cross_query
 
     if mechanism not in ("baseline", "cross-query"):
         raise TrainingError(f"got mechanism={mechanism!r}; expected 'baseline' or 'cross-query'")

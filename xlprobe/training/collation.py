@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from xlprobe.models.masks import language_masks
+from xlprobe.encoders.masks import language_masks
 from xlprobe.samples import Batch, Encoder, Sample
 from xlprobe.training.stream import seed_of
 from xlprobe.training.vocabulary import Vocabulary

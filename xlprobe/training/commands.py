@@ -84,8 +84,8 @@ def evaluate(
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     from xlprobe.files import write_atomically
+    from xlprobe.measuring.shards import pin_device, process_number
     from xlprobe.results import Results
-    from xlprobe.sharding import pin_device, process_number
     from xlprobe.training.evaluation import accuracy_table
     from xlprobe.training.evaluation import evaluate as run
     from xlprobe.training.sources import evaluation_problems

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
+from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import TrainingError
-from xlprobe.models.checkpoint import Checkpoint
 from xlprobe.results import Results
 from xlprobe.samples import ParallelSample
 
@@ -75,7 +75,7 @@ class Dynamics(TrainerCallback):
     def _at(self, step: int, state: Any, model: Any) -> None:
         if step not in self.steps or not state.is_world_process_zero:
             return
-        from xlprobe.measurement import measure
+        from xlprobe.measuring.measurement import measure
 
         model = getattr(model, "module", model)
         checkpoint = Checkpoint(

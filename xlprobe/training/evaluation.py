@@ -12,13 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from xlprobe.checkpoints.checkpoint import Checkpoint, load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
-from xlprobe.models.checkpoint import Checkpoint, load
+from xlprobe.measuring.shards import SHARD_BATCHES, Shards, process_count
 from xlprobe.progress import progress
 from xlprobe.results import Results
 from xlprobe.samples import Encoder, ParallelSample, Sample
-from xlprobe.sharding import SHARD_BATCHES, Shards, process_count
 
 __all__ = ["accuracy_table", "evaluate", "wilson"]
 
@@ -39,7 +39,7 @@ def evaluate(
 
     Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
     = surer). `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language have no row
-    in its cells. Where several processes share the run (see `xlprobe.sharding`), their shards are kept in `out`
+    in its cells. Where several processes share the run (see `xlprobe.measuring.shards`), their shards are kept in `out`
     until all are done; the first process returns all rows, the others their own. Raises `TrainingError` for a
     checkpoint without a classifier, `DataError` for labels that it lacks.
     """

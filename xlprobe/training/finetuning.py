@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from xlprobe.checkpoints.checkpoint import Checkpoint, load
 from xlprobe.errors import DataError, TrainingError
-from xlprobe.models.checkpoint import Checkpoint, load
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.training.classifier import Mechanism, make_classifier
 from xlprobe.training.collation import Classification

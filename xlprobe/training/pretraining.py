@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
+from xlprobe.checkpoints.checkpoint import Checkpoint, load
 from xlprobe.errors import DataError, TrainingError
-from xlprobe.models.checkpoint import Checkpoint, load
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.training.classifier import set_cross_query
 from xlprobe.training.collation import MaskedTokens
@@ -160,7 +160,7 @@ def pretrain_cross_query(
     masks are the non-interfering ones. Everything but Q_cross is frozen, which is checked by hash afterwards.
     Source: arXiv 2310.15258, section 3.
     """
-    from xlprobe.models.convert import to_cross_query
+    from xlprobe.encoders.convert import to_cross_query
 
     checkpoint = load(base) if isinstance(base, str) else base
     if checkpoint.head != "mlm":

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from xlprobe.checkpoints.packing import BITS
 from xlprobe.errors import DataError, TrainingError
-from xlprobe.models.packing import BITS
 from xlprobe.training.settings import TrainSettings
 
 __all__ = ["Recipe", "StageRecipe", "read_recipe"]
@@ -18,7 +18,7 @@ ROUTINES = ("finetune", "pretrain", "ablate")
 
 
 STORES = ("float32", *(f"{bits}-bit" for bits in BITS))
-"""How trained weights can be kept: see `xlprobe.models.packing`."""
+"""How trained weights can be kept: see `xlprobe.checkpoints.packing`."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
+from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.packing import pack, unpack, write_packed
+from xlprobe.checkpoints.tensor_files import write_tensors
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
-from xlprobe.models.checkpoint import Checkpoint, load
-from xlprobe.models.packing import pack, unpack, write_packed
-from xlprobe.models.tensor_files import write_tensors
 from xlprobe.training.finetuning import Stage, finetune
 from xlprobe.training.pretraining import pretrain_cross_query, train_lm_head
 from xlprobe.training.recipes import Recipe, StageRecipe

@@ -21,7 +21,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
-from xlprobe.sharding import process_count, process_number
+from xlprobe.measuring.shards import process_count, process_number
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
 from xlprobe.training.tuning import set_tensors, trained_tensors

@@ -11,8 +11,8 @@ from xlprobe.plots.explorer.data import explorer_data
 from xlprobe.plots.explorer.parts import document
 
 if TYPE_CHECKING:
-    from xlprobe.captures.patterns import KeptPattern
-    from xlprobe.models.checkpoint import Checkpoint
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.measuring.patterns import KeptPattern
     from xlprobe.samples.types import ParallelSample
 
 __all__ = ["explore"]
@@ -63,7 +63,7 @@ def _patterns(
     problems = list(samples) if isinstance(samples, Sequence) else [samples]
     import tempfile
 
-    from xlprobe.measurement import measure
+    from xlprobe.measuring.measurement import measure
 
     kept: list[KeptPattern] = []
     with tempfile.TemporaryDirectory(prefix="xlprobe-") as scratch:

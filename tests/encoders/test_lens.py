@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from xlprobe import encoders
+from xlprobe.encoders import lens, to_cross_query
+from xlprobe.encoders.hooks import hook_points, observe
+from xlprobe.encoders.lens import check_lens
+from xlprobe.errors import CaptureError, CheckpointError
+from xlprobe.interventions import Ablate
+
+PAIRS = {"pairs": ["en-fr"], "cross_layers": [1]}
+MODELS = [
+    ("bert", "ForSequenceClassification", None),
+    ("xlm-roberta", "ForSequenceClassification", {}),
+    ("bert", "Model", PAIRS),
+    pytest.param("bert", "ForMaskedLM", {}, marks=pytest.mark.slow),
+    pytest.param("xlm-roberta", "Model", None, marks=pytest.mark.slow),
+    pytest.param("xlm-roberta", "ForMaskedLM", PAIRS, marks=pytest.mark.slow),
+]
+
+
+def make(tiny, family, head, options):
+    model = tiny.make_plain(family, head)
+    if options is not None:
+        model = to_cross_query(model, **options)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if "cross_lingual" in name:
+                    parameter.mul_(-0.6)
+    # double precision, so that 1e-6 says something about the computation and not about rounding
+    return SimpleNamespace(model=model.double(), tokenizer=None, name="tiny")
+
+
+def outputs(model, inputs):
+    with torch.no_grad():
+        output = model(**inputs)
+    return output.logits if hasattr(output, "logits") else output.last_hidden_state
+
+
+@pytest.mark.parametrize(("family", "head", "options"), MODELS)
+def test_logits_patterns_and_edits(tiny, family, head, options, inputs):
+    checkpoint = make(tiny, family, head, options)
+    model = checkpoint.model
+    given = inputs if options is not None else tiny.without_languages(inputs)
+    expected = outputs(model, given)
+    names = list(model.state_dict())
+    bridge = lens(checkpoint)
+    rest = {key: value for key, value in given.items() if key != "input_ids"}
+    with torch.no_grad():
+        logits, cache = bridge.run_with_cache(given["input_ids"], **rest)
+    torch.testing.assert_close(logits, expected, atol=1e-6, rtol=1e-6)
+
+    # the checkpoint's own model is as it was, and shares the weights
+    assert list(model.state_dict()) == names
+    assert torch.equal(outputs(model, given), expected)
+    assert not any(point.has_hooks() for point in hook_points(model).values())
+    assert (
+        bridge.blocks[0].attn.q.original_component.weight
+        is model.base_model.encoder.layer[0].attention.self.query.weight
+    )
+
+    seen = {}
+    with observe(model, dict.fromkeys(hook_points(model), lambda tensor, hook: seen.update({hook.name: tensor}))):
+        outputs(model, given)
+    for name, tensor in seen.items():
+        torch.testing.assert_close(cache[name], tensor, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(cache["blocks.1.hook_resid_pre"], cache["blocks.0.hook_resid_post"])
+
+    def shift(scores, hook):
+        scores = scores.clone()
+        scores[:, 1, :, 2] += 1.5
+        return scores
+
+    point = "blocks.1.attn.hook_attn_scores" + ("" if options is None else "_cross")
+    with torch.no_grad():
+        edited = bridge.run_with_hooks(given["input_ids"], fwd_hooks=[(point, shift)], **rest)
+    with observe(model, {point: shift}):
+        torch.testing.assert_close(edited, outputs(model, given), atol=1e-6, rtol=1e-6)
+    assert (edited - expected)[0].abs().max() > 1e-4
+
+
+def test_edited_scores_change_the_output_as_arithmetic_says(tiny, inputs):
+    checkpoint = make(tiny, "bert", "ForSequenceClassification", {})
+    bridge = lens(checkpoint)
+    rest = {key: value for key, value in inputs.items() if key != "input_ids"}
+    seen = {}
+
+    def close(scores, hook):
+        edited = scores.clone()
+        edited[:, :, :, 3] = -torch.inf
+        return edited
+
+    def keep(tensor, hook):
+        seen[hook.name.rsplit("_", 1)[1]] = tensor
+
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(inputs["input_ids"], **rest)
+        hooks = [("blocks.0.attn.hook_attn_scores_cross", close), ("blocks.0.attn.hook_attn_scores", close)]
+        hooks += [("blocks.0.attn.hook_pattern", keep), ("blocks.0.attn.hook_z", keep)]
+        bridge.run_with_hooks(inputs["input_ids"], fwd_hooks=hooks, **rest)
+    expected = cache["blocks.0.attn.hook_pattern"].clone()
+    expected[..., 3] = 0.0
+    expected /= expected.sum(-1, keepdim=True)
+    torch.testing.assert_close(seen["pattern"], expected, atol=1e-6, rtol=0)
+    z = torch.einsum("bhqk,bkhd->bqhd", expected, cache["blocks.0.attn.hook_v"])
+    torch.testing.assert_close(seen["z"], z, atol=1e-5, rtol=0)
+
+
+def test_unknown_names_are_refused(tiny, inputs):
+    bridge = lens(make(tiny, "bert", "Model", None))
+    with pytest.raises(KeyError, match="hook_nothing"):
+        bridge.run_with_hooks(inputs["input_ids"], fwd_hooks=[("blocks.0.attn.hook_nothing", print)])
+
+
+def test_the_self_check_notices_what_goes_wrong(tiny):
+    checkpoint = make(tiny, "bert", "ForSequenceClassification", None)
+    bridge = lens(checkpoint)
+
+    class Broken:
+        def __init__(self, **changes):
+            self.changes = changes
+
+        def __call__(self, ids, **kwargs):
+            return bridge(ids, **kwargs)
+
+        def run_with_cache(self, ids, **kwargs):
+            logits, cache = bridge.run_with_cache(ids, **kwargs)
+            factor = self.changes.get("rows", 1.0)
+            return logits + self.changes.get("logits", 0.0), {name: t * factor for name, t in cache.items()}
+
+        def run_with_hooks(self, ids, fwd_hooks, **kwargs):
+            hooks = [] if self.changes.get("deaf") else fwd_hooks
+            return bridge.run_with_hooks(ids, fwd_hooks=hooks, **kwargs)
+
+    check_lens(Broken(), checkpoint.model)
+    for changes, match in (
+        ({"rows": 0.9}, "do not sum to 1"),
+        ({"logits": 0.1}, "does not compute what the model does"),
+        ({"deaf": True}, "leaves the output as it is"),
+    ):
+        with pytest.raises(CaptureError, match=match):
+            check_lens(Broken(**changes), checkpoint.model)
+
+
+def test_other_architectures_are_refused():
+    from transformers import DistilBertConfig, DistilBertModel
+
+    model = DistilBertModel(DistilBertConfig(dim=16, n_layers=1, n_heads=2, hidden_dim=16, vocab_size=30))
+    with pytest.raises(CheckpointError, match="DistilBertModel"):
+        lens(SimpleNamespace(model=model, tokenizer=None, name="other"))
+
+
+@pytest.fixture
+def discovering(monkeypatch):
+    """Have TransformerLens look for adapters as if xlprobe were installed: by the entry points that it declares."""
+    from transformer_lens.factories import architecture_adapter_factory as factory
+
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    declared = project["entry-points"]["transformer_lens.architectures"]
+    monkeypatch.setattr(
+        factory, "entry_points", lambda group: [EntryPoint(name, value, group) for name, value in declared.items()]
+    )
+    maker = factory.ArchitectureAdapterFactory
+    monkeypatch.setattr(maker, "_adapters", dict(factory.SUPPORTED_ARCHITECTURES))
+    monkeypatch.setattr(maker, "_entry_points_discovered", False)
+    return declared
+
+
+@pytest.mark.parametrize(
+    ("family", "head", "options"), [("xlm-roberta", "ForSequenceClassification", {}), ("xlm-roberta", "Model", None)]
+)
+def test_transformer_lens_finds_the_adapters_by_entry_points(tiny, inputs, discovering, family, head, options):
+    from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
+
+    model = make(tiny, family, head, options).model
+    given = inputs if options is not None else tiny.without_languages(inputs)
+    expected = outputs(model, given)
+    bridge = build_bridge_from_module(model, type(model).__name__, hf_config=model.config)
+    rest = {key: value for key, value in given.items() if key != "input_ids"}
+    with torch.no_grad():
+        torch.testing.assert_close(bridge(given["input_ids"], **rest), expected, atol=1e-6, rtol=1e-6)
+    assert ("blocks.1.attn.hook_pattern_cross" in bridge.hook_dict) == (options is not None)
+
+
+def test_entry_points_name_every_class_that_transformer_lens_lacks(discovering):
+    from transformer_lens.factories.architecture_adapter_factory import SUPPORTED_ARCHITECTURES
+
+    from xlprobe.encoders.adapter import EncoderAdapter
+
+    assert not set(discovering) & set(SUPPORTED_ARCHITECTURES)
+    assert set(discovering) >= {
+        name for name in encoders.__all__ if name.startswith("CrossQuery") and "Config" not in name
+    }
+    assert all(EntryPoint("x", value, "y").load() is EncoderAdapter for value in discovering.values())
+
+
+def test_interventions_act_through_the_lens_too(tiny, inputs):
+    checkpoint = make(tiny, "bert", "ForSequenceClassification", {})
+    bridge = lens(checkpoint)
+    rest = {key: value for key, value in inputs.items() if key != "input_ids"}
+    with torch.no_grad():
+        with Ablate(checkpoint.model, [(0, 1)]):
+            expected = outputs(checkpoint.model, inputs)
+            untouched = bridge(inputs["input_ids"], **rest)
+        with Ablate(bridge.original_model, [(0, 1)]):
+            got = bridge(inputs["input_ids"], **rest)
+        after = bridge(inputs["input_ids"], **rest)
+    torch.testing.assert_close(got, expected, atol=1e-9, rtol=0)
+    assert (got - untouched).abs().max() > 1e-4
+    assert torch.equal(after, untouched)

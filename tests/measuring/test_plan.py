@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import pytest
+
+from xlprobe import DataError
+from xlprobe.languages import expand_pairs, language_id
+from xlprobe.measuring.plan import Version, paired_batches, plan
+from xlprobe.samples.encoding import Encoder
+
+PAIRS = [("en", "fr"), ("fr", "en")]
+
+
+def comparisons(plans):
+    return [c for one in plans for c in one.comparisons]
+
+
+def test_every_problem_has_reference_floor_and_chance(tiny):
+    problems = tiny.problems(theories=5, questions=2)
+    plans = plan(problems, PAIRS)
+    found = comparisons(plans)
+    assert len(plans) == len(problems)
+    for number, problem in enumerate(problems):
+        mine = [c for c in found if c.left.problem == number]
+        (reference,) = (c for c in mine if c.left == Version(number, "en", "fr"))
+        assert reference.right == Version(number, "en", "en")
+        assert reference.by_token
+        switched = [c for c in mine if c.left == Version(number, "fr", "en")]
+        assert {(c.reference, c.by_token) for c in switched} == {("fr-fr", True), ("en-en", False)}
+        for code in ("en", "fr"):
+            (floor,) = (c for c in mine if c.condition == "floor" and c.left.context_language == code)
+            (chance,) = (c for c in mine if c.condition == "chance" and c.left.context_language == code)
+            other, stranger = problems[floor.right.problem], problems[chance.right.problem]
+            assert other.group == problem.group
+            assert other.key != problem.key
+            assert stranger.group != problem.group
+
+
+def test_a_single_question_has_no_floor_and_a_single_theory_no_chance(tiny):
+    assert not [c for c in comparisons(plan(tiny.problems(3, 1), PAIRS)) if c.condition == "floor"]
+    assert not [c for c in comparisons(plan(tiny.problems(1, 3), PAIRS)) if c.condition == "chance"]
+
+
+def test_both_sides_of_every_comparison_are_in_one_batch_and_rows_are_owned_once(tiny):
+    problems = tiny.problems(theories=5, questions=3)
+    pairs = expand_pairs("*-*", ["en", "fr", "zh"])
+    plans = plan(problems, pairs, forced=True)
+    encoder = Encoder(tiny.tokenizers["xlm-roberta"]())
+    for size in (1, 40, 1000):
+        owned, compared = [], []
+        for batch in paired_batches(problems, plans, encoder, size):
+            assert len(batch.versions) == len(set(batch.versions)) == len(batch)
+            owned += [batch.versions[row] for row in batch.owned.tolist()]
+            these = batch.comparisons
+            sides = these.left.tolist(), these.right.tolist(), these.condition, these.by_token.tolist()
+            for left, right, condition, by_token in zip(*sides, strict=True):
+                compared.append((batch.versions[left], batch.versions[right], condition, by_token))
+                assert left in batch.owned
+        assert len(owned) == len(set(owned))
+        expected = [(c.left, c.right, c.condition, c.by_token) for c in comparisons(plans)]
+        assert sorted(compared, key=repr) == sorted(expected, key=repr)
+
+
+def test_forced_versions_say_that_the_question_is_in_another_language(tiny):
+    problems = tiny.problems(2, 2)
+    encoder = Encoder(tiny.tokenizers["bert"]())
+    (batch,) = paired_batches(problems, plan(problems, PAIRS, forced=True), encoder, 1000)
+    for row, version in enumerate(batch.versions):
+        question = batch.language_ids[row][batch.segment_ids[row] == 1]
+        expected = version.routed_as or version.question_language
+        assert set(question.tolist()) == {language_id(expected)}
+        text = version.question_language
+        assert batch.samples[row].question_language == text
+
+
+def test_one_forced_version_serves_all_questions_of_a_context(tiny):
+    pairs = expand_pairs("*-*", ["en", "fr", "zh"])
+    for one in plan(tiny.problems(2, 2), pairs, forced=True):
+        assert sorted(v.context_language for v in one.versions if v.routed_as) == ["en", "fr", "zh"]
+        assert sum(c.condition == "forced" for c in one.comparisons) == 6
+
+
+def test_nothing_to_measure_is_an_error():
+    with pytest.raises(DataError, match="no problems"):
+        plan([], PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("en-fr", [("en", "fr")]),
+        ("en-*", [("en", "fr"), ("en", "zh")]),
+        ("*-en, en-fr", [("fr", "en"), ("zh", "en"), ("en", "fr")]),
+        ("en-en en-fr en-fr", [("en", "en"), ("en", "fr")]),
+    ],
+)
+def test_pairs_expand(text, expected):
+    assert expand_pairs(text, ["en", "fr", "zh"]) == expected
+    assert len(expand_pairs("*-*", ["en", "fr", "zh"])) == 9
+
+
+@pytest.mark.parametrize("text", ["en", "en-", "EN-fr", "en-xx", "en-de"])
+def test_wrong_pairs_are_errors(text):
+    with pytest.raises(DataError):
+        expand_pairs(text, ["en", "fr", "zh"])

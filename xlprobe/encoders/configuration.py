@@ -1,0 +1,99 @@
+"""Configurations of the encoders with a second, cross-lingual query."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from huggingface_hub.dataclasses import strict
+from transformers import BertConfig, XLMRobertaConfig
+
+from xlprobe.encoders.pairs import canonical_pair
+from xlprobe.errors import CheckpointError
+
+__all__ = ["CrossQueryBertConfig", "CrossQueryOptions", "CrossQueryXLMRobertaConfig", "checked_layers"]
+
+
+class _FromPlain:
+    """Lets a cross-query configuration be read from its plain encoder's without a warning about another type."""
+
+    @classmethod
+    def get_config_dict(cls, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        found, unused = super().get_config_dict(*args, **kwargs)  # type: ignore[misc]
+        plain = cls.__mro__[2].model_type  # type: ignore[attr-defined]
+        if found.get("model_type") == plain:
+            found = {**found, "model_type": cls.model_type}  # type: ignore[attr-defined]
+        return found, unused
+
+
+class CrossQueryOptions(Protocol):
+    """The fields that a cross-query configuration adds to its encoder's."""
+
+    q_p_mask: float
+    cross_p_mask: float
+    eval_q_p_mask: float
+    eval_cross_p_mask: float
+    pairs: list[str] | None
+    fallback_pair: str | None
+    language_by: str
+    cross_layers: list[int] | None
+
+
+@strict
+class CrossQueryBertConfig(_FromPlain, BertConfig):
+    """BERT's configuration and the second query's.
+
+    `q_p_mask`, `cross_p_mask`: probability that Q's cross-language pairs and Q_cross's same-language pairs are closed
+    in training (1 and 1 for pre-training, 0.7 and 0.7 for the interfering fine-tuning); `eval_q_p_mask` and
+    `eval_cross_p_mask` the same in evaluation. `pairs`: None for one shared Q_cross, else a Q_cross for each of these
+    unordered language pairs; `fallback_pair` serves all other pairs (None: they are an error). `language_by`:
+    "segment" if the language changes only between context and question, "token" if anywhere. `cross_layers`: the
+    0-based layers that have a Q_cross (None: all).
+    """
+
+    model_type = "cross-query-bert"
+
+    q_p_mask: float | int = 1.0
+    cross_p_mask: float | int = 1.0
+    eval_q_p_mask: float | int = 1.0
+    eval_cross_p_mask: float | int = 1.0
+    pairs: list[str] | None = None
+    fallback_pair: str | None = None
+    language_by: str = "segment"
+    cross_layers: list[int] | None = None
+
+
+@strict
+class CrossQueryXLMRobertaConfig(_FromPlain, XLMRobertaConfig):
+    """XLM-R's configuration and the second query's; the fields are those of `CrossQueryBertConfig`."""
+
+    model_type = "cross-query-xlm-roberta"
+
+    q_p_mask: float | int = 1.0
+    cross_p_mask: float | int = 1.0
+    eval_q_p_mask: float | int = 1.0
+    eval_cross_p_mask: float | int = 1.0
+    pairs: list[str] | None = None
+    fallback_pair: str | None = None
+    language_by: str = "segment"
+    cross_layers: list[int] | None = None
+
+
+def checked_layers(config: Any) -> list[int]:
+    """Return the layers that get a Q_cross; raises `CheckpointError` on a configuration that makes no sense."""
+    for name in ("q_p_mask", "cross_p_mask", "eval_q_p_mask", "eval_cross_p_mask"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise CheckpointError(f"got {name}={getattr(config, name)} in the configuration; expected 0 to 1")
+    if config.language_by not in ("segment", "token"):
+        raise CheckpointError(f"got language_by={config.language_by!r}; expected 'segment' or 'token'")
+    if config.is_decoder or config.add_cross_attention:
+        raise CheckpointError("got a decoder's configuration; expected an encoder's. Set is_decoder=False")
+    names = {canonical_pair(pair) for pair in config.pairs or ()}
+    if config.pairs is not None and not names:
+        raise CheckpointError("got pairs=[]; expected None for one shared Q_cross, or at least one pair such as en-fr")
+    if config.fallback_pair is not None and canonical_pair(config.fallback_pair) not in names:
+        raise CheckpointError(f"got fallback_pair={config.fallback_pair!r}; expected one of pairs={sorted(names)}")
+    count = config.num_hidden_layers
+    layers = list(range(count)) if config.cross_layers is None else sorted(set(config.cross_layers))
+    if layers and not 0 <= layers[0] <= layers[-1] < count:
+        raise CheckpointError(f"got cross_layers={config.cross_layers}; expected layers from 0 to {count - 1}")
+    return layers

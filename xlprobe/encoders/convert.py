@@ -1,0 +1,86 @@
+"""From a plain encoder in memory to a cross-query one."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+from xlprobe.encoders import cross_query
+from xlprobe.errors import CheckpointError
+
+__all__ = ["to_cross_query", "untrained"]
+
+_ENCODERS = {
+    "bert": "Bert",
+    "xlm-roberta": "XLMRoberta",
+    "roberta": "XLMRoberta",
+    "camembert": "XLMRoberta",
+}
+_SUFFIXES = {"none": "Model", "classification": "ForSequenceClassification", "mlm": "ForMaskedLM"}
+
+
+def to_cross_query(
+    model: PreTrainedModel, head: Literal["none", "classification", "mlm"] | None = None, **options: Any
+) -> PreTrainedModel:
+    """Return a cross-query model with a plain model's weights, each Q_cross a copy of its layer's Q.
+
+    `head` defaults to the plain model's own; another one starts untrained, and its tensors are the only ones that do.
+    `options` are the fields that `CrossQueryBertConfig` adds (`pairs`, `q_p_mask`, ...) and may override any other,
+    such as `num_labels`. The plain model is left as it is. Raises `CheckpointError` for other architectures and for
+    tensors that find no place.
+    """
+    suffix = _SUFFIXES[head] if head is not None else _suffix_of(model)
+    arguments: dict[str, Any] = {}
+    if suffix == "Model":
+        arguments["add_pooling_layer"] = getattr(model.base_model, "pooler", None) is not None
+    made: Any = untrained(model.config, suffix, options, **arguments)
+    _fill(made, model)
+    return made.to(device=model.device, dtype=model.dtype).train(model.training)
+
+
+def untrained(config: PretrainedConfig, suffix: str, options: dict[str, Any], **arguments: Any) -> PreTrainedModel:
+    """Return a new cross-query model ("Model", "ForSequenceClassification", ...) by a plain encoder's configuration."""
+    name = _ENCODERS.get(config.model_type)
+    if name is None:
+        raise CheckpointError(
+            f"got a {config.model_type!r} model; expected one of {', '.join(_ENCODERS)} to give a Q_cross to"
+        )
+    dropped = {"model_type", "architectures"} | ({"id2label", "label2id"} if "num_labels" in options else set())
+    fields = {key: value for key, value in config.to_dict().items() if key not in dropped}
+    own = getattr(cross_query, f"CrossQuery{name}Config")(**{**fields, **options})
+    return getattr(cross_query, f"CrossQuery{name}{suffix}")(own, **arguments)
+
+
+def _suffix_of(model: nn.Module) -> str:
+    for suffix in _SUFFIXES.values():
+        if type(model).__name__.endswith(suffix):
+            return suffix
+    raise CheckpointError(
+        f"got a {type(model).__name__}; expected a bare encoder, a sequence classifier or a masked language model. Say "
+        "head='none' to take its encoder only"
+    )
+
+
+def _fill(made: PreTrainedModel, model: PreTrainedModel) -> None:
+    """Copy every tensor of the plain model that has a place; what is left over must belong to a head."""
+    tensors = made.state_dict()
+    source = model.state_dict()
+    if model.base_model is not model and made.base_model is made:
+        prefix = model.base_model_prefix + "."
+        source = {key.removeprefix(prefix): value for key, value in source.items() if key.startswith(prefix)}
+    elif model.base_model is model and made.base_model is not made:
+        source = {f"{made.base_model_prefix}.{key}": value for key, value in source.items()}
+    encoder = "" if made.base_model is made else made.base_model_prefix + "."
+    lost = [key for key in source if key not in tensors and key.startswith(encoder) and "pooler." not in key]
+    if lost:
+        raise CheckpointError(f"{type(made).__name__} has no place for {lost[:4]}; expected a plain {encoder} encoder")
+    for key in tensors:
+        if key in source:
+            tensors[key] = source[key]
+        elif ".cross_lingual_quer" in key:
+            start, end = key.rsplit(".", 1)
+            tensors[key] = source[start.split(".cross_lingual_quer")[0] + ".query." + end]
+    made.load_state_dict(tensors)
+    made.tie_weights()

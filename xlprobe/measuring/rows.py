@@ -1,0 +1,128 @@
+"""Rows of the table: what all layers share of one batch, and the way of values into the sink."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xlprobe.measuring.plan import Comparisons, PairedBatch
+from xlprobe.metrics import Profile, Roles
+from xlprobe.metrics.tensors import at_once
+
+__all__ = ["Emit", "Labels", "Part", "Rows", "Sink"]
+
+Labels = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Comparisons, and whether all have the same cells on both sides; `observed` picks those that are no controls."""
+
+    left: Tensor
+    right: Tensor
+    alike: bool
+    labels: Labels
+    observed: Tensor
+    observed_labels: Labels
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What all layers share of one batch: the roles of its tokens, its rows' labels, and what is compared."""
+
+    batch: PairedBatch
+    _parts: dict[tuple[str, str], list[Part]] = field(default_factory=dict)
+
+    @cached_property
+    def roles(self) -> Roles:
+        """The parts that the tokens play."""
+        return Roles.from_ids(self.batch.segment_ids, self.batch.unit_ids, self.batch.special_mask)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """The columns of the table that tell the rows apart."""
+        names = ("dataset", "context_language", "question_language", "sample", "group", "depth")
+        columns = [
+            (s.dataset, s.context_language, s.question_language, s.key, s.group, s.depth) for s in self.batch.samples
+        ]
+        found = {
+            name: np.array(column, dtype=object) for name, column in zip(names, zip(*columns, strict=True), strict=True)
+        }
+        routed = np.array([version.routed_as is not None for version in self.batch.versions])
+        return {**found, "condition": np.where(routed, "forced", "observed").astype(object)}
+
+    @cached_property
+    def owned_labels(self) -> Labels:
+        """The labels of the rows that are reported."""
+        return {name: column[self.batch.owned.cpu().numpy()] for name, column in self.labels.items()}
+
+    def parts(self, profile: Profile, block: str, pooling: str) -> list[Part]:
+        """Return the comparisons that a pooling allows: all at once where they are few, else in up to four kinds.
+
+        The kinds are observed ones and controls, for which less is computed, each by whether both sides have the same
+        cells; else they are cut to what both have, which costs a copy. The texts alone decide, so the first layer's
+        profile settles it.
+        """
+        if (block, pooling) not in self._parts:
+            every = self.batch.comparisons
+            every = every[every.by_token] if pooling == "token" else every
+            rows, cells = profile.rows.cpu(), profile.cells.cpu()
+            alike = (rows[every.left] == rows[every.right]).all(dim=1)
+            alike &= (cells[every.left] == cells[every.right]).all(dim=1)
+            kinds = [(every, bool(alike.all()))]
+            if len(every) > at_once(profile.values[0].numel()):
+                observed = every.is_observed
+                kinds = [
+                    (every[(observed == kind) & (alike == same)], same)
+                    for kind in (True, False)
+                    for same in (True, False)
+                ]
+            self._parts[block, pooling] = [self._part(these, same) for these, same in kinds if len(these)]
+        return self._parts[block, pooling]
+
+    def _part(self, these: Comparisons, alike: bool) -> Part:
+        labels = {name: column[these.left.numpy()] for name, column in self.labels.items()}
+        labels |= {"condition": these.condition, "reference": these.reference}
+        sides = these.left.to(self.batch.input_ids.device), these.right.to(self.batch.input_ids.device)
+        observed = torch.nonzero(these.is_observed)[:, 0]
+        if len(observed) == len(these):
+            return Part(*sides, alike, labels, observed, labels)
+        return Part(
+            *sides, alike, labels, observed, {name: column[observed.numpy()] for name, column in labels.items()}
+        )
+
+
+class Sink(Protocol):
+    """Takes rows of the table: `values` (row, head), `labels` with one entry per row, and columns that all share."""
+
+    def __call__(self, values: np.ndarray[Any, Any], labels: Mapping[str, Any], **columns: Any) -> None:
+        """Take these rows."""
+
+
+@dataclass(frozen=True)
+class Emit:
+    """Hands values to the sink with what is known of the batch and the layers.
+
+    `layers` are those whose heads stand side by side in the values; one value per row belongs to the first alone.
+    """
+
+    sink: Sink
+    rows: Rows
+    layers: Sequence[int]
+
+    def __call__(self, values: Tensor, labels: Labels, **columns: Any) -> None:
+        """Report one value per row and head, or per row."""
+        found = values.float().cpu().numpy()
+        heads = max(found.shape[1] // len(self.layers), 1)
+        for number, layer in enumerate(self.layers[: found.shape[1]]):
+            self.sink(found[:, number * heads : (number + 1) * heads], labels, layer=layer, **columns)
+
+    def owned(self, values: Tensor, **columns: Any) -> None:
+        """Report values of the rows that are owned."""
+        self(values[self.rows.batch.owned.to(values.device)], self.rows.owned_labels, **columns)

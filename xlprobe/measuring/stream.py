@@ -1,0 +1,233 @@
+"""One forward pass over the data that feeds every reducer, layer by layer."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from xlprobe.encoders.hooks import attention_modules, observe
+from xlprobe.errors import CaptureError
+
+if TYPE_CHECKING:
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.samples.encoding import Batch
+
+__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reducer", "capture"]
+
+
+@dataclass(frozen=True)
+class AttentionCapture:
+    """What the attention of one layer did with one batch.
+
+    `pattern` is the whole attention, rows sum to 1. `mono` and `cross` are the two terms of a cross-query model
+    (`mono + cross = pattern`; arXiv 2310.15258, section 3), None for a plain encoder. `values` are the value vectors
+    and `output_weight` the projection after the heads, both only where a reducer needs "values".
+    """
+
+    layer: int
+    batch: Batch
+    pattern: Float[Tensor, "batch head query key"]
+    cross: Float[Tensor, "batch head query key"] | None = None
+    values: Float[Tensor, "batch position head d_head"] | None = None
+    output_weight: Float[Tensor, "width width"] | None = None
+
+    @property
+    def mono(self) -> Float[Tensor, "batch head query key"] | None:
+        """The term of Q, what Q_cross leaves of the pattern."""
+        return None if self.cross is None else self.pattern - self.cross
+
+
+@dataclass(frozen=True)
+class HiddenCapture:
+    """The hidden states of one batch: `layer` 0 is the embeddings, `l` the output of the l-th layer."""
+
+    layer: int
+    batch: Batch
+    hidden: Float[Tensor, "batch position width"]
+
+
+@dataclass(frozen=True)
+class OutputCapture:
+    """The logits of a model with a classification head, of one batch."""
+
+    batch: Batch
+    logits: Float[Tensor, "batch label"]
+
+
+@runtime_checkable
+class Reducer(Protocol):
+    """Takes captures as they come and keeps only what it needs of them.
+
+    `needs` names what it wants: "pattern", "terms" (`mono` and `cross`), "values", "hidden", "logits". `update` gets
+    every capture of these kinds; `merge` takes over what another reducer of the same kind saw; `result` is the same
+    however the data were split.
+    """
+
+    needs: frozenset[str]
+
+    def update(self, capture: Any) -> None:
+        """Take what one batch gave."""
+
+    def merge(self, other: Any) -> None:
+        """Take what another reducer of the same kind has seen."""
+
+    def result(self) -> Any:
+        """Return the values of all that was seen."""
+
+
+_C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
+_ATTENTION = frozenset({"pattern", "terms", "values"})
+_KINDS = _ATTENTION | {"hidden", "logits"}
+
+
+def capture(
+    checkpoint: Checkpoint,
+    batches: Iterable[Batch],
+    reducers: Sequence[Reducer],
+    *,
+    layers: Iterable[int] | None = None,
+) -> list[Any]:
+    """Run batches through a checkpoint once, feed every reducer, and return their results.
+
+    Memory holds one layer's attention of one batch at a time. `layers` limits the attention that is captured (from
+    0). Gradients are off, the model is in evaluation mode for the time being, and all hooks are removed at the end.
+    Raises `CaptureError` for a reducer that needs what the checkpoint does not have.
+    """
+    needs = frozenset().union(*(reducer.needs for reducer in reducers)) if reducers else frozenset()
+    if unknown := needs - _KINDS:
+        raise CaptureError(f"a reducer needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
+    if "logits" in needs and checkpoint.head != "classification":
+        raise CaptureError(
+            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classification head"
+        )
+    chosen = list(range(checkpoint.num_layers) if layers is None else layers)
+    model = checkpoint.model
+    current: list[Batch] = []
+    with ExitStack() as stack:
+        stack.enter_context(_evaluation(model))
+        if needs & _ATTENTION:
+            hooks = _attention_hooks(checkpoint, [r for r in reducers if r.needs & _ATTENTION], needs, chosen, current)
+            stack.enter_context(observe(model, hooks))
+        if "hidden" in needs:
+            stack.enter_context(_observe_hidden(model, [r for r in reducers if "hidden" in r.needs], current))
+        for batch in batches:
+            moved = batch.to(checkpoint.device)
+            current[:] = [moved]
+            output = model(**moved.model_inputs(checkpoint.is_cross_query))
+            for reducer in reducers:
+                if "logits" in reducer.needs:
+                    reducer.update(OutputCapture(moved, output.logits))
+            del output
+            _give_back_memory()
+    return [reducer.result() for reducer in reducers]
+
+
+def _give_back_memory() -> None:
+    """Return freed memory to the system: batches differ in size, and what one leaves in pieces the next cannot use.
+
+    Without it the memory of a long run creeps up. Does nothing where the C library is not glibc.
+    """
+    trim = getattr(_C_LIBRARY, "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@contextmanager
+def _evaluation(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _attention_hooks(
+    checkpoint: Checkpoint, reducers: list[Reducer], needs: frozenset[str], layers: list[int], current: list[Batch]
+) -> list[tuple[str, Any]]:
+    """Gather a layer's activations as they come, and hand them on with the last of them, `hook_z`."""
+    wanted = ["hook_pattern"]
+    if "terms" in needs and checkpoint.is_cross_query:
+        wanted.append("hook_pattern_cross")
+    if "values" in needs:
+        wanted.append("hook_v")
+    modules = attention_modules(checkpoint.model)
+    outputs = _output_weights(checkpoint.model) if "values" in needs else [None] * len(modules)
+    seen: dict[str, Tensor] = {}
+    hooks: list[tuple[str, Any]] = []
+
+    def keep(name: str) -> Any:
+        def hook(tensor: Tensor, hook: Any = None) -> None:
+            seen[name] = tensor
+
+        return hook
+
+    def hand_on(layer: int) -> Any:
+        def hook(tensor: Tensor, hook: Any = None) -> None:
+            captured = AttentionCapture(
+                layer,
+                current[0],
+                seen["hook_pattern"],
+                seen.get("hook_pattern_cross"),
+                seen.get("hook_v"),
+                outputs[layer],
+            )
+            seen.clear()
+            for reducer in reducers:
+                reducer.update(captured)
+
+        return hook
+
+    for layer in layers:
+        if not 0 <= layer < len(modules):
+            raise CaptureError(
+                f"got layer {layer}; the checkpoint {checkpoint.name!r} has layers 0 to {len(modules) - 1}"
+            )
+        stem = f"blocks.{layer}.attn."
+        hooks += [(stem + name, keep(name)) for name in wanted]
+        hooks.append((stem + "hook_z", hand_on(layer)))
+    return hooks
+
+
+def _encoder_layers(model: nn.Module) -> list[nn.Module]:
+    base: Any = model.base_model
+    return list(base.encoder.layer)
+
+
+def _output_weights(model: nn.Module) -> list[Tensor | None]:
+    weights: list[Tensor | None] = []
+    for layer in _encoder_layers(model):
+        dense: Any = layer.attention.output.dense  # type: ignore[union-attr]
+        weights.append(dense.weight.detach())
+    return weights
+
+
+@contextmanager
+def _observe_hidden(model: nn.Module, reducers: list[Reducer], current: list[Batch]) -> Iterator[None]:
+    base: Any = model.base_model
+
+    def hook(number: int) -> Any:
+        def take(module: nn.Module, inputs: Any, output: Any) -> None:
+            hidden = output[0] if isinstance(output, tuple) else output
+            for reducer in reducers:
+                reducer.update(HiddenCapture(number, current[0], hidden))
+
+        return take
+
+    handles = []
+    try:
+        for number, module in enumerate([base.embeddings, *_encoder_layers(model)]):
+            handles.append(module.register_forward_hook(hook(number)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
