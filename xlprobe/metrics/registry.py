@@ -144,7 +144,7 @@ _add("language_mdl_bits", "description length of the language (bits)", _POSITIVE
      f"{_PROBE}language_mdl_bits", _HIDDEN, "set", None, ("shift",))  # fmt: skip
 
 # Effects of interventions, and the outcome itself.
-_EFFECTS = "effects."
+_EFFECTS = "measuring.effects."
 _add("knock_out_effect", "effect of knock-out on the gold margin", _ANY, "none", "no effect",
      f"{_EFFECTS}knock_out", ("head",))  # fmt: skip
 _add("head_importance", "head importance", _POSITIVE, "up", "no effect on the loss", f"{_EFFECTS}head_importance",
