@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -120,3 +121,22 @@ def test_the_hash_sees_names_shapes_and_values():
         {"a": torch.arange(4.0), "b": torch.ones(1, dtype=torch.float64)},
     ):
         assert hash_tensors(other) != hash_tensors(one)
+
+
+def test_the_encoder_of_a_checkpoint_knows_its_positions_and_options(tiny_checkpoints, tiny):
+    checkpoint = tiny_checkpoints("xlm-roberta")
+    sample = tiny.problems(1)[0].pair("en", "fr")
+    assert checkpoint.encoder().max_length == 128  # of 130 rows, two are before the first token's
+    assert checkpoint.encoder(20).max_length == 20
+    assert checkpoint.encoder(1000).max_length == 128
+    plain = checkpoint.encoder().encode([sample]).input_ids[0].tolist()
+    own = replace(checkpoint, encoding={"layout": "method", "max_length": 64}).encoder()
+    assert own.max_length == 64
+    assert len(own.encode([sample]).input_ids[0]) == len(plain) - 1
+    checkpoint.model.config.type_vocab_size = 1
+    for encoding, message in (
+        ({"token_types": "segments"}, "a model with 1 token types"),
+        ({"tokentypes": "zeros"}, r"got the encoding options \['tokentypes'\]"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            replace(checkpoint, encoding=encoding).encoder()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,10 +15,13 @@ from torch import Tensor
 
 from xlprobe.checkpoints.bundled import bundled_file, file_hash, read_bundled
 from xlprobe.checkpoints.shipped import SHIPPED, load_packed, make_buffers, shipped_file
+from xlprobe.encoders.layout import position_limit, token_type_count
 from xlprobe.errors import CheckpointError
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+    from xlprobe.samples.encoding import Encoder
 
 __all__ = ["BUNDLED", "Checkpoint", "Head", "default_specs", "hash_tensors", "load"]
 
@@ -92,6 +96,27 @@ class Checkpoint:
     def device(self) -> torch.device:
         """Where the model's weights are."""
         return self.model.device
+
+    def encoder(self, max_length: int | None = None) -> Encoder:
+        """Return an encoder of samples as the checkpoint reads them: its layout, token types, prefix and positions.
+
+        `max_length` may ask for fewer tokens than the model has positions, never for more. Raises `CheckpointError` on
+        options in `encoding` that `Encoder` does not know, or that the model has no weights for.
+        """
+        from xlprobe.samples.encoding import Encoder
+
+        known = list(inspect.signature(Encoder).parameters)[1:]
+        if strange := sorted(set(self.encoding) - set(known)):
+            raise CheckpointError(f"{self.name}: got the encoding options {strange}; expected some of {known}")
+        types = token_type_count(self.model)
+        if self.encoding.get("token_types") == "segments" and types < 2:
+            raise CheckpointError(
+                f"{self.name}: got token_types='segments' for a model with {types} token types; expected 2 or more. "
+                "Use token_types='zeros'"
+            )
+        limit = position_limit(self.model)
+        asked = [limit, *(int(length) for length in (self.encoding.get("max_length"), max_length) if length)]
+        return Encoder(self.tokenizer, **{**self.encoding, "max_length": min(asked)})
 
     @cached_property
     def hash(self) -> str:

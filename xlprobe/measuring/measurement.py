@@ -178,7 +178,7 @@ def _measure_one(
     kept: list[KeptPattern] | None,
     shards: Shards,
 ) -> None:
-    encoder = _encoder(checkpoint)
+    encoder = checkpoint.encoder()
     problems = _fitting(checkpoint, samples, options, encoder)
     columns: dict[str, Any] = {"checkpoint": checkpoint.name}
     if "seed" in checkpoint.provenance:
@@ -273,14 +273,6 @@ def _write_sums(
         writer.append(index[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
     for value, more in heads.rows(options.base):
         writer.append(np.array([value]), dataset=dataset, **columns, **more)
-
-
-def _encoder(checkpoint: Checkpoint) -> Encoder:
-    positions = int(checkpoint.model.config.max_position_embeddings)
-    # RoBERTa-like encoders number positions from pad + 1, so that many rows of the table are never used.
-    if "roberta" in checkpoint.model.config.model_type:
-        positions -= int(checkpoint.model.config.pad_token_id or 0) + 1
-    return Encoder(checkpoint.tokenizer, max_length=positions, **checkpoint.encoding)
 
 
 def _missing(checkpoint: Checkpoint, problems: Sequence[ParallelSample], options: Measurement) -> dict[str, str]:

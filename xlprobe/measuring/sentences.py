@@ -118,7 +118,7 @@ def sentence_vectors(
     if not sentences:
         raise DataError("got no sentences; expected at least one parallel sentence")
     languages = sentences[0].languages if languages is None else tuple(languages)
-    encoder = encoder or Encoder(checkpoint.tokenizer, **checkpoint.encoding)
+    encoder = encoder or checkpoint.encoder()
     shape = (checkpoint.num_layers + 1, len(sentences), int(checkpoint.model.config.hidden_size))
     vectors = {code: _space(shape, len(languages)) for code in languages}
     rows = {(sample.key, code): row for row, sample in enumerate(sentences) for code in languages}

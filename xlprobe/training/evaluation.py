@@ -50,7 +50,7 @@ def evaluate(
         )
     _check_labels(checkpoint, samples)
     languages = list(dict.fromkeys(code for sample in samples for code in sample.languages))
-    encoder = Encoder(checkpoint.tokenizer, **checkpoint.encoding)
+    encoder = checkpoint.encoder()
     cells = expand_pairs(pairs if isinstance(pairs, str) else list(pairs), languages)
     counts = [sum(set(pair) <= set(sample.languages) for sample in samples) for pair in cells]
     if empty := ["-".join(pair) for pair, count in zip(cells, counts, strict=True) if not count]:

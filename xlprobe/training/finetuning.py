@@ -74,7 +74,7 @@ def finetune(
     stages = _stages(train, settings)
     labels = _check_problems([stage.samples for stage in stages], validation, mix_)
     fix_seed(settings.seed)
-    encoder = Encoder(checkpoint.tokenizer, **{"max_length": settings.max_length, **checkpoint.encoding})
+    encoder = checkpoint.encoder(settings.max_length)
     parts = [_part(stage, number, mix_, settings, encoder) for number, stage in enumerate(stages)]
     model = make_classifier(
         checkpoint,

@@ -191,7 +191,7 @@ def pretrain_cross_query(
 def _encoder(checkpoint: Checkpoint, settings: TrainSettings) -> Encoder:
     if checkpoint.tokenizer.mask_token_id is None:
         raise TrainingError(f"{checkpoint.name}: its tokenizer has no mask token; masked-language modelling needs one")
-    return Encoder(checkpoint.tokenizer, **{**checkpoint.encoding, "max_length": settings.max_length})
+    return checkpoint.encoder(settings.max_length)
 
 
 def _fitting(corpus: Sequence[Sample], encoder: Encoder) -> Sequence[Sample]:

@@ -75,7 +75,7 @@ class Run:
             raise DataError(
                 f"the samples {without[:3]} have no question; expected problems of a context and a question"
             )
-        return cls(checkpoint, samples, tuple(expanded), base, batch_size, encoder_of(checkpoint))
+        return cls(checkpoint, samples, tuple(expanded), base, batch_size, checkpoint.encoder())
 
     @property
     def reason(self) -> str | None:
@@ -106,16 +106,6 @@ class Run:
     def rows(self) -> Rows:
         """Return an empty collector of rows of this run."""
         return Rows(self)
-
-
-def encoder_of(checkpoint: Checkpoint) -> Encoder:
-    """Return the encoder of a checkpoint, with the length that its positions allow."""
-    config = checkpoint.model.config
-    positions = int(config.max_position_embeddings)
-    if "roberta" in config.model_type:
-        # Positions are numbered from pad + 1 there.
-        positions -= int(config.pad_token_id or 0) + 1
-    return Encoder(checkpoint.tokenizer, max_length=positions, **checkpoint.encoding)
 
 
 @dataclass
