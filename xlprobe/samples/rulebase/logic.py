@@ -69,7 +69,7 @@ class Rule:
     """Conditions that together give a conclusion; `form` is one of `FORMS`.
 
     Raises `DataError` where the form cannot word the rule: a variable that no condition introduces, or a
-    quantified form ("Kind people are big.") with anything but attributes that hold.
+    quantified form ("Kind people are big.") with anything but an attribute that follows from attributes that hold.
     """
 
     conditions: tuple[Literal, ...]
@@ -90,6 +90,7 @@ class Rule:
             )
         if self.form in QUANTIFIED and not (
             self.conclusion.subject is None
+            and self.conclusion.is_attribute
             and all(c.subject is None and c.is_attribute and c.positive for c in self.conditions)
         ):
             raise DataError(f"the form {self.form!r} can only say that what has attributes has another; got {self}")

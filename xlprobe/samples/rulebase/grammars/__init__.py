@@ -5,11 +5,14 @@ A module `xlprobe/samples/rulebase/grammars/<code>.py` provides
 - `GRAMMAR`, an object of a class derived from `base.Grammar`, with
   - `code`, the language's code, the module's name;
   - `conditional`, how a rule is put together: "If {} then {}" (conditions, conclusion);
-  - `also`, what joins conditions: " and ";
-  - `stop`, what ends a sentence: ".";
-  - `clause(subject, literals, place)`: a clause such as "the dog does not need Anne" or "someone is big and not red".
-    The subject is an entity or a rule's variable; the literals are one literal, or several attributes of the variable;
-    `place` is "main", "condition" or "conclusion", where word order or mood depend on it;
+  - `also`, what joins conditions: " and "; `along`, what joins those that share a subject, where that differs;
+  - `stop`, what ends a sentence: ".", and `capital(text)` where a sentence begins otherwise than with `str.upper`;
+  - `someone` and `something`, how a rule's variable is first named and then taken up, and `drops(turn)`, where a
+    further condition is understood without its subject;
+  - `named(entity)`: an entity as a subject;
+  - `clause(who, literals, place)`: a clause such as "the dog does not need Anne" or "someone is big and not red".
+    The literals are one literal, or several attributes of the variable; `place` is "main", "condition" or
+    "conclusion", where word order or mood depend on it;
   - `quantified(attributes, conclusion, people, every)`: "all kind, big people are not red";
 - `LANGUAGE`, a `Language`, only where `xlprobe.languages` does not know the code.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
-from xlprobe.samples.rulebase.logic import Literal
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Turn, Variable
+from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
 
@@ -51,9 +51,15 @@ class Adjective:
         )
 
     @classmethod
-    def broken(cls, stem: str, plural: str, nunation: bool = True) -> Adjective:
-        """Return an adjective with a broken plural, which takes the ending -an as accusative, or (diptote) none."""
-        return cls(stem, f"{stem}ة", f"{stem}ًا", plural, plural, f"{plural}ًا" if nunation else plural)
+    def broken(cls, stem: str, plural: str) -> Adjective:
+        """Return an adjective with a broken plural, which (diptote) takes no ending -an as accusative."""
+        return cls(stem, f"{stem}ة", f"{stem}ًا", plural, plural, plural)
+
+    @classmethod
+    def of(cls, stem: str, plural: str, what: str) -> Adjective:
+        """Return an adjective with a noun that says in what respect: big in size, young in years."""
+        masculine, feminine, several = (f"{word} {what}" for word in (stem, f"{stem}ة", plural))
+        return cls(masculine, feminine, masculine, several, several, several)
 
     @classmethod
     def colour(cls, masculine: str, feminine: str, plural: str) -> Adjective:
@@ -62,50 +68,59 @@ class Adjective:
 
 
 ATTRIBUTES = {
-    "big": Adjective.broken("كبير", "كبار"),
+    "big": Adjective.of("كبير", "كبار", "الحجم"),
     "blue": Adjective.colour("أزرق", "زرقاء", "زرق"),
     "cold": Adjective.sound("بارد"),
     "furry": Adjective.sound("مكسو", " بالفرو"),
     "green": Adjective.colour("أخضر", "خضراء", "خضر"),
     "kind": Adjective.sound("طيب"),
-    "nice": Adjective.broken("لطيف", "لطفاء", nunation=False),
+    "nice": Adjective.broken("لطيف", "لطفاء"),
     "quiet": Adjective.sound("هادئ"),
     "red": Adjective.colour("أحمر", "حمراء", "حمر"),
     "rough": Adjective.sound("خشن"),
     "round": Adjective.sound("مستدير"),
-    "smart": Adjective.broken("ذكي", "أذكياء", nunation=False),
+    "smart": Adjective.broken("ذكي", "أذكياء"),
     "white": Adjective.colour("أبيض", "بيضاء", "بيض"),
-    "young": Adjective.broken("شاب", "شباب"),
+    "young": Adjective.of("صغير", "صغار", "السن"),
 }
-# masculine, feminine, plural (people), preposition
+# masculine, feminine, preposition
 RELATIONS = {
-    "chase": ("يطارد", "تطارد", "يطاردون", ""),
-    "eat": ("يأكل", "تأكل", "يأكلون", ""),
-    "like": ("يحب", "تحب", "يحبون", ""),
-    "need": ("يحتاج", "تحتاج", "يحتاجون", "إلى "),
-    "see": ("يرى", "ترى", "يرون", ""),
-    "visit": ("يزور", "تزور", "يزورون", ""),
+    "chase": ("يطارد", "تطارد", ""),
+    "eat": ("يأكل", "تأكل", ""),
+    "like": ("يحب", "تحب", ""),
+    "need": ("يحتاج", "تحتاج", "إلى "),
+    "see": ("يرى", "ترى", ""),
+    "visit": ("يزور", "تزور", ""),
 }
-VARIABLE = {"someone": "شخص ما", "something": "شيء ما", "they": "", "it": ""}
-PEOPLE = 2
+MASCULINE, FEMININE, PEOPLE = range(3)
 
 
 class Arabic(Grammar):
     code = "ar"
     conditional = "إذا {}، {}"
     also = " و"
+    someone = Variable(Mention("شخص ما"), Mention("ذلك الشخص"), Mention("ه"))
+    something = Variable(Mention("شيء ما"), Mention("ذلك الشيء"), Mention("ه"))
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        who, feminine = NOUNS[subject.entity.name] if subject.entity else (VARIABLE[subject.word], False)
+    def named(self, entity: Entity) -> Mention:
+        noun, feminine = NOUNS[entity.name]
+        return Mention(noun, FEMININE if feminine else MASCULINE)
+
+    def drops(self, turn: Turn) -> bool:
+        # After an object, which is mostly masculine too, "وكان" could be about that.
+        return turn.alone
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
         if place == "condition":
-            return self.condition(who, literals, feminine)
-        predicate = self.predicate(literals[0], int(feminine))
+            return self.condition(who, literals)
+        predicate = self.predicate(literals[0], who.form)
         if place == "main":
-            return f"{who} {predicate}"
-        return f"فإن {who} {predicate}" if who else f"فإنه {predicate}"
+            return f"{who.text} {predicate}"
+        # The pronoun is written together with the particle.
+        return f"فإن{'' if who.text == 'ه' else ' '}{who.text} {predicate}"
 
     def predicate(self, literal: Literal, form: int) -> str:
-        """Return what is said of the subject; form is 0 masculine, 1 feminine, 2 people in the plural."""
+        """Return what is said of the subject; in the form that agrees with it."""
         if literal.object is not None:
             return self.action(literal, form)
         adjective = ATTRIBUTES[literal.predicate]
@@ -118,23 +133,24 @@ class Arabic(Grammar):
         """Return verb and object, negated with لا."""
         assert literal.object is not None
         relation = RELATIONS[literal.predicate]
-        return f"{'' if literal.positive else 'لا '}{relation[form]} {relation[3]}{NOUNS[literal.object.name][0]}"
+        return f"{'' if literal.positive else 'لا '}{relation[form]} {relation[2]}{NOUNS[literal.object.name][0]}"
 
-    def condition(self, who: str, literals: tuple[Literal, ...], feminine: bool) -> str:
+    def condition(self, who: Mention, literals: tuple[Literal, ...]) -> str:
         """Return "كان القط كبيرًا ولم يكن أحمر": what holds after كان, attributes that do not after لم يكن."""
+        feminine = who.form == FEMININE
         text = ""
         last: bool | None = None
         for literal in literals:
             verb = ("كان", "كانت")[feminine] if literal.positive or literal.object else ("لم يكن", "لم تكن")[feminine]
             if literal.object is not None:
-                said = self.action(literal, int(feminine))
+                said = self.action(literal, who.form)
             else:
                 adjective = ATTRIBUTES[literal.predicate]
                 said = adjective.feminine if feminine else adjective.accusative
             if last and literal.positive:
                 text += f" و{said}"
             else:
-                parts = (verb, who if last is None else "", said)
+                parts = (verb, who.text if last is None else "", said)
                 text += (" و" if text else "") + " ".join(part for part in parts if part)
             last = literal.positive
         return text
@@ -146,12 +162,15 @@ class Arabic(Grammar):
             forms = [word.plural_genitive if every else word.plural for word in words]
         else:
             forms = [word.feminine for word in words]
-        listed = " و".join(f"ال{form}" for form in forms)
+        # Side by side without "and": one thing has them all. With it, some have the one and some the other.
+        listed = " ".join(f"ال{form}" for form in forms)
         noun = "الأشخاص" if people else "الأشياء"
         if none:
-            return f"لا {'أحد' if people else 'شيء'} من {noun} {listed} {self.predicate(conclusion.negated(), 0)}"
+            return (
+                f"لا {'أحد' if people else 'شيء'} من {noun} {listed} {self.predicate(conclusion.negated(), MASCULINE)}"
+            )
         # Things in the plural agree as a feminine singular.
-        predicate = self.predicate(conclusion, PEOPLE if people else 1)
+        predicate = self.predicate(conclusion, PEOPLE if people else FEMININE)
         return f"{'كل ' if every else ''}{noun} {listed} {predicate}"
 
 

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Turn, Variable
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
+
+SINGULAR, PLURAL = 0, 1
+THEY, IT = Mention("they", PLURAL), Mention("it", SINGULAR)
 
 
 class English(Grammar):
     code = "en"
     conditional = "if {} then {}"
     also = " and "
+    someone = Variable(Mention("someone"), THEY, THEY)
+    something = Variable(Mention("something"), IT, IT)
 
     def name(self, entity: Entity) -> str:
         """Return a person's name, or the kind of animal with its article."""
         return entity.name if entity.kind == "person" else f"the {entity.name}"
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        who = self.name(subject.entity) if subject.entity else subject.word
-        return f"{who} {self.predicate(literals, subject.word == 'they')}"
+    def named(self, entity: Entity) -> Mention:
+        return Mention(self.name(entity))
+
+    def drops(self, turn: Turn) -> bool:
+        return False
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
+        return f"{who.text} {self.predicate(literals, who.form == PLURAL)}"
 
     def predicate(self, literals: tuple[Literal, ...], plural: bool) -> str:
         """Return the verb phrase: "is big and not red", "do not need Anne"."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed, runs
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Turn, Variable, listed, runs
 from xlprobe.samples.rulebase.logic import Entity, Literal
 from xlprobe.samples.rulebase.vocabulary import WOMEN
 
@@ -40,42 +40,50 @@ ATTRIBUTES = {
     "white": ("blanco", "blanca", "blancas"),
     "young": ("joven", "joven", "jóvenes"),
 }
-# singular, plural
 RELATIONS = {
-    "chase": ("persigue", "persiguen"),
-    "eat": ("se come", "se comen"),
-    "like": ("aprecia", "aprecian"),
-    "need": ("necesita", "necesitan"),
-    "see": ("ve", "ven"),
-    "visit": ("visita", "visitan"),
+    "chase": "persigue",
+    "eat": "se come",
+    "need": "necesita",
+    "see": "ve",
+    "visit": "visita",
 }
-VARIABLE = {"someone": "alguien ", "something": "algo ", "they": "", "it": ""}
+MASCULINE, FEMININE, FEMININE_PLURAL = range(3)
 
 
 class Spanish(Grammar):
     code = "es"
     conditional = "si {}, entonces {}"
     also = " y "
+    someone = Variable(Mention("alguien"), Mention("esa persona", FEMININE), Mention(""))
+    something = Variable(Mention("algo"), Mention("esa cosa", FEMININE), Mention(""))
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        entity = subject.entity
-        form = 0
-        if entity is not None:
-            form = int(entity.name in WOMEN if entity.kind == "person" else ANIMALS[entity.name][1] == "f")
-        who = f"{self.name(entity)} " if entity else VARIABLE[subject.word]
-        return who + self.predicate(literals, form)
+    def named(self, entity: Entity) -> Mention:
+        feminine = entity.name in WOMEN if entity.kind == "person" else ANIMALS[entity.name][1] == "f"
+        return Mention(self.name(entity), FEMININE if feminine else MASCULINE)
+
+    def drops(self, turn: Turn) -> bool:
+        # "Se come a la vaca" alone is "one eats the cow"; of "le gusta" the subject is what is liked.
+        unclear = turn.literals[0].predicate in ("eat", "like") or turn.before[0].predicate == "like"
+        return turn.continues and not unclear
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
+        if literals[0].predicate == "like":
+            assert literals[0].object is not None
+            no = "" if literals[0].positive else "no "
+            return f"a {who.text} {no}le gusta {self.name(literals[0].object)}"
+        return f"{who.text} {self.predicate(literals, who.form)}".lstrip()
 
     def name(self, entity: Entity) -> str:
         """Return a name, or an animal with its article."""
         return entity.name if entity.kind == "person" else ANIMALS[entity.name][0]
 
     def predicate(self, literals: tuple[Literal, ...], form: int) -> str:
-        """Return the verb phrase; form is 0 masculine, 1 feminine, 2 feminine plural."""
+        """Return the verb phrase; a relation is always that of one."""
         first = literals[0]
         if first.object is not None:
-            verb = RELATIONS[first.predicate][form == 2]
-            return f"{'' if first.positive else 'no '}{verb} a {self.name(first.object)}"
-        be = "son" if form == 2 else "es"
+            no = "" if first.positive else "no "
+            return f"{no}{RELATIONS[first.predicate]} a {self.name(first.object)}"
+        be = "son" if form == FEMININE_PLURAL else "es"
         parts = []
         for run in runs(literals):
             verb = be if run[0].positive else f"no {be}"
@@ -84,14 +92,16 @@ class Spanish(Grammar):
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
-            given = listed([ATTRIBUTES[attribute][1] for attribute in attributes], " y ")
-            return f"ninguna {'persona' if people else 'cosa'} {given} {self.predicate((conclusion.negated(),), 1)}"
-        given = listed([ATTRIBUTES[attribute][2] for attribute in attributes], " y ")
+            given = listed([ATTRIBUTES[attribute][FEMININE] for attribute in attributes], " y ")
+            return (
+                f"ninguna {'persona' if people else 'cosa'} {given} {self.predicate((conclusion.negated(),), FEMININE)}"
+            )
+        given = listed([ATTRIBUTES[attribute][FEMININE_PLURAL] for attribute in attributes], " y ")
         noun = "personas" if people else "cosas"
-        return f"{'todas ' if every else ''}las {noun} {given} {self.predicate((conclusion,), 2)}"
+        return f"{'todas ' if every else ''}las {noun} {given} {self.predicate((conclusion,), FEMININE_PLURAL)}"
 
     def polish(self, sentence: str) -> str:
-        return re.sub(r"\by (?=i)", "e ", sentence.replace(" a el ", " al "))
+        return re.sub(r"\by (?=i)", "e ", re.sub(r"\b([Aa]) el ", r"\1l ", sentence))
 
 
 GRAMMAR = Spanish()

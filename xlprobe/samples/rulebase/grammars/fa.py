@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, runs
-from xlprobe.samples.rulebase.logic import Literal
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Variable, runs
+from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
 
@@ -21,7 +21,7 @@ NOUNS = {
     "cat": "گربه",
     "cow": "گاو",
     "dog": "سگ",
-    "lion": "شیر",
+    "lion": "شیر جنگل",  # alone it is also milk
     "mouse": "موش",
     "rabbit": "خرگوش",
     "squirrel": "سنجاب",
@@ -43,30 +43,36 @@ ATTRIBUTES = {
     "white": "سفید",
     "young": "جوان",
 }
-# object with a place for its noun, then the verb: (holds, does not) in the indicative, subjunctive and plural
+# object with a place for its noun, then the verb: (holds, does not) in the indicative and the subjunctive
 RELATIONS = {
-    "chase": ("{} را تعقیب", ("می‌کند", "نمی‌کند"), ("کند", "نکند"), ("می‌کنند", "نمی‌کنند")),
-    "eat": ("{} را", ("می‌خورد", "نمی‌خورد"), ("بخورد", "نخورد"), ("می‌خورند", "نمی‌خورند")),
-    "like": ("{} را دوست", ("دارد", "ندارد"), ("داشته باشد", "نداشته باشد"), ("دارند", "ندارند")),
-    "need": ("به {} نیاز", ("دارد", "ندارد"), ("داشته باشد", "نداشته باشد"), ("دارند", "ندارند")),
-    "see": ("{} را", ("می‌بیند", "نمی‌بیند"), ("ببیند", "نبیند"), ("می‌بینند", "نمی‌بینند")),
-    "visit": ("به دیدن {}", ("می‌رود", "نمی‌رود"), ("برود", "نرود"), ("می‌روند", "نمی‌روند")),
+    "chase": ("{} را تعقیب", ("می‌کند", "نمی‌کند"), ("کند", "نکند")),
+    "eat": ("{} را", ("می‌خورد", "نمی‌خورد"), ("بخورد", "نخورد")),
+    "like": ("{} را دوست", ("دارد", "ندارد"), ("داشته باشد", "نداشته باشد")),
+    "need": ("به {} نیاز", ("دارد", "ندارد"), ("داشته باشد", "نداشته باشد")),
+    "see": ("{} را", ("می‌بیند", "نمی‌بیند"), ("ببیند", "نبیند")),
+    "visit": ("به دیدن {}", ("می‌رود", "نمی‌رود"), ("برود", "نرود")),
 }
 BE = (("است", "نیست"), ("باشد", "نباشد"), ("هستند", "نیستند"))
-VARIABLE = {"someone": "کسی", "something": "چیزی", "they": "او", "it": "آن"}
+INDICATIVE, SUBJUNCTIVE, PLURAL = range(3)
 
 
 class Farsi(Grammar):
     code = "fa"
     conditional = "اگر {}، آنگاه {}"
     also = " و "
+    # Not کسی and چیزی: with a negated verb they are "nobody" and "nothing".
+    someone = Variable(Mention("شخصی"), Mention("آن شخص"))
+    something = Variable(Mention("یک چیز"), Mention("آن چیز"))
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        who = NOUNS[subject.entity.name] if subject.entity else VARIABLE[subject.word]
-        return f"{who} {self.predicate(literals, int(place == 'condition'))}"
+    def named(self, entity: Entity) -> Mention:
+        return Mention(NOUNS[entity.name])
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
+        form = SUBJUNCTIVE if place == "condition" else INDICATIVE
+        return f"{who.text} {self.predicate(literals, form)}".lstrip()
 
     def predicate(self, literals: tuple[Literal, ...], form: int) -> str:
-        """Return what is said of the subject; form is 0 indicative, 1 subjunctive, 2 indicative plural."""
+        """Return what is said of the subject; a relation is always that of one."""
         first = literals[0]
         if first.object is not None:
             frame, *verbs = RELATIONS[first.predicate]
@@ -78,11 +84,12 @@ class Farsi(Grammar):
         return " و ".join(parts)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
-        listed = " و ".join(ATTRIBUTES[attribute] for attribute in attributes)
-        noun = "افراد" if people else "چیزهای"
+        # A clause of its own: the attributes narrow down together, and their end is seen (the ezafe is not written).
+        given = " و ".join(ATTRIBUTES[attribute] for attribute in attributes)
+        noun = f"{'افرادی' if people else 'چیزهایی'} که {given} هستند،"
         if every and not conclusion.positive:
-            return f"هیچ‌یک از {noun} {listed} {self.predicate((conclusion,), 0)}"
-        return f"{'همه ' if every else ''}{noun} {listed} {self.predicate((conclusion,), 2)}"
+            return f"هیچ‌یک از {noun} {self.predicate((conclusion,), INDICATIVE)}"
+        return f"{'همهٔ ' if every else ''}{noun} {self.predicate((conclusion,), PLURAL)}"
 
 
 GRAMMAR = Farsi()

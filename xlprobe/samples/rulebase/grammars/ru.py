@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Turn, Variable, listed
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -28,57 +28,68 @@ NOUNS = {
     "squirrel": ("белка", "белку", "в белке", 1),
     "tiger": ("тигр", "тигра", "в тигре", 0),
 }
-# masculine, feminine, neuter, plural
+# masculine, feminine, neuter, plural, genitive plural
 ATTRIBUTES = {
-    "big": ("большой", "большая", "большое", "большие"),
-    "blue": ("синий", "синяя", "синее", "синие"),
-    "cold": ("холодный", "холодная", "холодное", "холодные"),
-    "furry": ("пушистый", "пушистая", "пушистое", "пушистые"),
-    "green": ("зелёный", "зелёная", "зелёное", "зелёные"),
-    "kind": ("добрый", "добрая", "доброе", "добрые"),
-    "nice": ("приятный", "приятная", "приятное", "приятные"),
-    "quiet": ("тихий", "тихая", "тихое", "тихие"),
-    "red": ("красный", "красная", "красное", "красные"),
-    "rough": ("грубый", "грубая", "грубое", "грубые"),
-    "round": ("круглый", "круглая", "круглое", "круглые"),
-    "smart": ("умный", "умная", "умное", "умные"),
-    "white": ("белый", "белая", "белое", "белые"),
-    "young": ("молодой", "молодая", "молодое", "молодые"),
+    "big": ("большой", "большая", "большое", "большие", "больших"),
+    "blue": ("синий", "синяя", "синее", "синие", "синих"),
+    "cold": ("холодный", "холодная", "холодное", "холодные", "холодных"),
+    "furry": ("пушистый", "пушистая", "пушистое", "пушистые", "пушистых"),
+    "green": ("зелёный", "зелёная", "зелёное", "зелёные", "зелёных"),
+    "kind": ("добрый", "добрая", "доброе", "добрые", "добрых"),
+    "nice": ("приятный", "приятная", "приятное", "приятные", "приятных"),
+    "quiet": ("тихий", "тихая", "тихое", "тихие", "тихих"),
+    "red": ("красный", "красная", "красное", "красные", "красных"),
+    "rough": ("грубый", "грубая", "грубое", "грубые", "грубых"),
+    "round": ("круглый", "круглая", "круглое", "круглые", "круглых"),
+    "smart": ("умный", "умная", "умное", "умные", "умных"),
+    "white": ("белый", "белая", "белое", "белые", "белых"),
+    "young": ("молодой", "молодая", "молодое", "молодые", "молодых"),
 }
-# singular, plural, case of the object (1 accusative, 2 prepositional)
+# verb, case of the object (1 accusative, 2 prepositional)
 RELATIONS = {
-    "chase": ("преследует", "преследуют", 1),
-    "eat": ("ест", "едят", 1),
-    "like": ("любит", "любят", 1),
-    "need": ("нуждается", "нуждаются", 2),
-    "see": ("видит", "видят", 1),
-    "visit": ("навещает", "навещают", 1),
+    "chase": ("преследует", 1),
+    "eat": ("ест", 1),
+    "like": ("любит", 1),
+    "need": ("нуждается", 2),
+    "see": ("видит", 1),
+    "visit": ("навещает", 1),
 }
-# word and gender
-VARIABLE = {"someone": ("кто-то", 0), "something": ("что-то", 2), "they": ("он", 0), "it": ("оно", 2)}
+MASCULINE, FEMININE, NEUTER, PLURAL, GENITIVE = range(5)
+IT = Mention("оно", NEUTER)
 
 
 class Russian(Grammar):
     code = "ru"
     conditional = "если {}, то {}"
     also = " и "
+    someone = Variable(Mention("кто-то"), Mention("этот кто-то"), Mention("он"))
+    # No person or animal is neuter, so that "оно" is clear everywhere.
+    something = Variable(Mention("что-то", NEUTER), IT, IT)
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        if subject.entity is not None:
-            who, _, _, form = NOUNS[subject.entity.name]
-        else:
-            who, form = VARIABLE[subject.word]
-        return f"{who} {self.predicate(literals, form)}"
+    def named(self, entity: Entity) -> Mention:
+        noun, _, _, gender = NOUNS[entity.name]
+        return Mention(noun, gender)
+
+    def refer(self, variable: Variable, turn: Turn, last: Mention) -> Mention:
+        found = super().refer(variable, turn, last)
+        if found.text or not turn.literals[0].is_attribute:
+            return found
+        # An adjective has no verb, so that a word has to say where it begins.
+        own = "само" if last.form == NEUTER else "сам"
+        return Mention("при этом" if turn.before[-1].is_attribute else own, last.form)
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
+        return f"{who.text} {self.predicate(literals, who.form)}".lstrip()
 
     def predicate(self, literals: tuple[Literal, ...], form: int) -> str:
-        """Return what is said of the subject; form is 0 masculine, 1 feminine, 2 neuter, 3 plural."""
+        """Return what is said of a subject of this gender, or of several."""
         return listed([("" if one.positive else "не ") + self._positive(one, form) for one in literals], " и ")
 
     def _positive(self, literal: Literal, form: int) -> str:
         if literal.object is None:
             return ATTRIBUTES[literal.predicate][form]
-        singular, plural, case = RELATIONS[literal.predicate]
-        return f"{plural if form == 3 else singular} {self.declined(literal.object, case)}"
+        verb, case = RELATIONS[literal.predicate]
+        return f"{verb} {self.declined(literal.object, case)}"
 
     def declined(self, entity: Entity, case: int) -> str:
         """Return an entity as object: 1 accusative, 2 prepositional with its preposition."""
@@ -87,14 +98,15 @@ class Russian(Grammar):
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
-            none, noun, form = ("ни один", "человек", 0) if people else ("ни одна", "вещь", 1)
-            given = ", ".join(ATTRIBUTES[attribute][form] for attribute in attributes)
-            return f"{none} {given} {noun} {self.predicate((conclusion,), form)}"
-        given = ", ".join(ATTRIBUTES[attribute][3] for attribute in attributes)
+            # Not "ни один молодой человек", which is a young man.
+            given = ", ".join(ATTRIBUTES[attribute][GENITIVE if people else FEMININE] for attribute in attributes)
+            none, form = (f"никто из {given} людей", MASCULINE) if people else (f"ни одна {given} вещь", FEMININE)
+            return f"{none} {self.predicate((conclusion,), form)}"
+        given = ", ".join(ATTRIBUTES[attribute][PLURAL] for attribute in attributes)
         noun = "люди" if people else "вещи"
-        return f"{'все ' if every else ''}{given} {noun} {self.predicate((conclusion,), 3)}"
+        return f"{'все ' if every else ''}{given} {noun} {self.predicate((conclusion,), PLURAL)}"
 
-    def join(self, clauses: list[str]) -> str:
+    def join(self, clauses: list[str], shared: list[bool]) -> str:
         # A repeated "и" takes commas.
         return (self.also if len(clauses) < 3 else ", и ").join(clauses)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed, runs
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Turn, Variable, listed, runs
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -44,11 +44,11 @@ ATTRIBUTES = {
     "nice": _adjective("zuri"),
     "quiet": _adjective("tulivu"),
     "red": _adjective("ekundu"),
-    "rough": _of("kukwaruza"),
+    "rough": _adjective("kali"),
     "round": _of("mviringo"),
     "smart": _adjective("erevu"),
     "white": _adjective("eupe"),
-    "young": ("kijana", "vijana", "kichanga", "vichanga"),
+    "young": ("mwenye umri mdogo", "wenye umri mdogo", "chenye umri mdogo", "vyenye umri mdogo"),
 }
 # The verb with the prefix of its object (always a person or an animal): what holds, what does not.
 RELATIONS = {
@@ -61,26 +61,32 @@ RELATIONS = {
 }
 # The prefix of the subject, with the tense or the negation.
 SUBJECTS = {PERSON: ("ana", "ha"), THING: ("kina", "haki")}
-VARIABLE = {
-    "someone": ("mtu fulani", PERSON),
-    "they": ("mtu huyo", PERSON),
-    "something": ("kitu fulani", THING),
-    "it": ("kitu hicho", THING),
-}
+# "who is", before attributes
+RELATIVES = ("aliye", "walio", "kilicho", "vilivyo")
 
 
 class Swahili(Grammar):
     code = "sw"
     conditional = "ikiwa {}, basi {}"
-    also = " na "
+    # "Na" alone would first join the nouns: "needs the bear and the bear".
+    also = ", na pia "
+    along = " na "
+    someone = Variable(Mention("mtu", PERSON), Mention("mtu huyo", PERSON))
+    something = Variable(Mention("kitu", THING), Mention("kitu hicho", THING))
 
     def name(self, entity: Entity) -> str:
         """Return a person's name, or the kind of animal; there are no articles."""
         return entity.name if entity.kind == "person" else ANIMALS[entity.name]
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        who, noun_class = (self.name(subject.entity), PERSON) if subject.entity else VARIABLE[subject.word]
-        return f"{who} {self.predicate(literals, noun_class)}"
+    def named(self, entity: Entity) -> Mention:
+        return Mention(self.name(entity), PERSON)
+
+    def drops(self, turn: Turn) -> bool:
+        # After an object, which is of the same class, the verb could be about that.
+        return turn.alone
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
+        return f"{who.text} {self.predicate(literals, who.form)}".lstrip()
 
     def predicate(self, literals: tuple[Literal, ...], noun_class: int) -> str:
         """Return what is said of a subject of this class: "ni mkubwa na si mwekundu", "hampendi Anne"."""
@@ -97,12 +103,17 @@ class Swahili(Grammar):
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
             noun_class, noun, who = (PERSON, "mtu", "ambaye") if people else (THING, "kitu", "ambacho")
-            given = listed([ATTRIBUTES[attribute][noun_class] for attribute in attributes], " na ")
+            given = self.given(attributes, noun_class)
             return f"hakuna {noun} {given} {who} {self.predicate((conclusion.negated(),), noun_class)}"
         noun_class = PEOPLE if people else THINGS
         noun, all_ = ("watu", "wote") if people else ("vitu", "vyote")
-        given = listed([ATTRIBUTES[attribute][noun_class] for attribute in attributes], " na ")
+        given = self.given(attributes, noun_class)
         return f"{noun} {f'{all_} ' if every else ''}{given} {self.predicate((conclusion,), noun_class)}"
+
+    def given(self, attributes: tuple[str, ...], noun_class: int) -> str:
+        """Return what narrows a noun down; two attributes make a clause, since "na" alone could add other people."""
+        relative = f"{RELATIVES[noun_class]} " if len(attributes) > 1 else ""
+        return relative + listed([ATTRIBUTES[attribute][noun_class] for attribute in attributes], " na ")
 
 
 GRAMMAR = Swahili()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Place, Subject, listed
-from xlprobe.samples.rulebase.logic import Literal
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Variable, listed
+from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
 
@@ -27,22 +27,22 @@ NOUNS = {
     "squirrel": "松鼠",
     "tiger": "老虎",
 }
-# holds, does not hold, before a noun
+# holds, does not hold, before a noun, beside another before a noun
 ATTRIBUTES = {
-    "big": ("很大", "不大", "大的"),
-    "blue": ("是蓝色的", "不是蓝色的", "蓝色的"),
-    "cold": ("很冷", "不冷", "冷的"),
-    "furry": ("是毛茸茸的", "不是毛茸茸的", "毛茸茸的"),
-    "green": ("是绿色的", "不是绿色的", "绿色的"),
-    "kind": ("很善良", "不善良", "善良的"),
-    "nice": ("很友好", "不友好", "友好的"),
-    "quiet": ("很安静", "不安静", "安静的"),
-    "red": ("是红色的", "不是红色的", "红色的"),
-    "rough": ("很粗糙", "不粗糙", "粗糙的"),
-    "round": ("是圆的", "不是圆的", "圆的"),
-    "smart": ("很聪明", "不聪明", "聪明的"),
-    "white": ("是白色的", "不是白色的", "白色的"),
-    "young": ("很年轻", "不年轻", "年轻的"),
+    "big": ("很大", "不大", "大的", "大"),
+    "blue": ("是蓝色的", "不是蓝色的", "蓝色的", "是蓝色"),
+    "cold": ("很冷", "不冷", "冷的", "冷"),
+    "furry": ("是毛茸茸的", "不是毛茸茸的", "毛茸茸的", "毛茸茸"),
+    "green": ("是绿色的", "不是绿色的", "绿色的", "是绿色"),
+    "kind": ("很善良", "不善良", "善良的", "善良"),
+    "nice": ("很友好", "不友好", "友好的", "友好"),
+    "quiet": ("很安静", "不安静", "安静的", "安静"),
+    "red": ("是红色的", "不是红色的", "红色的", "是红色"),
+    "rough": ("很粗糙", "不粗糙", "粗糙的", "粗糙"),
+    "round": ("是圆的", "不是圆的", "圆的", "圆"),
+    "smart": ("很聪明", "不聪明", "聪明的", "聪明"),
+    "white": ("是白色的", "不是白色的", "白色的", "是白色"),
+    "young": ("很年轻", "不年轻", "年轻的", "年轻"),
 }
 # holds, does not hold
 RELATIONS = {
@@ -50,21 +50,25 @@ RELATIONS = {
     "eat": ("吃", "不吃"),
     "like": ("喜欢", "不喜欢"),
     "need": ("需要", "不需要"),
-    "see": ("看见", "没看见"),
+    "see": ("看得见", "看不见"),
     "visit": ("拜访", "不拜访"),
 }
-VARIABLE = {"someone": "某人", "something": "某个东西", "they": "他", "it": "它"}
 
 
 class Chinese(Grammar):
     code = "zh"
     conditional = "如果{}，那么{}"
     also = "，并且"
+    along = "并且"
     stop = "。"
+    someone = Variable(Mention("某个人"), Mention("这个人"), Mention("他"))
+    something = Variable(Mention("某个东西"), Mention("这个东西"), Mention("它"))
 
-    def clause(self, subject: Subject, literals: tuple[Literal, ...], place: Place) -> str:
-        who = NOUNS[subject.entity.name] if subject.entity else VARIABLE[subject.word]
-        return who + self.predicate(literals)
+    def named(self, entity: Entity) -> Mention:
+        return Mention(NOUNS[entity.name])
+
+    def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
+        return who.text + self.predicate(literals)
 
     def predicate(self, literals: tuple[Literal, ...]) -> str:
         """Return what is said of the subject."""
@@ -74,7 +78,10 @@ class Chinese(Grammar):
         return listed([ATTRIBUTES[one.predicate][not one.positive] for one in literals], "而且", "、")
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
-        given = "、".join(ATTRIBUTES[attribute][2] for attribute in attributes)
+        given = ATTRIBUTES[attributes[0]][2]
+        if len(attributes) > 1:
+            # 红色的、白色的东西 could be red things and white things.
+            given = "既" + "又".join(ATTRIBUTES[attribute][3] for attribute in attributes) + "的"
         noun = "人" if people else "东西"
         return f"{'所有' if every else ''}{given}{noun}{'都' if every else ''}{self.predicate((conclusion,))}"
 
