@@ -17,7 +17,8 @@ class Sample:
 
     `group` is what statistics resample (the theory); `key` is the same for all language versions of one problem.
     `question` is None for plain sentences. `word_languages` gives, for text that switches inside a sentence,
-    (start, end, language) in characters of the context's units joined by a space; None means by segment.
+    (start, end, language) in characters of the context's units joined by a space; None means by segment. `label_names`
+    as in `ParallelSample`.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Sample:
     depth: int | None = None
     word_languages: tuple[tuple[int, int, str], ...] | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
 
     @property
     def is_code_switched(self) -> bool:
@@ -45,7 +47,9 @@ class ParallelSample:
     """One problem in several languages, aligned unit by unit.
 
     `context[language][k]` is the same sentence in every language. `question` is empty for plain sentences.
-    `label` is the class index (for reasoning: 0 does not follow, 1 follows), `depth` the proof depth, where known.
+    `label` is the number of the answer in `label_names`, such as ("entailment", "neutral", "contradiction"); without
+    names 0 is false (does not follow) and 1 is true (follows). A classifier's classes are found by these names,
+    whatever their order in the model. `depth` is the proof depth, where known.
     """
 
     key: str
@@ -56,6 +60,7 @@ class ParallelSample:
     label: int | None = None
     depth: int | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         counts = {language: len(units) for language, units in self.context.items()}
@@ -97,4 +102,5 @@ class ParallelSample:
             label=self.label,
             depth=self.depth,
             meta=self.meta,
+            label_names=self.label_names,
         )

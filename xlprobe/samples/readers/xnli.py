@@ -114,4 +114,6 @@ def xnli_samples(pairs: Iterable[Pair], split: str) -> Iterator[ParallelSample]:
         key = f"xnli-{pair.meta.get('split', split)}-{number}"
         context = {code: (text.strip(),) for code, text in pair.premise.items()}
         question = {code: text.strip() for code, text in pair.hypothesis.items()}
-        yield ParallelSample(key, key, "xnli", context, question, pair.label, meta=pair.meta)
+        yield ParallelSample(
+            key, key, "xnli", context, question, pair.label, meta=pair.meta, label_names=tuple(XNLI_LABELS)
+        )
