@@ -73,9 +73,9 @@ def closure(theory: Theory, model: Model, believed: set[Literal]) -> set[Literal
     known = set(theory.facts)
     while True:
         new = {
-            head
-            for conditions, head, _ in model.instances
-            if all(c in known if c.positive else c.negated() not in believed for c in conditions)
+            one.conclusion
+            for one in model.instances
+            if known.issuperset(one.needed) and believed.isdisjoint(one.barred)
         }
         if new <= known:
             return known

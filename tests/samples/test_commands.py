@@ -41,6 +41,7 @@ def test_generate_takes_weights_of_depths(tmp_path, capsys):
         (["x.jsonl", "--depth", "deep"], "expected depths, such as '0 1 2'"),
         (["x.jsonl", "--facts", "many"], "got --facts 'many'"),
         (["x.jsonl", "--languages", "en xx"], "no grammar for 'xx'"),
+        (["x.jsonl", "--rules", "999"], "got rules=(999, 999); expected a smallest and a largest number, from 0 to 40"),
     ],
 )
 def test_generate_explains_bad_options(tmp_path, monkeypatch, capsys, options, message):

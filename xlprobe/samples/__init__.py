@@ -21,9 +21,10 @@ if TYPE_CHECKING:
         read_xnli,
         write_jsonl,
     )
-    from xlprobe.samples.rulebase import SMALL, generate
+    from xlprobe.samples.rulebase import RULETAKER, SMALL, generate
 
 _LAZY = {
+    "RULETAKER": "xlprobe.samples.rulebase",
     "SMALL": "xlprobe.samples.rulebase",
     "Batch": "xlprobe.samples.encoding",
     "Encoder": "xlprobe.samples.encoding",
@@ -43,6 +44,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "RULETAKER",
     "SMALL",
     "Batch",
     "Encoder",

@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from xlprobe import DataError
 from xlprobe.languages import LANGUAGES
-from xlprobe.samples import generate
+from xlprobe.samples import RULETAKER, generate
 from xlprobe.samples.rulebase import parse_statement, parse_theory, prove
 from xlprobe.samples.rulebase.generator import SPLITS, split_of
 from xlprobe.samples.rulebase.prover import solve
@@ -123,13 +124,51 @@ def test_what_is_excluded_does_not_come(arguments, absent):
     assert [word for word in absent if word in text] == []
 
 
+@pytest.mark.parametrize("questions", [8, 16])
+def test_a_theory_of_ruletakers_size_has_questions_of_every_kind(questions):
+    sizes = {"entities": (2, 4), "facts": (4, 12), "rules": (3, 8)}
+    samples = generate(12, questions=questions, depth=range(4), languages=("en",), seed=3, **sizes)
+    assert Counter(Counter(sample.group for sample in samples).values()) == {questions: 12}
+    for start in range(0, len(samples), questions):
+        asked = samples[start : start + questions]
+        cells = Counter((sample.depth, sample.label) for sample in asked)
+        assert set(cells) == set(product(range(4), (0, 1)))
+        assert max(cells.values()) <= questions // 8 + 1
+        assert {" not " in sample.question["en"] for sample in asked} == {True, False}
+        theory = parse_theory(asked[0].context["en"])
+        assert 4 <= len(theory.facts) <= 12
+        assert 3 <= len(theory.rules) <= 8
+
+
+def test_the_preset_makes_problems_of_ruletakers_kind():
+    samples = generate(60, languages=("en",), seed=1, **RULETAKER)
+    theories = [parse_theory(sample.context["en"]) for sample in samples]
+    assert {len(theory.statements) for theory in theories} >= set(range(6, 15))
+    assert all(4 <= len(theory.statements) <= 16 for theory in theories)
+    assert Counter((sample.depth, sample.label) for sample in samples) == dict.fromkeys(product(range(4), (0, 1)), 15)
+    text = " ".join(" ".join(sample.context["en"]) for sample in samples)
+    assert [word for word in WORDS if word not in text] == []
+
+
+def test_conditions_speak_of_the_object_too():
+    rules = [
+        rule for sample in generate(200, languages=("en",), seed=4) for rule in parse_theory(sample.context["en"]).rules
+    ]
+    named = [rule for rule in rules if rule.form != "ground" and any(c.subject is not None for c in rule.conditions)]
+    assert named
+    for rule in named:
+        places = [c.subject is not None for c in rule.conditions]
+        assert places == sorted(places)
+        assert {c.subject for c in rule.conditions if c.subject} <= {c.object for c in rule.conditions}
+
+
 def test_sizes_are_kept():
     samples = generate(30, languages=("en",), entities=(2, 2), facts=(4, 4), rules=(2, 3), conditions=(2, 2), seed=8)
     for sample in samples:
         theory = parse_theory(sample.context["en"])
         assert len(theory.facts) == 4
-        assert 1 <= len(theory.rules) <= 3
-        assert all(len(rule.conditions) <= 2 for rule in theory.rules)
+        assert 2 <= len(theory.rules) <= 3
+        assert all(len(rule.conditions) == 2 for rule in theory.rules)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_every_process():
@@ -171,7 +210,10 @@ def test_progress_is_told():
         ({"depth": (0, 7)}, "expected depths from 0 to 5"),
         ({"depth": ()}, "expected depths from 0 to 5"),
         ({"facts": (4, 3)}, r"got facts=\(4, 3\); expected a smallest and a largest"),
-        ({"entities": (0, 2)}, "from 1 on"),
+        ({"entities": (0, 2)}, r"got entities=\(0, 2\); expected .* from 1 to 8"),
+        ({"entities": (2, 5), "split": "test", "held_out_vocabulary": True}, "from 1 to 4"),
+        ({"rules": (999, 999)}, r"got rules=\(999, 999\); expected .* from 0 to 40"),
+        ({"facts": (3, 41)}, "from 1 to 40"),
         ({"kinds": ("verbs",)}, "expected kinds among attributes, relations"),
         ({"who": ()}, "at least one each"),
         ({"split": "dev"}, "got split='dev'; expected one of train validation test"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -20,12 +21,13 @@ def test_a_literal_is_a_value():
     assert Literal(ANNE, "big").is_attribute
 
 
-def test_its_hash_stays_in_its_process():
+def test_equal_literals_are_one_object():
     literal = Literal(ANNE, "big")
-    hash(literal)
-    stored = pickle.dumps(literal)
-    assert b"_hash" not in stored
-    assert pickle.loads(stored) == literal
+    assert Literal(Entity("Anne", "person"), predicate="big", positive=True) is literal
+    assert pickle.loads(pickle.dumps(literal)) is literal
+    assert copy.deepcopy(literal) is literal
+    assert literal.negated() is Literal(ANNE, "big", None, False)
+    assert repr(literal) == f"Literal(subject={ANNE!r}, predicate='big', object=None, positive=True)"
 
 
 def test_binding_fills_the_variable_only():

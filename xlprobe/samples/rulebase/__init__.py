@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.generator import SMALL, generate
+from xlprobe.samples.rulebase.generator import RULETAKER, SMALL, generate
 from xlprobe.samples.rulebase.grammars import verbalise
 from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
 from xlprobe.samples.rulebase.parser import parse_statement, parse_theory
 from xlprobe.samples.rulebase.prover import prove
 
 __all__ = [
+    "RULETAKER",
     "SMALL",
     "Entity",
     "Literal",

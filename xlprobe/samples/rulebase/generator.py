@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -11,11 +12,12 @@ from xlprobe.errors import DataError
 from xlprobe.languages import LANGUAGES
 from xlprobe.samples.rulebase.grammars import grammar, verbalise
 from xlprobe.samples.rulebase.logic import Literal, Theory
-from xlprobe.samples.rulebase.prover import Answer, Model
-from xlprobe.samples.rulebase.theories import Range, Shape, Words, random_theory
+from xlprobe.samples.rulebase.proposals import Range, Table
+from xlprobe.samples.rulebase.prover import Answer, solve
+from xlprobe.samples.rulebase.theories import Shape, Words, random_theory, renamed
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["SMALL", "SPLITS", "generate", "parallel_sample", "split_of"]
+__all__ = ["RULETAKER", "SMALL", "SPLITS", "generate", "split_of"]
 
 SPLITS = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
 SMALL: Mapping[str, Any] = {
@@ -24,7 +26,14 @@ SMALL: Mapping[str, Any] = {
 }  # fmt: skip
 """Options of `generate` for the kind of problem that the shipped checkpoints learned: two entities, their attributes, a
 rule, and at most one step of reasoning. Use split="test" for theories that they have not seen."""
-TRIES = 5000
+RULETAKER: Mapping[str, Any] = {
+    "entities": (2, 4), "facts": (2, 8), "rules": (2, 8), "conditions": (1, 2), "depth": (0, 1, 2, 3), "negation": 0.3,
+}  # fmt: skip
+"""Options of `generate` for problems as large as RuleTaker's: 4 to 16 sentences, attributes and relations, people and
+animals, and up to three steps of reasoning."""
+LARGEST = {"facts": 40, "rules": 40, "conditions": 4}
+"""Beyond these a theory fits no encoder, and a sentence no reader."""
+TRIES, NAMINGS = 2000, 20
 Slot = tuple[int, int, bool]
 
 
@@ -57,7 +66,8 @@ def generate(
     `depth`: the proof depths, alike often, or with their weights. Labels are balanced within each depth.
     `split`: "train", "validation" or "test"; None draws theories of all three (`meta["split"]` says which). Splits
     share no theory, whatever the seeds. `entities`, `facts`, `rules`, `conditions` (of a rule): smallest and largest
-    number; a theory has at least one fact about each entity and as many rules as its deepest question needs.
+    number; a theory has at least one fact about each entity and as many rules as its deepest
+    question needs.
     `kinds`: "attributes" for theories of attributes only, "relations" for theories of both. `who`: "people", "animals".
     `negation`: how much is negated, 0 (nothing, in questions neither) to 1. `held_out_vocabulary`: the test split uses
     words that the other splits do not, and only those. `advance` is told the number of problems just made.
@@ -66,17 +76,18 @@ def generate(
     """
     weights = _weights(depth)
     shape = Shape(entities, facts, rules, conditions, tuple(kinds), tuple(who), negation)
+    words = Words.of((split == "test") if held_out_vocabulary else None)
     _check(theories, questions, weights, shape, split, held_out_vocabulary)
+    _check_sizes(shape, words)
     for code in languages:
         grammar(code)
-    words = Words.of((split == "test") if held_out_vocabulary else None)
     random = Random(f"xlprobe rulebase {seed} {split}")
     samples: list[ParallelSample] = []
     seen: set[str] = set()
-    for slots in _plan(random, theories, questions, weights, negation > 0):
-        theory, model, asked = _theory(random, shape, words, slots, split, seen)
-        samples += [parallel_sample(theory, question, model.answer(question), languages) for question in asked]
-        advance(len(asked))
+    signs = (True, False) if negation > 0 else (True,)
+    for slots in _plan(random, theories, questions, weights, signs):
+        samples += _samples(*_theory(random, shape, words, slots, split, seen), languages)
+        advance(len(slots))
     return samples
 
 
@@ -94,11 +105,6 @@ def _weights(depth: int | Sequence[int] | Mapping[int, float]) -> dict[int, floa
 def _check(
     theories: int, questions: int, weights: dict[int, float], shape: Shape, split: str | None, held_out: bool
 ) -> None:
-    for name in ("entities", "facts", "rules", "conditions"):
-        low, high = getattr(shape, name)
-        least = 0 if name == "rules" else 1
-        if not least <= low <= high:
-            raise DataError(f"got {name}=({low}, {high}); expected a smallest and a largest number, from {least} on")
     wrong = set(shape.kinds) - {"attributes", "relations"} | set(shape.who) - {"people", "animals"}
     if wrong or not shape.kinds or not shape.who:
         raise DataError(
@@ -117,96 +123,103 @@ def _check(
         raise DataError(f"got negation={shape.negation}; expected a share from 0 to 1")
 
 
+def _check_sizes(shape: Shape, words: Words) -> None:
+    most = {"entities": min(len(words.who[name]) for name in shape.who), **LARGEST}
+    for name, largest in most.items():
+        low, high = getattr(shape, name)
+        least = 0 if name == "rules" else 1
+        if not least <= low <= high <= largest:
+            raise DataError(
+                f"got {name}=({low}, {high}); expected a smallest and a largest number, from {least} to {largest}"
+            )
+
+
 def _plan(
-    random: Random, theories: int, questions: int, weights: dict[int, float], negation: bool
+    random: Random, theories: int, questions: int, weights: dict[int, float], signs: Sequence[bool]
 ) -> Iterator[list[Slot]]:
-    """Yield for each theory what its questions shall be: (depth, label, whether positive)."""
-    pools: dict[int, list[Slot]] = {}
-    half = (theories * questions + 1) // 2
-    for label in (0, 1):
-        counts = {depth: int(weight * half) for depth, weight in weights.items()}
-        by_rest = sorted(weights, key=lambda d: (counts[d] - weights[d] * half, d))
-        for depth in by_rest[: half - sum(counts.values())]:
-            counts[depth] += 1
-        signs = (True, False) if negation else (True,)
-        pools[label] = [(d, label, signs[n % len(signs)]) for d, count in counts.items() for n in range(count)]
-        random.shuffle(pools[label])
+    """Yield for each theory what its questions shall be, the depths of each label spread evenly over the theories."""
+    pools = {label: _pool(random, label, (theories * questions + 1) // 2, weights, signs) for label in (0, 1)}
     for number in range(theories):
-        labels = [(number + place) % 2 for place in range(questions)] if questions % 2 else [0, 1] * (questions // 2)
-        slots = [pools[label].pop() for label in labels]
+        slots = [pools[(number + place) % 2].pop() for place in range(questions)]
         random.shuffle(slots)
         yield slots
 
 
+def _pool(random: Random, label: int, count: int, weights: dict[int, float], signs: Sequence[bool]) -> list[Slot]:
+    """Return the slots of one label, each depth as often as its weight says and everywhere alike often."""
+    counts = {depth: int(weight * count) for depth, weight in weights.items()}
+    by_rest = sorted(weights, key=lambda d: (counts[d] - weights[d] * count, d))
+    for depth in by_rest[: count - sum(counts.values())]:
+        counts[depth] += 1
+    placed = [
+        ((n + random.random()) / many, (depth, label, signs[(n + place) % len(signs)]))
+        for place, (depth, many) in enumerate(counts.items())
+        for n in range(many)
+    ]
+    return [slot for _, slot in sorted(placed)]
+
+
 def _theory(
     random: Random, shape: Shape, words: Words, slots: list[Slot], split: str | None, seen: set[str]
-) -> tuple[Theory, Model, list[Literal]]:
-    deepest = max(max(0, slot[0] - (not _proved(slot))) for slot in slots)
-    failing = [slot[0] for slot in slots if not _proved(slot) and slot[0] > 0]
+) -> tuple[Theory, list[Literal]]:
+    """Return a theory not seen before, and a question for each slot."""
+    wanted = Counter((depth, _holds(label, positive)) for depth, label, positive in slots)
     for _ in range(TRIES):
-        found = random_theory(random, shape, words, deepest, failing)
+        found = random_theory(random, shape, words, wanted)
         if found is None:
             continue
-        theory, model, atoms = found
-        key = theory.fingerprint()
-        if key in seen or (split is not None and split_of(theory) != split):
-            continue
-        asked = _questions(random, model, atoms, slots)
-        if asked is not None:
-            seen.add(key)
-            return theory, model, asked
+        theory, table = found
+        # To fall into the wanted split takes several tries, and other names are cheaper than another theory.
+        for _ in range(NAMINGS):
+            key = theory.fingerprint()
+            if key not in seen and (split is None or split_of(theory) == split):
+                seen.add(key)
+                return theory, _questions(random, table, slots)
+            theory, table = renamed(random, theory, table, words)
     raise DataError(
         f"found no further theory with questions of (depth, label, positive) {slots} in {TRIES} tries, after "
-        f"{len(seen)}; allow more entities, facts or rules, or ask for fewer theories"
+        f"{len(seen)}; allow more entities, rules or other numbers of facts, or ask for fewer theories or questions"
     )
 
 
-def _proved(slot: Slot) -> bool:
-    """Whether a slot asks for an atom that is proved, or its negation."""
-    return (slot[1] == 1) == slot[2]
+def _holds(label: int, positive: bool) -> bool:
+    """Whether the atom that is asked for, or its negation, holds: a negated question has the other label."""
+    return (label == 1) == positive
 
 
-def _questions(random: Random, model: Model, atoms: list[Literal], slots: list[Slot]) -> list[Literal] | None:
-    """Return one question for each slot, about different atoms; None where the theory has none."""
-    table: dict[tuple[int, bool], list[Literal]] = {}
-    for atom in atoms:
-        answer = model.answer(atom)
-        table.setdefault((answer.depth, answer.label), []).append(atom)
-    chosen: list[Literal] = []
-    for depth, label, positive in slots:
-        # What is asked for positively has the label of its atom; a negated question has the other.
-        options = [atom for atom in table.get((depth, _proved((depth, label, positive))), ()) if atom not in chosen]
-        if not options:
-            return None
-        chosen.append(random.choice(options))
-    return [atom if slot[2] else atom.negated() for atom, slot in zip(chosen, slots, strict=True)]
+def _questions(random: Random, table: Table, slots: list[Slot]) -> list[Literal]:
+    """Return one question for each slot, about different atoms."""
+    left = {cell: random.sample(atoms, len(atoms)) for cell, atoms in table.items()}
+    atoms = [left[depth, _holds(label, positive)].pop() for depth, label, positive in slots]
+    return [atom if slot[2] else atom.negated() for atom, slot in zip(atoms, slots, strict=True)]
 
 
-def parallel_sample(
-    theory: Theory, question: Literal, answer: Answer, languages: Sequence[str], *, dataset: str = "rulebase"
-) -> ParallelSample:
-    """Return a theory and a question as a parallel problem."""
-    text = repr((theory.statements, question))
-    meta: dict[str, Any] = {
-        "split": split_of(theory),
-        "by_failure": answer.by_failure,
-        "proof": [
-            {
-                "statement": step.statement,
-                "depth": step.depth,
-                "gives": verbalise(step.literal, "en"),
-                "from": [verbalise(premise, "en") for premise in step.premises],
-            }
-            for step in answer.proof
-        ],
-    }
-    return ParallelSample(
-        key=f"{dataset}-{hashlib.sha256(text.encode()).hexdigest()[:16]}",
-        group=f"{dataset}-{theory.fingerprint()}",
-        dataset=dataset,
-        context={code: tuple(verbalise(one, code) for one in theory.statements) for code in languages},
-        question={code: verbalise(question, code) for code in languages},
-        label=int(answer.label),
-        depth=answer.depth,
-        meta=meta,
-    )
+def _samples(theory: Theory, questions: Sequence[Literal], languages: Sequence[str]) -> Iterator[ParallelSample]:
+    """Yield a theory's questions as parallel problems."""
+    model, told = solve(theory), repr(theory.statements)
+    group = f"rulebase-{theory.fingerprint()}"
+    context = {code: tuple(verbalise(one, code) for one in theory.statements) for code in languages}
+    for question in questions:
+        answer = model.answer(question)
+        yield ParallelSample(
+            key=f"rulebase-{hashlib.sha256(f'{told} {question}'.encode()).hexdigest()[:16]}",
+            group=group,
+            dataset="rulebase",
+            context=context,
+            question={code: verbalise(question, code) for code in languages},
+            label=int(answer.label),
+            depth=answer.depth,
+            meta={"split": split_of(theory), "by_failure": answer.by_failure, "proof": _proof(answer)},
+        )
+
+
+def _proof(answer: Answer) -> list[dict[str, Any]]:
+    return [
+        {
+            "statement": step.statement,
+            "depth": step.depth,
+            "gives": verbalise(step.literal, "en"),
+            "from": [verbalise(premise, "en") for premise in step.premises],
+        }
+        for step in answer.proof
+    ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from typing import Literal as OneOf
 
@@ -24,30 +25,32 @@ class Entity:
     kind: OneOf["person", "animal"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, init=False)
 class Literal:
     """An atom, or its negation: an attribute of a subject (object None) or a relation between subject and object.
 
-    A subject of None is the variable of a rule ("someone", "something", and later "they", "it").
+    A subject of None is the variable of a rule ("someone", "something", and later "they", "it"). Equal literals are one
+    object, since to hash and compare their fields would take most of the time of a proof.
     """
 
     subject: Entity | None
     predicate: str
-    object: Entity | None = None
-    positive: bool = True
-    # Proving asks for hashes all the time; to make each from the fields anew would take most of its time.
-    _hash: int = field(init=False, repr=False, compare=False)
+    object: Entity | None
+    positive: bool
 
-    def __hash__(self) -> int:
-        try:
-            return self._hash
-        except AttributeError:
-            found = hash((self.subject, self.predicate, self.object, self.positive))
-            object.__setattr__(self, "_hash", found)
-            return found
+    def __new__(
+        cls, subject: Entity | None, predicate: str, object: Entity | None = None, positive: bool = True
+    ) -> Literal:
+        """Return the one literal of these fields."""
+        key = (subject, predicate, object, positive)
+        known = _LITERALS.get(key)
+        if known is None:
+            known = super().__new__(cls)
+            vars(known).update(zip(("subject", "predicate", "object", "positive"), key, strict=True))
+            known = _LITERALS.setdefault(key, known)
+        return known
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The hash of a text differs from process to process, so it must not be pickled.
         return Literal, (self.subject, self.predicate, self.object, self.positive)
 
     @property
@@ -55,13 +58,20 @@ class Literal:
         """Whether this gives an attribute, not a relation."""
         return self.object is None
 
+    @cached_property
+    def _other(self) -> Literal:
+        return Literal(self.subject, self.predicate, self.object, not self.positive)
+
     def negated(self) -> Literal:
         """Return the same atom with the other sign."""
-        return Literal(self.subject, self.predicate, self.object, not self.positive)
+        return self._other
 
     def bound(self, entity: Entity) -> Literal:
         """Return the literal with its variable replaced by an entity."""
         return self if self.subject is not None else Literal(entity, self.predicate, self.object, self.positive)
+
+
+_LITERALS: dict[tuple[Entity | None, str, Entity | None, bool], Literal] = {}
 
 
 @dataclass(frozen=True)

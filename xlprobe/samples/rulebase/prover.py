@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
-from xlprobe.samples.rulebase.logic import Entity, Literal, Theory
+from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
 
 __all__ = ["Answer", "Model", "Step", "prove", "solve"]
 
-Instance = tuple[tuple[Literal, ...], Literal, int]
+
+class Instance(NamedTuple):
+    """A rule with an entity for its variable: what has to be proved, and the atoms that must not be, for a conclusion.
+
+    `conditions` are both, as the rule has them; `statement` is the rule's number in the theory.
+    """
+
+    conditions: tuple[Literal, ...]
+    conclusion: Literal
+    statement: int
+    needed: tuple[Literal, ...]
+    barred: tuple[Literal, ...]
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,11 @@ class Model:
             return Answer(label, step.depth, False, self._proof(step))
         return Answer(label, self.failure_depth(atom), True, ())
 
+    def depth(self, atom: Literal) -> int:
+        """Return the depth of an atom's proof or refutation, or else of its failed proof."""
+        step = self.steps.get(atom) or self.steps.get(atom.negated())
+        return self.failure_depth(atom) if step is None else step.depth
+
     def failure_depth(self, atom: Literal, under_way: tuple[Literal, ...] = ()) -> int:
         """Return how deep the failed proof of an unproved atom goes: 0 where no rule could give it.
 
@@ -84,8 +101,8 @@ class Model:
     @cached_property
     def _rules(self) -> dict[Literal, list[tuple[Literal, ...]]]:
         found: dict[Literal, list[tuple[Literal, ...]]] = {}
-        for conditions, conclusion, _ in self.instances:
-            found.setdefault(conclusion, []).append(conditions)
+        for one in self.instances:
+            found.setdefault(one.conclusion, []).append(one.conditions)
         return found
 
     def _proof(self, step: Step) -> tuple[Step, ...]:
@@ -126,14 +143,21 @@ def solve(theory: Theory, entities: Iterable[Entity] = ()) -> Model:
 def _instances(theory: Theory, domain: tuple[Entity, ...]) -> tuple[Instance, ...]:
     found: list[Instance] = []
     for number, rule in enumerate(theory.statements):
-        if isinstance(rule, Literal):
-            continue
-        if rule.form == "ground":
-            found.append((rule.conditions, rule.conclusion, number))
-            continue
-        for entity in domain:
-            found.append((tuple(c.bound(entity) for c in rule.conditions), rule.conclusion.bound(entity), number))
+        if isinstance(rule, Rule):
+            found += _bound(rule, number, domain)
     return tuple(found)
+
+
+@lru_cache(maxsize=1 << 12)
+def _bound(rule: Rule, number: int, domain: tuple[Entity, ...]) -> list[Instance]:
+    """Return the rule with each entity for its variable."""
+    found = []
+    for entity in domain[:1] if rule.form == "ground" else domain:
+        conditions = tuple(condition.bound(entity) for condition in rule.conditions)
+        needed = tuple(condition for condition in conditions if condition.positive)
+        barred = tuple(condition.negated() for condition in conditions if not condition.positive)
+        found.append(Instance(conditions, rule.conclusion.bound(entity), number, needed, barred))
+    return found
 
 
 def _chain(
@@ -141,23 +165,19 @@ def _chain(
 ) -> dict[Literal, Step]:
     """Chain to the fixpoint round by round, where a negated condition holds if its atom is not among `believed`."""
     known = {fact: Step(fact, number, (), 0) for fact, number in facts.items()}
-    waiting = [
-        (conditions, conclusion, number)
-        for conditions, conclusion, number in instances
-        if not any(not c.positive and c.negated() in believed for c in conditions)
-    ]
+    waiting = [one for one in instances if believed.keys().isdisjoint(one.barred)]
     depth = 0
     while True:
         depth += 1
         new: dict[Literal, Step] = {}
         rest = []
-        for conditions, conclusion, number in waiting:
-            if conclusion in known:
+        for one in waiting:
+            if one.conclusion in known:
                 continue
-            if all(c in known for c in conditions if c.positive):
-                new.setdefault(conclusion, Step(conclusion, number, conditions, depth))
+            if all(map(known.__contains__, one.needed)):
+                new.setdefault(one.conclusion, Step(one.conclusion, one.statement, one.conditions, depth))
             else:
-                rest.append((conditions, conclusion, number))
+                rest.append(one)
         if not new:
             return known
         known.update(new)
