@@ -62,15 +62,17 @@ class Spanish(Grammar):
         return Mention(self.name(entity), FEMININE if feminine else MASCULINE)
 
     def drops(self, turn: Turn) -> bool:
-        # "Se come a la vaca" alone is "one eats the cow"; of "le gusta" the subject is what is liked.
-        unclear = turn.literals[0].predicate in ("eat", "like") or turn.before[0].predicate == "like"
+        # "Se come a la vaca" is also "one eats the cow"; "le" can be the animal just named; what is liked is a subject.
+        verb = turn.literals[0].predicate
+        unclear = verb == "eat" or (verb == "like" and not turn.alone) or turn.before[0].predicate == "like"
         return turn.continues and not unclear
 
     def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
         if literals[0].predicate == "like":
             assert literals[0].object is not None
             no = "" if literals[0].positive else "no "
-            return f"a {who.text} {no}le gusta {self.name(literals[0].object)}"
+            whom = f"a {who.text} " if who.text else ""
+            return f"{whom}{no}le gusta {self.name(literals[0].object)}"
         return f"{who.text} {self.predicate(literals, who.form)}".lstrip()
 
     def name(self, entity: Entity) -> str:

@@ -21,7 +21,7 @@ NOUNS = {
     "cat": "گربه",
     "cow": "گاو",
     "dog": "سگ",
-    "lion": "شیر جنگل",  # alone it is also milk
+    "lion": "شیر نر",  # "male lion", as one says where it could be milk
     "mouse": "موش",
     "rabbit": "خرگوش",
     "squirrel": "سنجاب",
