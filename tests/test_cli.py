@@ -56,7 +56,8 @@ def test_the_report_writes_table_manifest_figures_and_page(saved, tmp_path, caps
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--languages", "en xx"], "unknown language 'xx'"),
+        (["--languages", "en xx"], "exists in en fr zh, not in 'xx'"),
+        (["--languages", "en x1"], "got the language 'x1'; expected a code"),
         (["--languages", "en"], "expected at least two"),
         (["--checkpoint", "bundled:none"], "unknown checkpoint 'bundled:none'"),
         (["--checkpoint", "/no/such/place", "--limit", "2"], "there is no such directory"),

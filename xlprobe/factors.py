@@ -82,9 +82,10 @@ def _quiet() -> Iterator[None]:
 
 
 def script_match(languages: Iterable[str], base: str = "en") -> dict[str, float]:
-    """Return 1 for languages in the base's script, else 0."""
+    """Return 1 for languages in the base's script, else 0; NaN where the script is not known."""
     script = get_language(base).script
-    return {code: float(get_language(code).script == script) for code in languages}
+    scripts = {code: get_language(code).script for code in languages}
+    return {code: math.nan if "Zzzz" in (one, script) else float(one == script) for code, one in scripts.items()}
 
 
 def tokens_per_word(

@@ -14,6 +14,7 @@ __all__ = [
     "Language",
     "expand_pairs",
     "get_language",
+    "is_code",
     "language_code",
     "language_id",
     "register",
@@ -64,37 +65,84 @@ LANGUAGES: dict[str, Language] = _table(
 """The eight languages of the study (arXiv 2310.15258, section 4)."""
 
 KNOWN_LANGUAGES: dict[str, Language] = LANGUAGES | _table(
+    ("af", "Afrikaans", "Afrikaans", "Latn", "Germanic"),
+    ("az", "Azerbaijani", "azərbaycanca", "Latn", "Turkic"),
     ("bg", "Bulgarian", "български", "Cyrl", "Slavic"),
+    ("bn", "Bengali", "বাংলা", "Beng", "Indic"),
+    ("ca", "Catalan", "català", "Latn", "Romance"),
+    ("cs", "Czech", "čeština", "Latn", "Slavic"),
+    ("da", "Danish", "dansk", "Latn", "Germanic"),
     ("el", "Greek", "ελληνικά", "Grek", "Hellenic"),
+    ("et", "Estonian", "eesti", "Latn", "Finnic"),
+    ("eu", "Basque", "euskara", "Latn", "isolate"),
+    ("fi", "Finnish", "suomi", "Latn", "Finnic"),
+    ("gu", "Gujarati", "ગુજરાતી", "Gujr", "Indic"),
+    ("he", "Hebrew", "עברית", "Hebr", "Semitic"),
     ("hi", "Hindi", "हिन्दी", "Deva", "Indic"),
+    ("ht", "Haitian Creole", "kreyòl ayisyen", "Latn", "French creole"),
+    ("hu", "Hungarian", "magyar", "Latn", "Ugric"),
+    ("id", "Indonesian", "Bahasa Indonesia", "Latn", "Malayic"),
+    ("it", "Italian", "italiano", "Latn", "Romance"),
     ("ja", "Japanese", "日本語", "Jpan", "Japonic"),
+    ("jv", "Javanese", "Jawa", "Latn", "Javanic"),
+    ("ka", "Georgian", "ქართული", "Geor", "Kartvelian"),
+    ("kk", "Kazakh", "қазақ тілі", "Cyrl", "Turkic"),
+    ("ko", "Korean", "한국어", "Kore", "Koreanic"),
+    ("lt", "Lithuanian", "lietuvių", "Latn", "Baltic"),
+    ("ml", "Malayalam", "മലയാളം", "Mlym", "Dravidian"),
+    ("mr", "Marathi", "मराठी", "Deva", "Indic"),
+    ("ms", "Malay", "Bahasa Melayu", "Latn", "Malayic"),
+    ("my", "Burmese", "မြန်မာ", "Mymr", "Burmish"),
+    ("nl", "Dutch", "Nederlands", "Latn", "Germanic"),
+    ("no", "Norwegian", "norsk", "Latn", "Germanic"),
+    ("pa", "Punjabi", "ਪੰਜਾਬੀ", "Guru", "Indic"),
+    ("pl", "Polish", "polski", "Latn", "Slavic"),
+    ("pt", "Portuguese", "português", "Latn", "Romance"),
+    ("qu", "Quechua", "Runasimi", "Latn", "Quechuan"),
+    ("ro", "Romanian", "română", "Latn", "Romance"),
+    ("sv", "Swedish", "svenska", "Latn", "Germanic"),
     ("sw", "Swahili", "Kiswahili", "Latn", "Bantu"),
+    ("ta", "Tamil", "தமிழ்", "Taml", "Dravidian"),
+    ("te", "Telugu", "తెలుగు", "Telu", "Dravidian"),
     ("th", "Thai", "ไทย", "Thai", "Tai"),
+    ("tl", "Tagalog", "Tagalog", "Latn", "Philippine"),
     ("tr", "Turkish", "Türkçe", "Latn", "Turkic"),
+    ("uk", "Ukrainian", "українська", "Cyrl", "Slavic"),
     ("ur", "Urdu", "اردو", "Arab", "Indic"),
     ("vi", "Vietnamese", "Tiếng Việt", "Latn", "Vietic"),
+    ("wo", "Wolof", "Wolof", "Latn", "Senegambian"),
+    ("yo", "Yoruba", "Yorùbá", "Latn", "Yoruboid"),
     ("mul", "mixed", "mixed", "Zyyy", "none"),
     ("und", "undetermined", "undetermined", "Zyyy", "none"),
 )
-"""Every language that a reader may meet; `register` adds more."""
+"""The languages whose names, scripts and directions are known: the eight, and those of XNLI and XTREME-R."""
 
 
 def register(language: Language) -> None:
-    """Make a further language known, for readers, generators and figures alike."""
+    """Make the name, script and direction of a further language known, for readers, tables and figures alike."""
     language_id(language.code)
     KNOWN_LANGUAGES[language.code] = language
 
 
+def is_code(text: str) -> bool:
+    """Whether a text has the form of a language code of ISO 639: two or three letters a-z."""
+    return re.fullmatch("[a-z]{2,3}", text) is not None
+
+
 def get_language(code: str) -> Language:
-    """Return the language of a code, or raise `DataError` naming the known ones."""
-    try:
-        return KNOWN_LANGUAGES[code]
-    except KeyError:
-        known = " ".join(KNOWN_LANGUAGES)
+    """Return the language of a code.
+
+    One that is not among the known is called by its code, taken to run from left to right, and of no known script
+    ("Zzzz"); `register` says more about it. Raises `DataError` where the text has not the form of a code.
+    """
+    known = KNOWN_LANGUAGES.get(code)
+    if known is not None:
+        return known
+    if not is_code(code):
         raise DataError(
-            f"unknown language {code!r}; known: {known}. Use one of these codes, or add the language with "
-            "xlprobe.languages.register"
-        ) from None
+            f"got the language {code!r}; expected a code of two or three letters a-z (ISO 639), such as 'en' or 'yue'"
+        )
+    return Language(code, code, code, "Zzzz", "ltr", "unknown")
 
 
 def language_id(code: str) -> int:

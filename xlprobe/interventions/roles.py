@@ -9,7 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from xlprobe.errors import CaptureError
-from xlprobe.languages import KNOWN_LANGUAGES, language_id
+from xlprobe.languages import KNOWN_LANGUAGES, is_code, language_id
 from xlprobe.samples import Batch
 
 __all__ = ["ROLES", "Tokens", "role_mask"]
@@ -57,8 +57,9 @@ def _named(batch: Batch, name: str) -> Bool[Tensor, "batch position"]:
         return first
     if name == "sep":
         return batch.special_mask & ~first
-    if name in KNOWN_LANGUAGES:
-        return (batch.language_ids == language_id(name)) & words
+    of_language = (batch.language_ids == language_id(name)) & words if is_code(name) else torch.zeros_like(words)
+    if name in KNOWN_LANGUAGES or of_language.any():
+        return of_language
     raise CaptureError(
-        f"unknown role {name!r}; expected one of {', '.join(ROLES)}, or the code of a known language such as fr"
+        f"unknown role {name!r}; expected one of {', '.join(ROLES)}, or a language of the batch such as fr"
     )

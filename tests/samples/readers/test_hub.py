@@ -136,7 +136,7 @@ def test_flat_columns(made):
         ({}, "dataset has no rows"),
         ([{"a": 1}], "dataset, row 0: is none of the known formats, by its fields 'a'"),
         (["text"], "dataset, row 0: got a str; expected a dict of columns"),
-        ({"train": [{"a": 1}]}, "unknown language 'train'"),
+        ({"train": [{"a": 1}]}, "got the language 'train'"),
         ({"en": {"train": []}}, "dataset, en is a dict of train; choose one of its splits"),
         ({"en": [{"en": "A.", "fr": "B."}]}, "cannot read 'parallel' by language"),
     ],

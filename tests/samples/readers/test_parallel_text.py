@@ -31,7 +31,7 @@ def test_pairs_are_a_sentence_and_its_translation(tmp_path):
         ("en\tfr\n", "has a header and no rows"),
         ("en\ten\nA\tB\n", "line 1: got the header .* expected different language codes"),
         ("en\n", "line 1: got the header"),
-        ("en\tenglish\nA\tB\n", "line 1: unknown language 'english'"),
+        ("en\tenglish\nA\tB\n", "line 1: got the language 'english'"),
         ("", "is empty"),
     ],
 )

@@ -84,8 +84,8 @@ def test_bad_arguments_are_named_at_once(tmp_path):
     (tmp_path / "a").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="got the format 'nonsense'; expected one of jsonl"):
         read(tmp_path / "a", "nonsense")
-    with pytest.raises(DataError, match="unknown language 'xx'"):
-        read(tmp_path / "a", "jsonl", "xx")
+    with pytest.raises(DataError, match="got the language 'x1'"):
+        read(tmp_path / "a", "jsonl", "x1")
 
 
 def test_specifications(tmp_path):

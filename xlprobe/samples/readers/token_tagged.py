@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
-from xlprobe.languages import get_language
+from xlprobe.languages import KNOWN_LANGUAGES, get_language
 from xlprobe.samples.readers.lines import Row, field_of, json_lines
 from xlprobe.samples.types import Sample
 
@@ -21,10 +21,10 @@ def read_token_tagged(path: str | Path, *, tags: Mapping[str, str] | None = None
     """Read jsonl rows of `text`, `tokens` and `csid` (a language tag for each token), as UD Turkish-German SAGT has.
 
     The sample's only unit is the text, without a question; `word_languages` has a span of characters for each token.
-    Tags are language codes in any case; OTHER (punctuation, names) takes the language of the token before it, else of
-    the one after it; MIXED (a word of two languages) becomes "mul", LANG3 "und". `tags` maps further tags, or these,
-    to language codes. The sample's language is the one with most tokens. Raises `DataError`, naming file and line,
-    for tokens that are not in the text in their order, for counts that differ, for an unknown tag, a repeated id.
+    Tags are codes of known languages in any case; OTHER (punctuation, names) takes the language of the token before
+    it, else of the one after it; MIXED (a word of two languages) becomes "mul", LANG3 "und". `tags` maps further tags,
+    or these, to language codes. The sample's language is the one with most tokens. Raises `DataError`, naming file and
+    line, for tokens that are not in the text in their order, for counts that differ, for an unknown tag, a repeated id.
     """
     file = Path(path)
     return tagged_samples(json_lines(file), file.name.split(".")[0], tags)
@@ -63,12 +63,10 @@ def _languages(marks: list[str], known: Mapping[str, str], where: str) -> list[s
             found.append(None)
             continue
         code = known.get(mark, mark.lower())
-        try:
-            found.append(get_language(code).code)
-        except DataError as error:
-            raise DataError(
-                f"{where}: has the tag {mark!r}; {error}. Or name it with tags={{{mark!r}: ...}}"
-            ) from error
+        # A tag such as NE (a name) has the form of a code, too.
+        if mark not in known and code not in KNOWN_LANGUAGES:
+            raise DataError(f"{where}: has the tag {mark!r}, no known language; say which with tags={{{mark!r}: ...}}")
+        found.append(get_language(code).code)
     last: str = next((code for code in found if code is not None), "und")
     filled: list[str] = []
     for tagged in found:

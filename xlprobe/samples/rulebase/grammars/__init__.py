@@ -14,7 +14,6 @@ A module `xlprobe/samples/rulebase/grammars/<code>.py` provides
     The literals are one literal, or several attributes of the variable; `place` is "main", "condition" or
     "conclusion", where word order or mood depend on it;
   - `quantified(attributes, conclusion, people, every)`: "all kind, big people are not red";
-- `LANGUAGE`, a `Language`, only where `xlprobe.languages` does not know the code.
 
 The words of a language stand in the same file: every entity, attribute and relation of `vocabulary` needs its own.
 """
@@ -26,7 +25,6 @@ import pkgutil
 from functools import cache, lru_cache
 
 from xlprobe.errors import DataError
-from xlprobe.languages import KNOWN_LANGUAGES, register
 from xlprobe.samples.rulebase.grammars.base import Grammar
 from xlprobe.samples.rulebase.logic import Statement
 
@@ -47,10 +45,7 @@ def grammar(code: str) -> Grammar:
             f"there is no grammar for {code!r}; there is one for {' '.join(available())}. Use one of these, or add "
             "a language (docs/how-to/add_a_language.md)"
         )
-    module = importlib.import_module(f"{__name__}.{code}")
-    if hasattr(module, "LANGUAGE") and code not in KNOWN_LANGUAGES:
-        register(module.LANGUAGE)
-    return module.GRAMMAR
+    return importlib.import_module(f"{__name__}.{code}").GRAMMAR
 
 
 @lru_cache(maxsize=1 << 18)
