@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 
 from xlprobe import plots
 from xlprobe.errors import ResultsError
+from xlprobe.plots.explorer import explorer_data
+from xlprobe.plots.explorer.parts import document
 from xlprobe.plots.facts import checkpoints
-from xlprobe.report import page
 from xlprobe.report.build import ReportOptions, build
 from xlprobe.results import Results
 
@@ -28,15 +28,15 @@ def test_a_table_is_drawn_again_without_a_model(
     results: Any, kept: Any, few: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     results.save(tmp_path / "table")
-    data = page.explorer_data(kept, budget=0)
-    text = page.render(results, [], tmp_path, explorer_data=data)
-    (tmp_path / "table" / "report.html").write_text(text, encoding="utf-8")
+    data = explorer_data(kept, budget=0)
+    (tmp_path / "table" / "explorer.html").write_text(document(data), encoding="utf-8")
     path = build(ReportOptions(results=tmp_path / "table", out=tmp_path / "again"))
     out = capsys.readouterr().out
     assert "1 figures in" in out
     assert "left out: dynamics_over_steps (the table holds no or one step of training" in out
     assert out.strip().endswith(f"open {path}")
-    assert page.kept_explorer(path) == json.loads(json.dumps(data))
+    assert (tmp_path / "again" / "explorer.html").read_text(encoding="utf-8") == document(data)
+    assert 'href="explorer.html"' in path.read_text(encoding="utf-8")
     assert "attention_maps." not in path.read_text(encoding="utf-8")
 
 
@@ -50,8 +50,8 @@ def test_an_empty_or_useless_table_is_refused(results: Any, few: None, tmp_path:
 
 
 def test_long_patterns_are_rounded_or_left_out_to_fit(kept: Any) -> None:
-    whole = page.explorer_data(kept)
-    none = page.explorer_data(kept, budget=0)
+    whole = explorer_data(kept)
+    none = explorer_data(kept, budget=0)
     assert whole["tokenwise"] == len(kept)
     assert none["tokenwise"] == 0
     assert [item["unit"] for item in whole["items"]] == [item["unit"] for item in none["items"]]

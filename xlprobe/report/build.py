@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.files import write_atomically
 from xlprobe.languages import get_language
-from xlprobe.report.page import explorer_data, kept_explorer, render
+from xlprobe.report.page import render
 from xlprobe.results import Results
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ __all__ = ["ReportOptions", "build", "measure_table"]
 DEFAULT_PROBLEMS = 32
 """How many generated problems the default report measures."""
 
-PAGE_BYTES = 4_800_000
-"""How large the page may get; the explorer's patterns token by token take what figures and tables leave."""
+EXPLORER = "explorer.html"
+"""The name of the attention explorer's page beside the report."""
 
 OVER_STEPS = ("dynamics_over_steps",)
 """Figures of all steps of training; the others show the last one."""
@@ -61,9 +60,9 @@ def build(options: ReportOptions) -> Path:
     else:
         results, kept = _measured(options)
     drawn, left_out = _draw(results, options.out)
-    explorer = _explorer(results, drawn, left_out, kept, options)
+    explorer = _explorer(kept, options)
     path = options.out / "report.html"
-    write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer_data=explorer))
+    write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer=explorer))
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")
@@ -71,19 +70,19 @@ def build(options: ReportOptions) -> Path:
     return path
 
 
-def _explorer(
-    results: Results,
-    drawn: list[str],
-    left_out: dict[str, str],
-    kept: list[KeptPattern],
-    options: ReportOptions,
-) -> Mapping[str, Any] | None:
-    """Return the explorer's data, as much as the page has room for; a table drawn again keeps what its page had."""
-    if not kept:
-        return kept_explorer(options.results) if options.results is not None else None
-    other = len(render(results, drawn, options.out, left_out=left_out).encode())
-    sentences = len(str(explorer_data(kept, budget=0)).encode())
-    return explorer_data(kept, budget=max(0, PAGE_BYTES - other - sentences))
+def _explorer(kept: list[KeptPattern], options: ReportOptions) -> str | None:
+    """Write the explorer's page and return its name; a table drawn again takes the page that lies beside it."""
+    from xlprobe.plots.explorer import explorer_data
+    from xlprobe.plots.explorer.parts import document
+
+    path = options.out / EXPLORER
+    if kept:
+        write_atomically(path, document(explorer_data(kept), report="report.html"))
+    elif options.results is not None:
+        beside = (options.results if options.results.is_dir() else options.results.parent) / EXPLORER
+        if beside.exists() and beside.resolve() != path.resolve():
+            write_atomically(path, beside.read_bytes())
+    return EXPLORER if path.exists() and (kept or options.results is not None) else None
 
 
 def _measured(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:

@@ -1,24 +1,34 @@
-"""The page: summary, figures, numbers, explorer and provenance in one file that loads nothing."""
+"""The page: summary, figures, numbers and provenance in one file that loads nothing."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xlprobe.plots import FIGURES
-from xlprobe.plots.explorer import explorer_data, explorer_parts
 from xlprobe.plots.facts import checkpoints, pair_label, switched_pairs
 from xlprobe.report.inline import inline_svg
 from xlprobe.report.summary import summary
 from xlprobe.report.tables import MAX_ROWS, figure_table
 from xlprobe.results import Results
 
-__all__ = ["explorer_data", "kept_explorer", "render"]
+__all__ = ["render"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+GROUPS = {
+    "Answers": ("transfer_matrix", "typological_distance"),
+    "Stability of attention": (
+        "stability_by_layer", "stability_by_head", "heads_that_change", "instability_by_layer", "entropy_and_stability",
+        "routing",
+    ),
+    "Attention across the border": ("cross_lingual_mass", "attention_maps", "query_shares", "query_masks"),
+    "Representations": ("neutrality_by_layer", "cka_matrix", "language_identity", "map_of_sentences"),
+    "Causes": ("knock_out_effects", "head_importance", "patching_recovery"),
+    "Data and training": ("tokens_per_word", "dynamics_over_steps"),
+}  # fmt: skip
+"""The figures as the page lists them; those that are not here come last."""
 
 
 def render(
@@ -26,12 +36,12 @@ def render(
     drawn: Sequence[str],
     directory: Path,
     left_out: Mapping[str, str] | None = None,
-    explorer_data: Mapping[str, Any] | None = None,
+    explorer: str | None = None,
 ) -> str:
     """Return the report's html: the figures named in `drawn` are read as svg and csv from `directory`.
 
     The page holds all it shows; it works offline and loads nothing. `left_out` gives the reason for each figure that
-    was not drawn, `explorer_data` the patterns of the attention explorer (see `explorer_data`).
+    was not drawn, `explorer` names the attention explorer's page beside it.
     """
     import jinja2
 
@@ -42,16 +52,18 @@ def render(
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     names = checkpoints(results)
+    groups = {group: [_figure(name, directory) for name in members] for group, members in _grouped(drawn).items()}
     return environment.get_template("page.html").render(
         title="How checkpoints reason across languages" if len(names) > 1 else f"How {names[0]} reads across languages",
         checkpoints=names,
         pairs=[pair_label(*pair) for pair in switched_pairs(results)],
         summary=summary(results),
-        figures=[_figure(name, directory) for name in drawn],
+        groups=groups,
+        figures=[figure for members in groups.values() for figure in members],
         left_out={FIGURES[name].title if name in FIGURES else name: why for name, why in (left_out or {}).items()},
         manifest=_flat({name: value for name, value in results.manifest.items() if name != "attention_maps"}),
         rows=len(results),
-        explorer=explorer_parts(explorer_data) if explorer_data else None,
+        explorer=explorer,
         css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
         script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
         max_rows=MAX_ROWS,
@@ -59,13 +71,11 @@ def render(
     )
 
 
-def kept_explorer(table: Path) -> dict[str, Any] | None:
-    """Return the patterns that a report beside a table holds, so that it can be drawn again without a model."""
-    path = (table if table.is_dir() else table.parent) / "report.html"
-    if not path.exists():
-        return None
-    found = re.search(r'<script type="application/json" id="explorer-data">(.*?)</script>', path.read_text("utf-8"))
-    return json.loads(found.group(1)) if found else None
+def _grouped(drawn: Sequence[str]) -> dict[str, list[str]]:
+    known = {name for members in GROUPS.values() for name in members}
+    wanted = {**GROUPS, "More": tuple(name for name in drawn if name not in known)}
+    found = {group: [name for name in members if name in drawn] for group, members in wanted.items()}
+    return {group: members for group, members in found.items() if members}
 
 
 def _figure(name: str, directory: Path) -> dict[str, Any]:

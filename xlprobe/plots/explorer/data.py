@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["explorer_data", "pool_slots", "quantise", "slots_of"]
 
+SPACELESS = ("zh", "ja", "th")
 TERMS = ("pattern", "mono", "cross")
-LEVELS = (255, 63, 31)
-BUDGET = 2_600_000
+LEVELS = (255, 63, 31, 15, 7)
+BUDGET = 9_500_000
 """Bytes of base64 text for patterns token by token; patterns unit by unit are always there."""
 
 
@@ -43,6 +44,22 @@ def slots_of(kept: KeptPattern) -> np.ndarray:
     return slots
 
 
+def words_of(kept: KeptPattern, slots: np.ndarray) -> np.ndarray:
+    """Return the word of every token, from 0: pieces that a tokenizer marks as going on belong to the word before.
+
+    Where marks say nothing of words (Chinese), every piece is a word.
+    """
+    opens = any(token.startswith(("▁", "Ġ")) for token in kept.tokens)
+    words = np.zeros(len(kept.tokens), dtype=np.int64)
+    for place in range(1, len(words)):
+        token = kept.tokens[place]
+        goes_on = not token.startswith(("▁", "Ġ")) if opens else token.startswith("##")
+        spaceless = kept.sample.question_language if kept.segment_ids[place] == 1 else kept.sample.context_language
+        joined = goes_on and slots[place] == slots[place - 1] and get_language(spaceless).code not in SPACELESS
+        words[place] = words[place - 1] + (not joined)
+    return words
+
+
 def pool_slots(pattern: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """Return (layer, head, slot, slot): weights summed over a slot's keys and averaged over its queries."""
     member = np.eye(int(slots.max()) + 1)[slots]
@@ -51,7 +68,7 @@ def pool_slots(pattern: np.ndarray, slots: np.ndarray) -> np.ndarray:
 
 def _blocks(pattern: np.ndarray, levels: int) -> list[str]:
     return [
-        base64.b64encode(zlib.compress(np.ascontiguousarray(layer).tobytes(), 9)).decode()
+        base64.b64encode(zlib.compress(np.ascontiguousarray(layer).tobytes(), 6)).decode()
         for layer in quantise(pattern, levels)
     ]
 
@@ -76,6 +93,8 @@ def _item(kept: KeptPattern, problem: int, crossed: bool) -> dict[str, Any]:
         "crossed": crossed,
         "tokens": list(kept.tokens),
         "slots": slots.tolist(),
+        "words": words_of(kept, slots).tolist(),
+        "slotSegments": [int(kept.segment_ids[place]) for place in first],
         "slotUnits": [-1 if kept.special[place] else int(kept.unit_ids[place]) for place in first],
         "slotTexts": [kept.tokens[p] if kept.special[p] else texts[int(kept.unit_ids[p])] for p in first],
         "slotLanguages": [
@@ -96,49 +115,50 @@ def _item(kept: KeptPattern, problem: int, crossed: bool) -> dict[str, Any]:
     return item
 
 
-def _tokenwise(kept: KeptPattern, levels: int) -> dict[str, list[str]]:
-    # The combined pattern is the sum of its terms, so it is not stored twice.
+def _tokenwise(kept: KeptPattern, levels: int, step: int = 1) -> dict[str, list[str]]:
+    """Return the blocks of every `step`-th layer; the combined pattern is the sum of its terms and not stored twice."""
     terms = [term for term in _terms(kept) if term != "pattern"] or ["pattern"]
-    found = {}
-    for term in terms:
-        pattern = kept.pattern(term)
-        assert pattern is not None
-        found[term] = _blocks(pattern, levels)
-    return found
+    return {term: _blocks(np.stack(kept.layers[term][::step]), levels) for term in terms}
+
+
+def _tokens_size(kept: KeptPattern, levels: int) -> float:
+    """Estimate the size of a version's blocks from every fourth layer."""
+    layers = len(next(iter(kept.layers.values())))
+    return _size(_tokenwise(kept, levels, 4)) * layers / len(range(0, layers, 4))
 
 
 def _size(terms: dict[str, list[str]]) -> int:
     return sum(len(block) for blocks in terms.values() for block in blocks)
 
 
+def _add_tokens(items: list[dict[str, Any]], kept: Sequence[KeptPattern], keys: list[str], budget: int) -> None:
+    """Add patterns token by token, the shortest problem first, each as finely as its share of what is left allows."""
+    shortest = {key: min(len(one.tokens) for one in kept if one.sample.key == key) for key in keys}
+    for turn, key in enumerate(sorted(keys, key=lambda name: shortest[name])):
+        members = [place for place, one in enumerate(kept) if one.sample.key == key]
+        # The coarsest step that all problems get comes before the finer steps of the first.
+        share = budget if turn == len(keys) - 1 else budget // 3
+        fitting = (levels for levels in LEVELS if sum(_tokens_size(kept[p], levels) for p in members) <= share)
+        levels = next(fitting, LEVELS[-1])
+        for place in members:
+            packed = _tokenwise(kept[place], levels)
+            if (size := _size(packed)) <= budget:
+                items[place]["token"], items[place]["levels"] = packed, levels
+                budget -= size
+
+
 def explorer_data(kept: Sequence[KeptPattern], budget: int = BUDGET) -> dict[str, Any]:
     """Return what the explorer shows: every version's pattern unit by unit, and token by token within `budget` bytes.
 
-    Problems come in, shortest first, token by token until the budget is spent; the steps get coarser before a problem
-    is left out. Raises `ResultsError` without patterns.
+    Problems come in token by token, shortest first, until the budget is spent; steps get coarser before a version is
+    left out. Raises `ResultsError` without patterns.
     """
     if not kept:
         raise ResultsError("got no patterns to explore; keep some with measure(..., keep_patterns=[keys], kept=list)")
     keys = list(dict.fromkeys(one.sample.key for one in kept))
     crossed = {one.checkpoint for one in kept if "cross" in one.layers}
     items = [_item(one, keys.index(one.sample.key), one.checkpoint in crossed) for one in kept]
-    spent = 0
-    order = sorted(
-        range(len(keys)), key=lambda number: min(len(k.tokens) for k in kept if k.sample.key == keys[number])
-    )
-    for number in order:
-        if spent >= budget:
-            break
-        members = [place for place, one in enumerate(kept) if one.sample.key == keys[number]]
-        for levels in LEVELS:
-            packed = {place: _tokenwise(kept[place], levels) for place in members}
-            size = sum(map(_size, packed.values()))
-            if spent + size <= budget or levels == LEVELS[-1]:
-                break
-        for place in members:
-            if spent + _size(packed[place]) <= budget:
-                items[place]["token"], items[place]["levels"] = packed[place], levels
-                spent += _size(packed[place])
+    _add_tokens(items, kept, keys, budget)
     codes = sorted({code for item in items for code in (item["context"], item["question"])})
     return {
         "languages": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 __all__ = ["ExplorerParts", "document", "explorer_parts"]
 
 ASSETS = Path(__file__).parent
+FILES = ("explorer.html", "explorer.css", "store.js", "draw.js", "explorer.js")
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,23 @@ class ExplorerParts:
 
 def explorer_parts(data: Mapping[str, Any]) -> ExplorerParts:
     """Return the explorer's parts around the data that `explorer_data` made."""
-    read = {kind: (ASSETS / f"explorer.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")}
+    html, css, *scripts = ((ASSETS / name).read_text(encoding="utf-8") for name in FILES)
     # "<" never appears as itself in a script element's data, so that no text can end the element.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return ExplorerParts(read["html"], read["css"], read["js"], text)
+    return ExplorerParts(html, css, "\n".join(scripts), text)
 
 
-def document(data: Mapping[str, Any]) -> str:
-    """Return a whole page that holds the explorer alone."""
+def document(data: Mapping[str, Any], report: str | None = None) -> str:
+    """Return a whole page that holds the explorer alone, with a link to the report beside it where there is one."""
     parts = explorer_parts(data)
+    back = f'<p><a href="{html.escape(report, quote=True)}">back to the report</a></p>' if report else ""
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Attention explorer</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Attention explorer · xlprobe</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        "<style>:root{color-scheme:light dark}body{margin:.5rem;font:1rem/1.5 system-ui,sans-serif}"
-        f"{parts.css}</style>"
-        "</head>"
-        f'<body><main>{parts.html}</main><script type="application/json" id="explorer-data">{parts.json}</script>'
+        "<style>:root{color-scheme:light dark;--accent:light-dark(#00558a,#8cc8f0)}a{color:var(--accent)}"
+        "html,body{background:light-dark(#fbfaf7,#16171a);color:light-dark(#1d1d1f,#ececee)}h1{font-size:1.35rem;margin:.3rem 0}"
+        "body{margin:0 auto;max-width:90rem;padding:.5rem;font:1rem/1.5 system-ui,'Noto Sans','DejaVu Sans',sans-serif}"
+        f"{parts.css}</style></head><body><main><h1>Attention explorer</h1>{back}{parts.html}</main>"
+        f'<script type="application/json" id="explorer-data">{parts.json}</script>'
         f"<script>{parts.script}</script></body></html>"
     )
