@@ -41,7 +41,8 @@ def document(data: Mapping[str, Any], report: str | None = None) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Attention explorer · xlprobe</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         "<style>:root{color-scheme:light dark;--accent:light-dark(#00558a,#8cc8f0)}a{color:var(--accent)}"
-        "html,body{background:light-dark(#fbfaf7,#16171a);color:light-dark(#1d1d1f,#ececee)}h1{font-size:1.35rem;margin:.3rem 0}"
+        "html,body{background:light-dark(#fbfaf7,#16171a);color:light-dark(#1d1d1f,#ececee)}"
+        "h1{font-size:1.35rem;margin:.3rem 0}"
         "body{margin:0 auto;max-width:90rem;padding:.5rem;font:1rem/1.5 system-ui,'Noto Sans','DejaVu Sans',sans-serif}"
         f"{parts.css}</style></head><body><main><h1>Attention explorer</h1>{back}{parts.html}</main>"
         f'<script type="application/json" id="explorer-data">{parts.json}</script>'
