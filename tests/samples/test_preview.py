@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from xlprobe.samples import ParallelSample
+from xlprobe.samples import RULETAKER, ParallelSample, generate
 from xlprobe.samples.preview import show
 
 
@@ -74,6 +74,18 @@ def test_each_right_to_left_line_is_isolated_within_its_cell(width):
     said = " ".join(cell.strip(" \u2067\u2069") for cell in cells)
     assert sorted(said.split()) == sorted(" ".join(texts.values()).split())
     assert len({cell_len(line) for line in lines if line[:1] in "│┏└"}) == 1
+
+
+@pytest.mark.parametrize("width", [40, 61, 80, 120])
+def test_nothing_is_cut_off(width):
+    codes = ("en", "de", "zh", "ar")
+    for sample in generate(10, questions=1, languages=codes, seed=1, **RULETAKER):
+        for code in codes:
+            text = printed(sample, width, (code,))
+            cells = [re.sub("[\u2067\u2069]", "", line.split("│")[2]) for line in text.splitlines() if "│" in line]
+            units = (*sample.context[code], sample.question[code])
+            assert "".join("".join(cells).split()) == "".join("".join(units).split())
+            assert "…" not in text
 
 
 def test_left_to_right_takes_no_isolates():

@@ -93,7 +93,8 @@ def _table(sample: ParallelSample, codes: Sequence[str], used: dict[int, int]) -
 def _cell(text: str, code: str = "en") -> Text | _RightToLeft:
     from rich.text import Text
 
-    return _RightToLeft(Text(text)) if get_language(code).direction == "rtl" else Text(text)
+    # What has no blanks to be broken at is folded, never cut off.
+    return _RightToLeft(Text(text)) if get_language(code).direction == "rtl" else Text(text, overflow="fold")
 
 
 @dataclass(frozen=True)
