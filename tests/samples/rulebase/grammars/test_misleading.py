@@ -17,6 +17,8 @@ MISLEADING = [
      "Wenn jemand den Bären mag und der Bär groß ist, dann ist er kalt."),
     ("de", "'es' as object", r"\bdann (?!ist\b)\w+ es\b", "Wenn etwas rot ist, dann sieht es Anne."),
     ("de", "the weather", r"\bdann ist es\b", "Wenn etwas blau ist, dann ist es kalt."),
+    ("de", "another hunts, or sees", rf"\bund (?:(?:die|das) \w+|{NAMED}) (?:nicht )?(?:jagt|sieht)\b",
+     "Wenn jemand den Hund mag und die Katze jagt, dann ist diese Person kalt."),
     ("de", "two verbs for one", r"\b(?:isst|frisst|essen|fressen)\b", "Wenn jemand die Katze isst, dann ist Bob rund."),
     ("es", "the animal just named", r"\b(?:el|la|al|a [A-Z]\w+)\b.*entonces (?:no )?es\b",
      "Si algo ve al conejo y el conejo es joven, entonces no es joven."),

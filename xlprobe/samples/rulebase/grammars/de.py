@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Variable, listed
+from xlprobe.samples.rulebase.grammars.base import Grammar, Mention, Place, Turn, Variable, listed
 from xlprobe.samples.rulebase.logic import Entity, Literal
 
 __all__ = ["GRAMMAR"]
@@ -57,6 +57,12 @@ class German(Grammar):
 
     def named(self, entity: Entity) -> Mention:
         return Mention(self.name(entity, 0))
+
+    def drops(self, turn: Turn) -> bool:
+        # "... und die Katze jagt" is also "and the cat hunts", where the accusative is not seen.
+        verb, other = turn.literals[0].predicate, turn.literals[0].object
+        unclear = verb in ("chase", "see") and other is not None and self.name(other, 0) == self.name(other, 1)
+        return turn.continues and not unclear
 
     def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
         verb, rest = self.predicate(literals, False)
