@@ -53,6 +53,7 @@ def test_what_does_not_parse_or_agree_is_listed(tmp_path, rows, capsys):
     ]
     assert found.items[0].where == f"{path}, line 1, question 1"
     assert "QDep 3 in the file, 0 by the prover" in found.items[1].reason
+    assert "lack: a, nurse; expected" in found.items[2].reason
     assert "with it go 2 questions" in found.items[2].reason
     assert found.tally["theories"] == 4
     assert found.tally["theories parsed"] == 3

@@ -68,6 +68,24 @@ def test_other_sentences_are_errors_that_quote_them(sentence):
         parse_statement(sentence)
 
 
+@pytest.mark.parametrize(
+    ("sentence", "words"),
+    [
+        ("Arthur is a bird.", "Arthur, a, bird"),
+        ("If the circuit has the switch and the dog is big then the circuit is on.", "circuit, has, switch, on"),
+    ],
+)
+def test_words_that_the_grammars_lack_are_named(sentence, words):
+    with pytest.raises(DataError, match=f"has words that the grammars lack: {words}; expected"):
+        parse_statement(sentence)
+
+
+def test_known_words_in_a_wrong_order_are_not_said_to_lack():
+    with pytest.raises(DataError) as error:
+        parse_statement("The dog is not.")
+    assert "lack" not in str(error.value)
+
+
 def test_the_error_names_the_first_sentence_that_is_not_read():
     with pytest.raises(DataError, match="cannot read 'Bob is a nurse.'"):
         parse_theory("Anne is kind. Bob is a nurse. Nobody is big.")

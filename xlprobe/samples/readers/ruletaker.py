@@ -83,11 +83,11 @@ def read_ruletaker(
     `path` is an English file (jsonl, .gz), or the base directory of translations, laid out as
     `<base>/<language>/original/<depth>/<split>.jsonl` (arXiv 2310.15258's release). With other `languages` than
     English, an English file is parsed into theories, which are verbalised in each language
-    (`xlprobe.samples.rulebase`); the prover must then agree with the file's label. NatLang, written by people, does
-    not parse: read it in English. `max_depth` keeps questions of at most that QDep (a depth-N file holds deeper
-    ones), and those without QDep. What does not parse, agree, or align goes to `rejections`, or, without one, is
-    summed up on standard error. Raises `DataError`, naming file, line and question, for what is missing or of
-    another type.
+    (`xlprobe.samples.rulebase`); the prover must then agree with the file's label. NatLang, written by people, and
+    birds-electricity, of birds and circuits, do not parse, and it is said which words the grammars lack: read them in
+    English. `max_depth` keeps questions of at most that QDep (a depth-N file holds deeper ones), and those without
+    QDep. What does not parse, agree, or align goes to `rejections`, or, without one, is summed up on standard error.
+    Raises `DataError`, naming file, line and question, for what is missing or of another type.
     """
     base = Path(path)
     codes = chosen(languages)

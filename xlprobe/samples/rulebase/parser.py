@@ -79,6 +79,11 @@ def _rule(given: str, conclusion: str, sentence: str) -> Rule:
 
 
 _PRONOUN = {"someone": "they", "something": "it"}
+_WORDS = set(
+    re.findall(r"\w+", " ".join((*ATTRIBUTES, *ENTITIES, *RELATIONS, *(f"{verb}s" for verb in RELATIONS))).lower())
+)
+_WORDS |= {"all", "and", "are", "do", "does", "if", "is", "it", "not", "people", "someone", "something", "the", "then"}
+_WORDS |= {"they", "things"}
 
 
 def _literal(clause: str, sentence: str) -> tuple[Literal, str]:
@@ -102,8 +107,11 @@ def _entity(text: str) -> Entity | None:
 
 
 def _unreadable(sentence: str, part: str = "") -> DataError:
-    where = f" (at {part!r})" if part and part != sentence else ""
+    words = dict.fromkeys(word for word in re.findall(r"[\w'-]+", sentence) if word.lower() not in _WORDS)
+    where = f" (at {part!r})" if part and part not in (sentence, sentence.rstrip(".")) else ""
+    lacking = f", which has words that the grammars lack: {', '.join(words)}" if words else ""
     return DataError(
-        f"cannot read {sentence!r}{where}; expected a fact or rule in RuleTaker's English, such as 'The dog is not "
+        f"cannot read {sentence!r}{where}{lacking}; expected "
+        "a fact or rule in RuleTaker's English, such as 'The dog is not "
         "big.', 'If someone is kind and they need the cat then they are nice.' or 'All red things are cold.'"
     )
