@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.loading import load
 from xlprobe.encoders.convert import to_cross_query
 from xlprobe.samples import Encoder, ParallelSample, generate
 

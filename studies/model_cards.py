@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from xlprobe import load
-from xlprobe.checkpoints.shipped import SHIPPED, shipped_file
+from xlprobe.checkpoints.bundled import SHIPPED, shipped_file
 from xlprobe.samples import SMALL, generate
 from xlprobe.training import accuracy_table, evaluate
 

@@ -31,8 +31,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def bundled_encoder() -> Any:
     """The bundled encoder, loaded once for all tests."""
-    from xlprobe.checkpoints.bundled import bundled_file
-    from xlprobe.checkpoints.checkpoint import load
+    from xlprobe.checkpoints.e5 import bundled_file
+    from xlprobe.checkpoints.loading import load
     from xlprobe.errors import CheckpointError
 
     try:
@@ -74,7 +74,7 @@ def make_problems(theories: int = 4, questions: int = 2, languages: tuple[str, .
 
 def xlmr_tokenizer() -> Any:
     """A small tokenizer of XLM-R's kind."""
-    from xlprobe.checkpoints.bundled import E5Vocabulary, build_tokenizer
+    from xlprobe.checkpoints.e5_tokenizer import E5Vocabulary, build_tokenizer
 
     pieces = ["<s>", "<pad>", "</s>", "<unk>", "▁", ".", "。", "是"]
     pieces += [word for words in WORDS.values() for word in words.values()]

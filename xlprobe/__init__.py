@@ -22,7 +22,8 @@ from xlprobe.languages import LANGUAGES, Language
 
 if TYPE_CHECKING:
     from xlprobe import checkpoints, encoders, factors, interventions, metrics, plots, samples, statistics, training
-    from xlprobe.checkpoints.checkpoint import Checkpoint, load
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.checkpoints.loading import load
     from xlprobe.measuring import capture, effects
     from xlprobe.measuring.measurement import measure
     from xlprobe.plots.explorer import explore
@@ -39,7 +40,7 @@ _LAZY = {
     "capture": "xlprobe.measuring",
     "encode": "xlprobe.samples",
     "explore": "xlprobe.plots.explorer",
-    "load": "xlprobe.checkpoints.checkpoint",
+    "load": "xlprobe.checkpoints.loading",
     "measure": "xlprobe.measuring.measurement",
 }
 _MODULES = {

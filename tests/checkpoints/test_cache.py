@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from xlprobe.checkpoints import cache
-from xlprobe.checkpoints.bundled import bundled_file, file_hash, read_bundled
+from xlprobe.checkpoints.e5 import bundled_file, read_bundled
+from xlprobe.checkpoints.hashing import hash_file
 
 HASH = "ab" * 32
 
@@ -133,7 +134,7 @@ def test_where_the_cache_is(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_cached_encoder_is_the_decoded_one(bundled_encoder, directory):
     path = bundled_file()
-    digest = file_hash(path)
+    digest = hash_file(path)
     decoded = read_bundled(path, digest)
     cached = read_bundled(path, digest)
     assert only_entry(directory).name.startswith("bundled-encoder-v1-")

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from xlprobe import measure
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.loading import load
 
 pytestmark = pytest.mark.slow
 

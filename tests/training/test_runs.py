@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from xlprobe.checkpoints.checkpoint import load
+from xlprobe.checkpoints.loading import load
 from xlprobe.errors import TrainingError
 from xlprobe.training.recipes import make_recipe
 from xlprobe.training.runs import run_finetune, run_pretrain
@@ -60,14 +60,12 @@ def test_pretrain_then_finetune_then_load(data):
 
 def test_packed_weights_are_what_is_returned(data):
     made = run_finetune(_recipe(data, "finetune", store="4-bit", tuning="full"), data / "out", data)
-    from xlprobe.checkpoints.packing import read_packed, unpack
+    from xlprobe.checkpoints.delta import read_delta
 
-    packed, about = read_packed(data / "out" / "weights.safetensors")
-    base = load(data / "base", head="none")
-    assert about["base_hash"] == base.hash
-    assert about["mechanism"] == "baseline"
-    given = unpack(packed, {f"bert.{name}": tensor for name, tensor in base.model.state_dict().items()})
-    own = made.model.state_dict()
-    assert any(key.endswith("|4") for key in packed)
-    for name, tensor in given.items():
-        assert torch.equal(own[name], tensor), name
+    delta = read_delta(data / "out" / "weights.safetensors")
+    assert delta.base_hash == load(data / "base").hash
+    assert delta.meta["mechanism"] == "baseline"
+    assert any(key.endswith("|4") for key in delta.stored)
+    again = load(data / "out" / "weights.safetensors").model.state_dict()
+    for name, tensor in made.model.state_dict().items():
+        assert torch.equal(again[name], tensor), name

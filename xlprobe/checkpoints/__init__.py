@@ -9,15 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xlprobe.checkpoints.checkpoint import BUNDLED, Checkpoint, default_specs, load
+    from xlprobe.checkpoints.bundled import BUNDLED_NAMES, default_specs
+    from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.checkpoints.loading import load
 
-__all__ = ["BUNDLED", "Checkpoint", "default_specs", "load"]
+_LAZY = {"BUNDLED_NAMES": "bundled", "Checkpoint": "checkpoint", "default_specs": "bundled", "load": "loading"}
+__all__ = ["BUNDLED_NAMES", "Checkpoint", "default_specs", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _LAZY:
         raise AttributeError(f"module 'xlprobe.checkpoints' has no attribute {name!r}")
-    value = getattr(importlib.import_module("xlprobe.checkpoints.checkpoint"), name)
+    value = getattr(importlib.import_module(f"xlprobe.checkpoints.{_LAZY[name]}"), name)
     globals()[name] = value
     return value
 

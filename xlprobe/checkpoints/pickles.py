@@ -1,17 +1,16 @@
-"""Reads a whole pickled PyTorch model without running any of its code.
+"""Reads what `torch.save` wrote, a whole model or a state dict, without running any code of it.
 
-A pickle is a program: unpickling imports what it names and calls it. Here every class that it names becomes an inert
-stand-in that only remembers its state; tensors are rebuilt by our own functions; the standard library is refused.
+A pickle is a program: unpickling imports what it names and calls it. Here a small machine runs the few instructions
+that weights need. Every class that the pickle names becomes an inert stand-in that only remembers its state; tensors
+are rebuilt by our own functions, and nothing can change them afterwards; the standard library is refused.
 """
 
 from __future__ import annotations
 
-import math
+import io
 import pickle
-import struct
 import sys
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,113 +18,76 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xlprobe.checkpoints.storages import STORAGES, Held, Storages, StorageType
 from xlprobe.errors import CheckpointError
 
-__all__ = ["StandIn", "module_tensors", "read_pickled_module"]
+__all__ = ["StandIn", "module_tensors", "read_pickle"]
 
-_STORAGES = {
-    "FloatStorage": torch.float32,
-    "DoubleStorage": torch.float64,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
-_HARMLESS = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
-    ("builtins", "dict"): dict,
-    ("builtins", "list"): list,
-    ("__builtin__", "set"): set,
-    ("__builtin__", "frozenset"): frozenset,
-}
+_CONTAINERS = {
+    (module, name)
+    for module in ("builtins", "__builtin__")
+    for name in ("set", "frozenset", "list", "tuple", "dict")
+}  # fmt: skip
 _INERT = {("functools", "partial")}
 """Names of the standard library that some models carry along; a stand-in takes their place, as of foreign classes."""
 _FOREIGN = frozenset(sys.stdlib_module_names) | {"__builtin__", "nt", "posix", "builtins"}
-_FAILURES = (
-    pickle.UnpicklingError,
-    EOFError,
-    AttributeError,
-    TypeError,
-    ValueError,
-    KeyError,
-    IndexError,
-    RuntimeError,
-    OverflowError,
-    struct.error,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    OSError,
-)
+_LONGEST_NAME = 300
 
 
 class StandIn:
     """Stands where an object of a pickled class would be: it has the object's attributes and does nothing."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> StandIn:
-        """Make an object without running anything of the class that it stands for."""
-        made = object.__new__(cls)
-        made.__dict__["_arguments"] = args
-        return made
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
-
-    def __setstate__(self, state: Any) -> None:
-        parts = state if isinstance(state, tuple) else (state,)
-        for part in parts:
+    def take(self, state: Any) -> None:
+        """Take the attributes of a pickled object's state."""
+        for part in state if isinstance(state, tuple) else (state,):
             if isinstance(part, dict):
                 self.__dict__.update({key: value for key, value in part.items() if isinstance(key, str)})
 
     def append(self, item: Any) -> None:
         """Take what a pickled list would get, and forget it."""
 
-    def extend(self, items: Any) -> None:
-        """Take what a pickled list would get, and forget it."""
-
     def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
-    def __call__(self, *args: Any, **kwargs: Any) -> None:
-        """Refuse to be called."""
-        raise CheckpointError("the pickle calls one of its own objects; a model's weights never need that")
+
+class _Named(dict[Any, Any]):
+    """A dictionary whose keys are names or numbers: hashing anything else could take for ever."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if not isinstance(key, (str, int)):
+            raise CheckpointError(
+                f"the pickle has a key of the type {_short(type(key).__name__)}; expected names, as weights have"
+            )
+        super().__setitem__(key, value)
 
 
-class _StorageType:
-    def __init__(self, dtype: torch.dtype) -> None:
-        self.dtype = dtype
+class _Machine(pickle._Unpickler):  # the one in Python: its instructions can be chosen one by one
+    """Runs a pickle's instructions; builds tensors, plain containers and stand-ins, and nothing else."""
 
-
-class _Reader(pickle.Unpickler):
-    """An unpickler that can build tensors, plain containers and stand-ins, and nothing else."""
-
-    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
-        super().__init__(archive.open(f"{root}/data.pkl"), encoding="utf-8")
-        self._archive, self._root = archive, root
-        self._storages: dict[str, Tensor] = {}
-        self._classes: dict[tuple[str, str], Any] = {}
+    def __init__(self, program: bytes, storages: Storages) -> None:
+        super().__init__(io.BytesIO(program), encoding="utf-8")
+        self._storages = storages
+        self._known: dict[tuple[str, str], Any] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what stands for a class or function that the pickle names."""
-        key = module, name
-        if key not in self._classes:
-            self._classes[key] = self._stand_for(module, name)
-        return self._classes[key]
+        if not isinstance(module, str) or not isinstance(name, str) or len(module) + len(name) > _LONGEST_NAME:
+            raise CheckpointError("the pickle names a class by something that is no short text; the file is damaged")
+        if (module, name) not in self._known:
+            self._known[module, name] = self._stand_for(module, name)
+        return self._known[module, name]
 
     def _stand_for(self, module: str, name: str) -> Any:
-        if (module, name) in _HARMLESS:
-            return _HARMLESS[module, name]
-        if module in ("torch", "torch.storage") and name in _STORAGES:
-            return _StorageType(_STORAGES[name])
+        if (module, name) == ("collections", "OrderedDict"):
+            return _Named
+        if (module, name) in _CONTAINERS:
+            return _Function(lambda *given: ())
+        if module in ("torch", "torch.storage") and name in STORAGES:
+            return StorageType(STORAGES[name])
         if module == "torch._utils" and name in ("_rebuild_tensor_v2", "_rebuild_tensor"):
-            return self._rebuilder()
+            return _Function(self._storages.tensor)
         if module == "torch._utils" and name in ("_rebuild_parameter", "_rebuild_parameter_with_state"):
-            return lambda data, *rest: data
+            return _Function(lambda data, *rest: data)
         # Not getattr: some of torch's names import modules when they are asked for.
         if module == "torch" and isinstance(torch.__dict__.get(name), torch.dtype):
             return torch.__dict__[name]
@@ -135,83 +97,170 @@ class _Reader(pickle.Unpickler):
                 f"the pickle names {module}.{name}, which no model's weights need; it was refused and nothing of it "
                 "was run. Do not open this file by other means"
             )
-        return type(name.split(".")[-1], (StandIn,), {"__module__": module})
+        return type(name.split(".")[-1] or "_", (StandIn,), {"__module__": module})
 
-    def _rebuilder(self) -> Callable[..., Tensor]:
-        def rebuild(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *rest: Any) -> Tensor:
-            last = offset + sum((extent - 1) * step for extent, step in zip(size, stride, strict=True))
-            outside = min((offset, *size, *stride)) < 0 or math.prod(size) > storage.numel()
-            if outside or (0 not in size and last >= storage.numel()):
-                raise CheckpointError(f"the pickle asks for a tensor of shape {tuple(size)} outside its own data")
-            return torch.as_strided(storage, tuple(size), tuple(stride), offset).clone()
+    def persistent_load(self, pid: Any) -> Any:
+        """Return the storage that the pickle refers to."""
+        return self._storages.find(pid)
 
-        return rebuild
+    def load_empty_dictionary(self) -> None:
+        self.append(_Named())
 
-    def persistent_load(self, pid: Any) -> Tensor:
-        """Return the storage that the pickle refers to, as a flat tensor."""
-        kind, storage_type, key, _, count = pid
-        if kind != "storage" or not isinstance(storage_type, _StorageType):
-            raise CheckpointError(f"the pickle refers to {kind!r} data; expected the storage of a tensor")
-        if key not in self._storages:
-            data = bytearray(_stored(self._archive, f"{self._root}/data/{key}"))
-            dtype = storage_type.dtype
-            if len(data) != count * dtype.itemsize:
-                raise CheckpointError(f"storage {key} has {len(data)} bytes; expected {count * dtype.itemsize}")
-            self._storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-        return self._storages[key]
+    def load_empty_set(self) -> None:
+        self.append(StandIn())
+
+    def load_additems(self) -> None:
+        self.pop_mark()
+
+    def load_frozenset(self) -> None:
+        self.pop_mark()
+        self.append(())
+
+    def load_reduce(self) -> None:
+        given, function = self.stack.pop(), self.stack[-1]
+        self.stack[-1] = _made(function, given)
+
+    def load_newobj(self) -> None:
+        given, kind = self.stack.pop(), self.stack.pop()
+        self.append(_made(kind, given))
+
+    def load_newobj_ex(self) -> None:
+        self.stack.pop()
+        self.load_newobj()
+
+    def load_build(self) -> None:
+        state, made = self.stack.pop(), self.stack[-1]
+        if isinstance(made, StandIn):
+            made.take(state)
+        elif not isinstance(made, _Named):  # an ordered dictionary's own attributes are of no interest
+            raise CheckpointError(
+                f"the pickle changes a {_short(type(made).__name__)} after it was made; no model's weights need "
+                "that. It "
+                "was refused and nothing of it was run"
+            )
+
+    def load_appends(self) -> None:
+        items = self.pop_mark()
+        if isinstance(self.stack[-1], list):
+            self.stack[-1].extend(items)
+
+    def load_unknown(self) -> None:
+        raise CheckpointError("the pickle has an instruction that no model's weights need; it was refused")
 
 
-def read_pickled_module(path: str | Path) -> StandIn:
-    """Read a model saved whole with `torch.save(model, path)`; returns a stand-in that holds its structure.
+_KEPT = [
+    "PROTO",
+    "FRAME",
+    "STOP",
+    "MARK",
+    "POP",
+    "POP_MARK",
+    "NONE",
+    "NEWTRUE",
+    "NEWFALSE",
+    "BININT",
+    "BININT1",
+    "BININT2",
+    "LONG1",
+    "BINFLOAT",
+    "BINUNICODE",
+    "SHORT_BINUNICODE",
+    "BINUNICODE8",
+    "BINBYTES",
+    "SHORT_BINBYTES",
+    "EMPTY_LIST",
+    "APPEND",
+    "SETITEM",
+    "SETITEMS",
+    "EMPTY_TUPLE",
+    "TUPLE",
+    "TUPLE1",
+    "TUPLE2",
+    "TUPLE3",
+    "BINGET",
+    "LONG_BINGET",
+    "BINPUT",
+    "LONG_BINPUT",
+    "MEMOIZE",
+    "GLOBAL",
+    "STACK_GLOBAL",
+    "BINPERSID",
+]
+_OWN = {
+    "EMPTY_DICT": _Machine.load_empty_dictionary, "EMPTY_SET": _Machine.load_empty_set,
+    "ADDITEMS": _Machine.load_additems, "FROZENSET": _Machine.load_frozenset, "REDUCE": _Machine.load_reduce,
+    "NEWOBJ": _Machine.load_newobj, "NEWOBJ_EX": _Machine.load_newobj_ex, "BUILD": _Machine.load_build,
+    "APPENDS": _Machine.load_appends,
+}  # fmt: skip
+_Machine.dispatch = dict.fromkeys(range(256), _Machine.load_unknown)
+for _name in _KEPT:
+    _Machine.dispatch[getattr(pickle, _name)[0]] = pickle._Unpickler.dispatch[getattr(pickle, _name)[0]]
+for _name, _method in _OWN.items():
+    _Machine.dispatch[getattr(pickle, _name)[0]] = _method
 
-    Raises `CheckpointError` if the file is no such archive, is cut short, or names anything that a model does not
-    need. Nothing that the file names is imported or called.
+
+class _Function:
+    """One of our functions, in the place of one that the pickle names."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call = call
+
+
+def _made(kind: Any, given: Any) -> Any:
+    """Return what comes of calling a class or function that the pickle names."""
+    if isinstance(kind, _Function) and isinstance(given, tuple):
+        return kind.call(*given)
+    if isinstance(kind, type) and issubclass(kind, (StandIn, _Named)):
+        return kind()
+    raise CheckpointError("the pickle calls one of its own objects; a model's weights never need that")
+
+
+def read_pickle(path: str | Path) -> Any:
+    """Read a file of `torch.save`: a model (as `StandIn`), or a dictionary of tensors (as `Held`) by name.
+
+    Raises `CheckpointError` if the file is no such archive, is cut short or changed, or names anything that weights do
+    not need. Nothing that the file names is imported or called.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            roots = [name.removesuffix("/data.pkl") for name in archive.namelist() if name.endswith("/data.pkl")]
-            if len(roots) != 1 or any(name.endswith("/constants.pkl") for name in archive.namelist()):
-                raise CheckpointError(f"{path}: expected one pickled model, as torch.save(model, path) writes it")
-            order = f"{roots[0]}/byteorder"
-            if order in archive.namelist() and archive.read(order) != b"little":
-                raise CheckpointError(f"{path}: is of a big-endian machine; expected little-endian data")
-            _stored(archive, f"{roots[0]}/data.pkl")
-            module = _Reader(archive, roots[0]).load()
+            storages = Storages.of(archive)
+            return _Machine(storages.program, storages).load()
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise CheckpointError(f"{path}: no such file") from error
-    except _FAILURES as error:
+    except Exception as error:  # a damaged pickle makes the machine raise nearly anything
         raise CheckpointError(
-            f"{path}: cannot be read as a model saved with torch.save ({type(error).__name__}: {error}); the file may "
-            "be cut short, or be of PyTorch before 1.6"
+            f"{path}: cannot be read as a file of torch.save ({type(error).__name__}: {_short(str(error))}); it may be "
+            "cut short or damaged, or be of PyTorch before 1.6. Get it again, or open and save it with a newer PyTorch"
         ) from error
-    if not isinstance(module, StandIn) or not isinstance(module.__dict__.get("_modules"), dict):
-        raise CheckpointError(
-            f"{path}: holds a {type(module).__name__}; expected a whole model (query.pt is read apart)"
-        )
-    return module
 
 
-def module_tensors(module: StandIn, prefix: str = "") -> dict[str, Tensor]:
+def module_tensors(module: StandIn) -> dict[str, Tensor]:
     """Return the parameters and saved buffers of a pickled module by name, as its state dict would have."""
     found: dict[str, Tensor] = {}
-    pending: list[tuple[str, Any, int]] = [(prefix, module, 0)]
+    pending: list[tuple[str, Any, int]] = [("", module, 0)]
     while pending:
         path, part, depth = pending.pop()
         if depth > 32 or not isinstance(part, StandIn):
-            raise CheckpointError(f"the pickled model has no module at {path!r}; expected a transformers encoder")
-        state = part.__dict__
-        hidden = state.get("_non_persistent_buffers_set") or ()
+            raise CheckpointError(f"the pickled model has no module at {path[:80]!r}; expected a transformers encoder")
         for kind in ("_parameters", "_buffers"):
-            for name, tensor in (state.get(kind) or {}).items():
-                if isinstance(tensor, Tensor) and not (kind == "_buffers" and name in hidden):
-                    found[f"{path}{name}"] = tensor
-        children = state.get("_modules") or {}
+            for name, tensor in _named(part, kind).items():
+                if isinstance(tensor, Held) and not (kind == "_buffers" and name in _NOT_SAVED):
+                    found[f"{path}{name}"] = tensor.tensor
+        children = _named(part, "_modules")
         pending += [(f"{path}{name}.", child, depth + 1) for name, child in children.items() if child is not None]
     return found
 
 
-def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member; torch never compresses, so a compressed one could only be there to fill the memory."""
-    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-        raise CheckpointError(f"{name} is compressed; expected the plain archive that torch.save writes")
-    return archive.read(name)
+_NOT_SAVED = ("position_ids", "token_type_ids")
+"""Buffers that transformers counts off again: the numbers 0, 1, 2, ..."""
+
+
+def _named(part: StandIn, kind: str) -> dict[str, Any]:
+    found = part.__dict__.get(kind)
+    return {str(name)[:_LONGEST_NAME]: value for name, value in found.items()} if isinstance(found, dict) else {}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,10 +1,12 @@
-"""The formats that the method's authors released: `query.pt` and `model.pt`, read without running their code."""
+"""The files that the method's authors released: `query.pt` and `model.pt`, read without running their code.
+
+`query.pt` holds the tensors of Q_cross, `model.pt` a whole pickled model; neither has a tokenizer, which comes from the
+base. Both were trained with one separator between context and question (arXiv 2310.15258, section 4).
+"""
 
 from __future__ import annotations
 
-import pickle
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,59 +16,106 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from xlprobe.checkpoints.pickles import StandIn, module_tensors, read_pickled_module
+from xlprobe.checkpoints.building import build
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.foreign import called
+from xlprobe.checkpoints.pickles import StandIn, module_tensors, read_pickle
+from xlprobe.checkpoints.request import Format, Request
+from xlprobe.checkpoints.storages import Held
 from xlprobe.checkpoints.tensor_files import read_tensors
 from xlprobe.encoders.pairs import canonical_pair
 from xlprobe.errors import CheckpointError
 
-__all__ = ["ReleasedModel", "apply_query", "build_released", "read_query", "read_released"]
+__all__ = ["RELEASED", "ReleasedModel", "apply_query", "build_released", "read_query", "read_released"]
 
+_ENDINGS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 _QUERY_KEY = re.compile(
     r"(?:module\.)?(?:bert\.|roberta\.)?"
     r"(encoder\.layer\.\d+\.attention\.self\.cross_lingual_(?:query|queries\.[a-z]+-[a-z]+)\.(?:weight|bias))"
 )
 _ARCHITECTURE = re.compile(r"(?:CrossQuery)?(Bert|XLMRoberta)(Model|ForSequenceClassification|ForMaskedLM)")
-_SPARE = re.compile(r"embeddings\.(position_ids|token_type_ids)$")
-"""Tensors that old versions of transformers saved and that are counted off again: the numbers 0, 1, 2, ..."""
+_LAYOUT = {"layout": "method"}
+
+
+def _read(request: Request) -> Checkpoint:
+    if request.spec.endswith(".safetensors"):
+        query = _only_queries(request.spec, read_tensors(request.path)[0])
+        return _with_query(request, query, {})
+    found = read_pickle(request.path)
+    if isinstance(found, StandIn):
+        return _whole_model(request, _released(request.spec, found))
+    return _with_query(request, _only_queries(request.spec, _tensors(request.spec, found)), _LAYOUT)
+
+
+def _with_query(request: Request, query: dict[str, Tensor], layout: Mapping[str, Any]) -> Checkpoint:
+    from xlprobe.encoders.convert import to_cross_query
+
+    base = request.base_checkpoint("the tensors of Q_cross only", head=request.head)
+    model: Any = base.model
+    if not base.is_cross_query:
+        own = sorted({key.split("queries.")[1].split(".")[0] for key in query if ".cross_lingual_queries." in key})
+        model = to_cross_query(model, None, pairs=own or ([request.pair] if request.pair else None))
+    model = apply_query(model, query, request.pair)
+    provenance = {**base.provenance, "base": base.spec, "query": request.path.name}
+    name = f"{base.name}+{request.path.stem}"
+    return Checkpoint(
+        name, request.spec, model.eval(), base.tokenizer, provenance, {**base.encoding, **layout}, base.labels
+    )
+
+
+def _whole_model(request: Request, released: ReleasedModel) -> Checkpoint:
+    model = build_released(released, request.spec)
+    base = request.base_checkpoint("a whole model without its tokenizer", head="none")
+    if len(base.tokenizer) > model.config.vocab_size:
+        raise CheckpointError(
+            f"{request.spec} has a vocabulary of {model.config.vocab_size} and {base.name}'s tokenizer has "
+            f"{len(base.tokenizer)} pieces; name the base that the model was trained from"
+        )
+    provenance = {"base": base.spec, "format": "released model.pt", "architecture": type(model).__name__}
+    encoding = {**base.encoding, **_LAYOUT}
+    return Checkpoint(request.path.stem, request.spec, model, base.tokenizer, provenance, encoding)
 
 
 def read_query(path: str | Path) -> dict[str, Tensor]:
     """Read `query.pt`, or `query.safetensors` as `xlprobe pretrain` writes it: the tensors of Q_cross.
 
-    They are named from `encoder.layer.0.attention.self...` on. Only tensors are read (weights-only). Raises
-    `CheckpointError` on any other key, on an unpaired weight or bias, and on a damaged file.
+    They are named from `encoder.layer.0.attention.self...` on. Raises `CheckpointError` on any other key, on an
+    unpaired weight or bias, and on a damaged file.
     """
     if str(path).endswith(".safetensors"):
         return _only_queries(path, read_tensors(Path(path))[0])
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path}: no such file") from error
-    except pickle.UnpicklingError as error:  # torch's own message advises to load it unsafely
+    return _only_queries(path, _tensors(path, read_pickle(path)))
+
+
+def _tensors(path: str | Path, found: Any) -> dict[str, Tensor]:
+    if not isinstance(found, dict) or not found or not all(isinstance(value, Held) for value in found.values()):
         raise CheckpointError(
-            f"{path}: cannot be read as a state dict (it is cut short, or holds more than tensors); expected query.pt"
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read as a state dict ({reason}); expected query.pt") from error
-    return _only_queries(path, loaded)
+            f"{path}: holds a {type(found).__name__.removeprefix('_')[:80]}; expected query.pt, the tensors of "
+            "Q_cross by "
+            "name, or model.pt, a whole pickled model"
+        )
+    return {str(name): value.tensor for name, value in found.items()}
 
 
-def _only_queries(path: str | Path, loaded: Any) -> dict[str, Tensor]:
-    if not isinstance(loaded, Mapping) or not loaded:
-        raise CheckpointError(f"{path}: holds a {type(loaded).__name__}; expected a state dict of Q_cross")
+def _only_queries(path: str | Path, loaded: Mapping[str, Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     for key, tensor in loaded.items():
-        match = _QUERY_KEY.fullmatch(str(key))
-        if match is None or not isinstance(tensor, Tensor):
+        match = _QUERY_KEY.fullmatch(key)
+        if match is None:
             raise CheckpointError(
-                f"{path}: holds {key!r}; expected only encoder.layer.N.attention.self.cross_lingual_query.weight and "
-                ".bias, with or without the prefix bert. or roberta."
+                f"{path}: holds {key[:120]!r}; expected only encoder.layer.N.attention.self.cross_lingual_query.weight "
+                "and .bias, with or without the prefix bert. or roberta. A whole model's state dict does not say its "
+                "configuration: load it into the model that it is of, and save that by save_pretrained(directory)"
             )
         found[match[1]] = tensor
     alone = sorted(k for k in found if (k[:-6] + "bias" if k.endswith("weight") else k[:-4] + "weight") not in found)
-    if alone:
-        raise CheckpointError(f"{path}: lacks the counterpart of {alone[0]}; expected weight and bias of each layer")
+    if alone or not found:
+        raise CheckpointError(
+            f"{path}: lacks the counterpart of {alone[0] if alone else 'everything'}; expected weight and bias of "
+            "each layer"
+        )
+    if broken := [key for key, tensor in found.items() if not bool(torch.isfinite(tensor).all())]:
+        raise CheckpointError(f"{path}: holds NaN or infinite values in {broken[0]}; use an earlier checkpoint")
     return found
 
 
@@ -108,13 +157,18 @@ class ReleasedModel:
 
 def read_released(path: str | Path) -> ReleasedModel:
     """Read `model.pt`, a whole pickled model, without running any code of it (see `pickles`)."""
-    module = read_pickled_module(path)
+    return _released(path, read_pickle(path))
+
+
+def _released(path: str | Path, module: Any) -> ReleasedModel:
+    if not isinstance(module, StandIn) or not isinstance(module.__dict__.get("_modules"), dict):
+        raise CheckpointError(f"{path}: holds a {type(module).__name__[:80]}; expected a whole model")
     config = module.__dict__.get("config")
     plain = _plain_values(config.__dict__) if isinstance(config, StandIn) else {}
     return ReleasedModel(type(module).__name__, module_tensors(module), plain)
 
 
-def build_released(released: ReleasedModel) -> PreTrainedModel:
+def build_released(released: ReleasedModel, spec: str = "model.pt") -> PreTrainedModel:
     """Build the model of a `ReleasedModel`: BERT or XLM-R, plain or cross-query, with its head.
 
     Raises `CheckpointError` for other architectures, and naming every tensor that is missing or unexpected.
@@ -126,7 +180,9 @@ def build_released(released: ReleasedModel) -> PreTrainedModel:
     match = _ARCHITECTURE.fullmatch(released.architecture)
     if match is None:
         raise CheckpointError(
-            f"got a pickled {released.architecture}; expected BERT or XLM-R, bare or with a classifier or LM head"
+            f"{spec}: got a pickled {released.architecture[:80]}; expected BERT or XLM-R, bare or with a classifier "
+            "or LM "
+            "head"
         )
     crossed = any(".cross_lingual_query." in key for key in released.tensors)
     home: Any = cross_query if crossed else transformers
@@ -134,27 +190,13 @@ def build_released(released: ReleasedModel) -> PreTrainedModel:
     known = set(made_class.config_class().to_dict()) - {"model_type", "architectures", "transformers_version"}
     values = {key: value for key, value in released.config.items() if key in known}
     values["num_labels"] = _number_of_labels(released)
-    with torch.random.fork_rng(devices=[]):
-        model = made_class(made_class.config_class(**values))
-    own = model.state_dict()
-    tensors = {key: tensor for key, tensor in released.tensors.items() if not _SPARE.search(key)}
-    missing = sorted(own.keys() - tensors.keys())
-    unexpected = sorted(tensors.keys() - own.keys())
-    if missing or unexpected:
-        raise CheckpointError(
-            f"the pickled {released.architecture} lacks {len(missing)} tensors {missing[:4]} and has {len(unexpected)} "
-            f"unexpected ones {unexpected[:4]}; expected exactly those of {made_class.__name__}"
-        )
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"the pickled {released.architecture} has tensors of other shapes: {error}") from error
-    return model.eval()
+    config = called(f"{spec}: its configuration is damaged", lambda: made_class.config_class(**values))
+    return build(spec, config, released.tensors, made_class, shared=True)
 
 
 def _number_of_labels(released: ReleasedModel) -> int:
     for key in ("classifier.weight", "classifier.out_proj.weight"):
-        if key in released.tensors:
+        if key in released.tensors and released.tensors[key].dim():
             return int(released.tensors[key].shape[0])
     return 2
 
@@ -165,4 +207,10 @@ def _plain_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in attributes.items():
         if isinstance(value, (str, int, float, bool)) and not key.startswith("_"):
             plain[key] = value
+    names = attributes.get("id2label")
+    if isinstance(names, dict) and all(isinstance(name, str) for name in names.values()):
+        plain["id2label"] = dict(names)
     return plain
+
+
+RELEASED = Format(lambda request: request.path.is_file() and request.path.suffix in _ENDINGS, _read)

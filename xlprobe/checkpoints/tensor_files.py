@@ -1,4 +1,4 @@
-"""Safetensors files with a description: written all or nothing, read or refused."""
+"""Safetensors files with a description: written all or nothing with a hash of the tensors, read or refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from pathlib import Path
 
 from torch import Tensor
 
+from xlprobe.checkpoints.foreign import first_line
+from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.errors import CheckpointError
 from xlprobe.files import write_atomically
 
 __all__ = ["read_description", "read_tensors", "write_tensors"]
+
+_HASH = "sha256"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mapping[str, str]) -> None:
@@ -18,20 +22,28 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], description: Mappin
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, save(plain, metadata=dict(description)))
+    write_atomically(path, save(plain, metadata={**description, _HASH: hash_tensors(plain)}))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Return a file's tensors and description; raises `CheckpointError` if it is none, or is cut short."""
+    """Return a file's tensors and description.
+
+    Raises `CheckpointError` if it is none, is cut short, or holds other tensors than were written with its hash.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(str(path), framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            description = file.metadata() or {}
+    except (OSError, SafetensorError, ValueError, OverflowError) as error:
         raise CheckpointError(
-            f"cannot read the weights {path}: {error}; expected a whole safetensors file. Get or write it again"
+            f"cannot read the weights {path}: {first_line(error)}; expected a whole safetensors file. Get or write "
+            "it again"
         ) from error
+    if _HASH in description and hash_tensors(tensors) != description[_HASH]:
+        raise CheckpointError(f"{path}: its weights are not those that were written; the file is damaged. Get it again")
+    return tensors, description
 
 
 def read_description(path: Path) -> dict[str, str]:
@@ -41,5 +53,5 @@ def read_description(path: Path) -> dict[str, str]:
     try:
         with safe_open(str(path), framework="pt") as file:
             return file.metadata() or {}
-    except (OSError, SafetensorError):
+    except (OSError, SafetensorError, ValueError, OverflowError):
         return {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from xlprobe.encoders import cross_query
+from xlprobe.encoders.heads import SUFFIXES, Head
 from xlprobe.errors import CheckpointError
 
 __all__ = ["to_cross_query", "untrained"]
@@ -18,12 +19,9 @@ _ENCODERS = {
     "roberta": "XLMRoberta",
     "camembert": "XLMRoberta",
 }
-_SUFFIXES = {"none": "Model", "classification": "ForSequenceClassification", "mlm": "ForMaskedLM"}
 
 
-def to_cross_query(
-    model: PreTrainedModel, head: Literal["none", "classification", "mlm"] | None = None, **options: Any
-) -> PreTrainedModel:
+def to_cross_query(model: PreTrainedModel, head: Head | None = None, **options: Any) -> PreTrainedModel:
     """Return a cross-query model with a plain model's weights, each Q_cross a copy of its layer's Q.
 
     `head` defaults to the plain model's own; another one starts untrained, and its tensors are the only ones that do.
@@ -31,7 +29,7 @@ def to_cross_query(
     such as `num_labels`. The plain model is left as it is. Raises `CheckpointError` for other architectures and for
     tensors that find no place.
     """
-    suffix = _SUFFIXES[head] if head is not None else _suffix_of(model)
+    suffix = SUFFIXES[head] if head is not None else _suffix_of(model)
     arguments: dict[str, Any] = {}
     if suffix == "Model":
         arguments["add_pooling_layer"] = getattr(model.base_model, "pooler", None) is not None
@@ -54,7 +52,7 @@ def untrained(config: PretrainedConfig, suffix: str, options: dict[str, Any], **
 
 
 def _suffix_of(model: nn.Module) -> str:
-    for suffix in _SUFFIXES.values():
+    for suffix in SUFFIXES.values():
         if type(model).__name__.endswith(suffix):
             return suffix
     raise CheckpointError(

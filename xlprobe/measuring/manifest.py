@@ -9,6 +9,9 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from xlprobe.checkpoints.labels import TRUE_FALSE
+from xlprobe.errors import DataError
+
 if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.samples.types import ParallelSample
@@ -50,6 +53,7 @@ def manifest_of(
                 "head": c.head,
                 "layers": c.num_layers,
                 "heads": c.num_heads,
+                **_labels(c, samples),
                 **_plain(c.provenance),
             }
             for c in checkpoints
@@ -63,6 +67,18 @@ def manifest_of(
         },
         "versions": {"python": platform.python_version(), **versions},
     }
+
+
+def _labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> dict[str, Any]:
+    """Return which class of a classifier each of the samples' labels was taken for."""
+    found: dict[str, str] = {}
+    for names in {sample.label_names for sample in samples if sample.label is not None}:
+        try:
+            order = checkpoint.class_of(names)
+        except DataError:
+            continue
+        found |= {name: checkpoint.classes[place] for name, place in zip(names or TRUE_FALSE, order, strict=True)}
+    return {"labels": found} if found else {}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.attention import ATTENTION_METRICS, SHARES, AttentionReducer, OutputReducer
@@ -86,6 +87,7 @@ def measure(
     show_progress: bool = True,
     kept: list[KeptPattern] | None = None,
     arguments: Mapping[str, Any] | None = None,
+    labels: Sequence[str] = (),
 ) -> Results:
     """Measure checkpoints on parallel problems and return the table.
 
@@ -94,7 +96,9 @@ def measure(
     and chance (see `xlprobe.measuring.plan`); `forced` measures cross-query checkpoints also with both queries at work
     on in-language samples. `keep_patterns` names samples whose raw patterns are appended to `kept`. The table is
     written to the directory `out` (its manifest also keeps `arguments`), or to a temporary one; memory does not grow
-    with the number of samples.
+    with the number of samples. Labels are matched with a classifier's classes by name; `labels` names the classes in
+    the
+    model's order where its configuration does not.
 
     Samples with more tokens than the model's positions raise `DataError`, or with too_long="skip" are left out,
     counted and listed in the manifest.
@@ -102,6 +106,7 @@ def measure(
     options = _options(samples, pairs, metrics, base, controls, forced, keep_patterns, batch_size, too_long)
     options = replace(options, max_sentences=max_sentences, seed=seed, show_progress=show_progress)
     loaded = _loaded(checkpoints)
+    loaded = [replace(one, labels=tuple(labels)) for one in loaded] if labels else loaded
     directory = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="xlprobe-"))
     own = {
         "pairs": [f"{c}-{q}" for c, q in options.pairs],
@@ -282,6 +287,11 @@ def _missing(checkpoint: Checkpoint, problems: Sequence[ParallelSample], options
         found |= dict.fromkeys(OUTPUT_METRICS, "no labels")
     if checkpoint.head != "classification":
         found |= dict.fromkeys(OUTPUT_METRICS, "no classification head")
+    else:
+        try:
+            checkpoint.check_labels(problems)
+        except DataError as error:
+            found |= dict.fromkeys(OUTPUT_METRICS, str(error))
     if not checkpoint.is_cross_query:
         found |= dict.fromkeys(SHARES, "one query only: not a cross-query model")
     if not options.controls:

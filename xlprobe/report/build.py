@@ -118,7 +118,7 @@ def _measure(
         raise DataError(f"got the languages {' '.join(options.languages)!r}; expected at least two, such as 'en fr'")
     _check_writable(options.out)
     samples = _samples(options)
-    from xlprobe.checkpoints.checkpoint import default_specs, load
+    from xlprobe.checkpoints import default_specs, load
     from xlprobe.measuring.measurement import measure
 
     checkpoints = [load(spec, device=options.device) for spec in options.checkpoints or default_specs()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xlprobe.errors import DataError
 from xlprobe.results import Results, ResultsWriter
 
 if TYPE_CHECKING:
@@ -129,9 +130,13 @@ def language_rows(
 
 def _answers(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> bool:
     """Whether the checkpoint can be right or wrong about these problems."""
-    labels = {sample.label for sample in samples}
-    known = int(checkpoint.model.config.num_labels or 0) if checkpoint.head == "classification" else 0
-    return all(label is not None and 0 <= label < known for label in labels)
+    if checkpoint.head != "classification" or any(sample.label is None for sample in samples):
+        return False
+    try:
+        checkpoint.check_labels(samples)
+    except DataError:
+        return False
+    return True
 
 
 def remaining_accuracy(

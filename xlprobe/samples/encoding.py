@@ -24,6 +24,8 @@ __all__ = ["Batch", "Encoder", "batches", "encode"]
 
 Layout = Literal["tokenizer", "method"]
 TokenTypes = Literal["zeros", "segments"]
+ClassOf = Callable[[tuple[str, ...]], tuple[int, ...]]
+"""Gives, for the names of samples' labels, the class index of each in a model; raises `DataError` without one."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Batch:
     units); -1 for special tokens, a prefix, and padding. `language_ids`: `xlprobe.languages.language_id` of the
     token's language, special tokens included (the first token and the first separator take the context's, the
     separators after it the question's); 0 for padding. `special_mask`: True on special tokens and padding.
-    `labels`: class indices, -100 where a sample has none.
+    `labels`: class indices, -100 where a sample has none that the model knows.
     """
 
     input_ids: Int[Tensor, "batch position"]
@@ -103,7 +105,8 @@ class Encoder:
     `<s> a </s></s> b </s>` for XLM-R); `layout="method"` is [CLS] context [SEP] question [SEP] for every tokenizer
     (arXiv 2310.15258, section 3). `token_types="segments"` numbers the question's tokens 1, as BERT's
     pre-training does; the method's recipe uses zeros. `prefix` goes before the context (such as "query: "), as
-    ordinary tokens that belong to no unit.
+    ordinary tokens that belong to no unit. `class_of` turns labels into a classifier's class indices; without it a
+    label is the index.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Encoder:
         layout: Layout = "tokenizer",
         token_types: TokenTypes = "zeros",
         prefix: str = "",
+        class_of: ClassOf | None = None,
     ) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise DataError(
@@ -128,6 +132,8 @@ class Encoder:
         self.max_length = max_length
         self.token_types = token_types
         self.prefix = prefix
+        self._class_of = class_of
+        self._orders: dict[tuple[str, ...], tuple[int, ...]] = {}
         probe = tokenizer("a", "b", return_special_tokens_mask=True)
         special = probe["special_tokens_mask"]
         inner = special.index(0), len(special) - 1 - special[::-1].index(0)
@@ -173,8 +179,20 @@ class Encoder:
         rows = [self._row(sample, width) for sample in samples]
         stacked = [torch.tensor(column, dtype=torch.long) for column in zip(*rows, strict=True)]
         ids, mask, types, languages, segments, units, special = stacked
-        labels = torch.tensor([-100 if s.label is None else s.label for s in samples], dtype=torch.long)
+        labels = torch.tensor([self._class(sample) for sample in samples], dtype=torch.long)
         return Batch(ids, mask, types, languages, segments, units, special.bool(), labels, tuple(samples))
+
+    def _class(self, sample: Sample) -> int:
+        """Return a sample's class index; -100 where it has no label, or one that is none of the model's classes."""
+        if sample.label is None or self._class_of is None:
+            return -100 if sample.label is None else sample.label
+        if sample.label_names not in self._orders:
+            try:
+                self._orders[sample.label_names] = self._class_of(sample.label_names)
+            except DataError:  # who looks at answers asks Checkpoint.check_labels before
+                self._orders[sample.label_names] = ()
+        order = self._orders[sample.label_names]
+        return order[sample.label] if 0 <= sample.label < len(order) else -100
 
     def _row(self, sample: Sample, width: int) -> tuple[list[int], ...]:
         context, question = self._segments(sample)

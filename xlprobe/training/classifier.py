@@ -53,7 +53,9 @@ def make_classifier(
     if mechanism == "baseline" and query is not None:
         raise TrainingError("got a Q_cross for a baseline, which has no place for it; use mechanism='cross-query'")
     config = type(base.model.config).from_dict(base.model.config.to_dict())
-    config.num_labels = num_labels
+    # The names of another head's classes would say the wrong thing of a fresh one.
+    config.id2label = {place: f"LABEL_{place}" for place in range(num_labels)}
+    config.label2id = {name: place for place, name in config.id2label.items()}
     if dropout is not None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
     with torch.random.fork_rng():

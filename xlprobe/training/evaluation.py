@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards, process_count
@@ -34,16 +35,20 @@ def evaluate(
     bf16: bool = False,
     show_progress: bool = False,
     out: str | Path | None = None,
+    labels: Sequence[str] = (),
 ) -> Results:
     """Return, per problem and language pair, whether the classifier is right and by which margin.
 
     Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
-    = surer). `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language have no row
+    = surer). Labels are matched with the classes by name; `labels` names the classes in the model's order where its
+    configuration does not. `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language
+    have no row
     in its cells. Where several processes share the run (see `xlprobe.measuring.shards`), their shards are kept in `out`
     until all are done; the first process returns all rows, the others their own. Raises `TrainingError` for a
     checkpoint without a classifier, `DataError` for labels that it lacks.
     """
     checkpoint = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
+    checkpoint = replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
     if checkpoint.head != "classification":
         raise TrainingError(
             f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier. Fine-tune it first"
@@ -103,13 +108,9 @@ def _parts(
 def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> None:
     if not samples:
         raise DataError("got no samples to evaluate on; expected at least one")
-    labels = {sample.label for sample in samples}
-    known = int(checkpoint.model.config.num_labels or 0)
-    if any(label is None or not 0 <= label < known for label in labels):
-        raise DataError(
-            f"got the labels {sorted(map(str, labels))}; expected class indices from 0 to {known - 1}, which "
-            f"{checkpoint.name} was trained on. Use samples of the same task"
-        )
+    if any(sample.label is None for sample in samples):
+        raise DataError("got samples without a label; expected one for each, of the task of the classifier")
+    checkpoint.check_labels(samples)
 
 
 def _cell(

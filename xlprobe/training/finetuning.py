@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.training.classifier import Mechanism, make_classifier
@@ -74,7 +75,7 @@ def finetune(
     stages = _stages(train, settings)
     labels = _check_problems([stage.samples for stage in stages], validation, mix_)
     fix_seed(settings.seed)
-    encoder = checkpoint.encoder(settings.max_length)
+    encoder = checkpoint.encoder(settings.max_length, fresh_head=True)
     parts = [_part(stage, number, mix_, settings, encoder) for number, stage in enumerate(stages)]
     model = make_classifier(
         checkpoint,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.training.classifier import set_cross_query

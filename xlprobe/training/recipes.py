@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from xlprobe.checkpoints.packing import BITS
+from xlprobe.checkpoints.rounding import BITS
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.training.settings import TrainSettings
 
@@ -18,7 +18,7 @@ ROUTINES = ("finetune", "pretrain", "ablate")
 
 
 STORES = ("float32", *(f"{bits}-bit" for bits in BITS))
-"""How trained weights can be kept: see `xlprobe.checkpoints.packing`."""
+"""How trained weights can be kept: see `xlprobe.checkpoints.rounding`."""
 
 
 @dataclass(frozen=True)

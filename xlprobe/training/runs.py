@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file
 
-from xlprobe.checkpoints.checkpoint import Checkpoint, load
-from xlprobe.checkpoints.packing import pack, unpack, write_packed
+from xlprobe.checkpoints.building import named_for
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.delta import apply_delta, make_delta, save_delta
+from xlprobe.checkpoints.loading import load
 from xlprobe.checkpoints.tensor_files import write_tensors
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
@@ -124,18 +126,9 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
     if recipe.mechanism == "cross-query":
         about["cross_query"] = {name: getattr(model.config, name) for name in ("q_p_mask", "cross_p_mask", "pairs")}
     if recipe.store != "float32":
-        prefix = model.base_model_prefix + "."
-        base_tensors = {prefix + name: tensor for name, tensor in base.model.base_model.state_dict().items()}
-        changed = {
-            name: tensor
-            for name, tensor in model.state_dict().items()
-            if name not in base_tensors or not torch.equal(tensor, base_tensors[name])
-        }
-        packed = pack(changed, base_tensors, int(recipe.store.removesuffix("-bit")))
-        write_packed(out / WEIGHTS, packed, about)
-        own = model.state_dict()
-        own.update(unpack(packed, base_tensors))
-        model.load_state_dict(own)
+        delta = make_delta(base, model, about, int(recipe.store.removesuffix("-bit")))
+        save_delta(delta, out / WEIGHTS)
+        model.load_state_dict(apply_delta(delta, named_for(model, base.model.state_dict())))
     else:
         model.config.xlprobe_encoding = dict(checkpoint.encoding)
         model.save_pretrained(out / MODEL)

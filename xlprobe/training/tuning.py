@@ -81,7 +81,7 @@ def trained_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def frozen_hash(model: nn.Module) -> str:
     """Return the SHA-256 of every tensor of a model that is not being trained."""
-    from xlprobe.checkpoints.checkpoint import hash_tensors
+    from xlprobe.checkpoints.hashing import hash_tensors
 
     trained = set(trained_tensors(model))
     tied = {parameter.data_ptr() for name, parameter in model.named_parameters() if name in trained}

@@ -75,6 +75,8 @@ class Run:
             raise DataError(
                 f"the samples {without[:3]} have no question; expected problems of a context and a question"
             )
+        if checkpoint.head == "classification":
+            checkpoint.check_labels(samples)
         return cls(checkpoint, samples, tuple(expanded), base, batch_size, checkpoint.encoder())
 
     @property

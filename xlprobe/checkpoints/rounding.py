@@ -1,66 +1,65 @@
-"""Small files for fine-tuned weights: what differs from a base, matrices rounded to a few bits.
+"""Matrices rounded to a few bits, as the difference from a base's.
 
-A file is safetensors. Matrices are stored as the difference from the base, in blocks of 64 with one float16 scale each:
-difference = code * scale, with codes of 2 to 8 bits side by side, the highest bit first, counted from the lowest code.
-The base of a cross-lingual query is its layer's query. Everything else (biases, and what the base does not have: a
-classifier) is stored as it is, in float32.
+The difference is taken in blocks of 64 with one float16 scale each: difference = code * scale, with codes of 2 to 8
+bits side by side, the highest bit first, counted from the lowest code. The base of a cross-lingual query is its
+layer's query. Everything else (biases, and what the base does not have: a classifier) is stored as it is, in float32.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int8
 from torch import Tensor
 
-from xlprobe.checkpoints.tensor_files import read_tensors, write_tensors
 from xlprobe.errors import CheckpointError
 
-__all__ = ["BITS", "pack", "read_packed", "unpack", "write_packed"]
+__all__ = ["BITS", "restored", "rounded"]
 
 BLOCK = 64
 BITS = range(2, 9)
 
 
-def pack(tensors: Mapping[str, Tensor], base: Mapping[str, Tensor], bits: int = 4) -> dict[str, Tensor]:
+def rounded(tensors: Mapping[str, Tensor], base: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
     """Return the stored form of fine-tuned tensors; `base` holds the base model's by name.
 
     Names get a suffix: `|4` (codes of 4 bits) and `|scale`, or nothing where a tensor is stored as it is.
     """
     if bits not in BITS:
         raise CheckpointError(f"got bits={bits}; expected 2 to 8")
-    packed: dict[str, Tensor] = {}
+    stored: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         start = _start(name, base)
         if start is None or tensor.dim() < 2 or tensor.numel() % BLOCK:
-            packed[name] = tensor.detach().float().contiguous()
+            stored[name] = tensor.detach().float().contiguous()
             continue
         codes, scales = _quantise(tensor.detach().float() - start, _levels(bits))
-        packed[f"{name}|{bits}"] = _join(codes, bits)
-        packed[f"{name}|scale"] = scales
-    return packed
+        stored[f"{name}|{bits}"] = _join(codes, bits)
+        stored[f"{name}|scale"] = scales
+    return stored
 
 
-def unpack(packed: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the fine-tuned tensors of `pack`'s output: what a model computes with, bit by bit the same everywhere."""
+def restored(stored: Mapping[str, Tensor], base: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of `rounded`'s output: what a model computes with, bit by bit the same everywhere."""
     tensors: dict[str, Tensor] = {}
-    for key, stored in packed.items():
+    for key, tensor in stored.items():
         name, bar, kind = key.partition("|")
         if not bar:
-            tensors[name] = stored
-        elif kind.isdigit():
-            codes = _split(stored, int(kind)).float()
-            difference = (codes.reshape(-1, BLOCK) * packed[f"{name}|scale"].float()[:, None]).reshape(-1)
-            start = _start(name, base)
-            if start is None or start.numel() != difference.numel():
+            tensors[name] = tensor
+        elif kind != "scale":
+            scales, start = stored.get(f"{name}|scale"), _start(name, base)
+            count = 0 if start is None else start.numel()
+            bits = int(kind) if kind.isdigit() and int(kind) in BITS else 0
+            fits = tensor.dtype == torch.uint8 and bits and tensor.numel() * 8 == count * bits
+            if start is None or not fits or scales is None or scales.numel() * BLOCK != count:
                 raise CheckpointError(
-                    f"the packed tensor {name!r} has no counterpart in the base; it is another encoder's"
+                    f"the rounded tensor {name[:120]!r} has no counterpart in the base; it is another encoder's, or "
+                    "damaged"
                 )
+            codes = _split(tensor, bits).float()
+            difference = (codes.reshape(-1, BLOCK) * scales.float()[:, None]).reshape(-1)
             tensors[name] = start + difference.reshape(start.shape)
     return tensors
 
@@ -69,7 +68,7 @@ def _start(name: str, base: Mapping[str, Tensor]) -> Tensor | None:
     """Return what a tensor is stored as the difference from, if anything."""
     if name not in base and ".cross_lingual_quer" in name:
         before, after = name.split(".cross_lingual_quer", 1)
-        name = f"{before}.query.{after.rsplit('.', 1)[1]}"
+        name = f"{before}.query.{after.rsplit('.', 1)[-1]}"
     return base[name].float() if name in base else None
 
 
@@ -104,16 +103,3 @@ def _split(stored: Tensor, bits: int) -> Int8[Tensor, " value"]:
     apart = np.unpackbits(stored.numpy()).reshape(-1, bits).astype(np.int16)
     unsigned = apart @ (1 << np.arange(bits - 1, -1, -1, dtype=np.int16))
     return torch.from_numpy((unsigned - _levels(bits)).astype(np.int8))
-
-
-def write_packed(path: Path, packed: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Write a packed file atomically; `about` (recipe, base, licence, ...) is kept in its metadata as JSON."""
-    write_tensors(path, packed, {"format": "pt", "xlprobe": json.dumps(about, sort_keys=True)})
-
-
-def read_packed(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return a packed file's tensors and what it says about itself; raises `CheckpointError` for any other file."""
-    tensors, metadata = read_tensors(path)
-    if "xlprobe" not in metadata:
-        raise CheckpointError(f"{path} was not written by xlprobe; expected a packed file of fine-tuned weights")
-    return tensors, json.loads(metadata["xlprobe"])

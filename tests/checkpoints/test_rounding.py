@@ -1,11 +1,11 @@
-"""Packed weights: small, exact to say, and refused where they do not fit."""
+"""Rounded weights: small, exact to say, and refused where they do not fit."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from xlprobe.checkpoints.packing import pack, read_packed, unpack, write_packed
+from xlprobe.checkpoints.rounding import restored, rounded
 from xlprobe.errors import CheckpointError
 
 QUERY, CROSS = "e.self.query.weight", "e.self.cross_lingual_query.weight"
@@ -27,40 +27,28 @@ def tensors():
 @pytest.mark.parametrize(("bits", "error"), [(2, 0.6), (3, 0.4), (4, 0.25), (8, 0.005)])
 def test_round_trip(tensors, bits, error):
     base, changed = tensors
-    packed = pack(changed, base, bits)
-    got = unpack(packed, base)
+    stored = rounded(changed, base, bits)
+    got = restored(stored, base)
     assert set(got) == set(changed)
     for name in (QUERY, CROSS):
         difference = changed[name] - base[QUERY]
         assert (got[name] - changed[name]).abs().max() <= error * difference.abs().max() * 1.05
     assert torch.equal(got["classifier.weight"], changed["classifier.weight"])
     # What was rounded once stays as it is.
-    again = unpack(pack(got, base, bits), base)
+    again = restored(rounded(got, base, bits), base)
     assert all(torch.equal(again[name], got[name]) for name in got)
 
 
 def test_four_bits_take_half_a_byte(tensors):
     base, changed = tensors
-    packed = pack(changed, base, 4)
-    assert packed[f"{QUERY}|4"].numel() == 64 * 32 // 2
-    assert packed[f"{QUERY}|4"].dtype == torch.uint8
-
-
-def test_files(tensors, tmp_path):
-    base, changed = tensors
-    write_packed(tmp_path / "w.safetensors", pack(changed, base), {"base": "b"})
-    packed, about = read_packed(tmp_path / "w.safetensors")
-    assert about == {"base": "b"}
-    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
-    assert set(unpack(packed, base)) == set(changed)
-    (tmp_path / "broken.safetensors").write_bytes(b"nothing")
-    with pytest.raises(CheckpointError, match="cannot read"):
-        read_packed(tmp_path / "broken.safetensors")
+    stored = rounded(changed, base, 4)
+    assert stored[f"{QUERY}|4"].numel() == 64 * 32 // 2
+    assert stored[f"{QUERY}|4"].dtype == torch.uint8
 
 
 def test_another_base_is_refused(tensors):
     base, changed = tensors
     with pytest.raises(CheckpointError, match="counterpart"):
-        unpack(pack(changed, base), {QUERY: torch.zeros(8, 8)})
+        restored(rounded(changed, base, 4), {QUERY: torch.zeros(8, 8)})
     with pytest.raises(CheckpointError, match="bits"):
-        pack(changed, base, 1)
+        rounded(changed, base, 1)

@@ -1,0 +1,99 @@
+"""From a specification to a checkpoint: the first format that recognises it reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
+
+import torch
+
+from xlprobe.checkpoints.bundled import BUNDLED
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.delta import DELTA
+from xlprobe.checkpoints.pretrained import PRETRAINED
+from xlprobe.checkpoints.released import RELEASED
+from xlprobe.checkpoints.request import Format, Request
+from xlprobe.encoders.heads import SUFFIXES, Head
+from xlprobe.errors import CheckpointError
+
+__all__ = ["FORMATS", "LoadOptions", "load"]
+
+FORMATS: tuple[Format, ...] = (BUNDLED, DELTA, RELEASED, PRETRAINED)
+"""The formats, in the order in which they are asked."""
+
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class LoadOptions(TypedDict, total=False):
+    """The less common options of `load`.
+
+    `pair`: the languages, such as "en-fr", that `query.pt` serves in a model with a Q_cross per pair. `device`: where
+    the weights go. `dtype`: what is computed in; float32 whatever the weights are stored in, "auto" leaves them as they
+    are stored. `labels`: the names of a classifier's classes in the model's order, where its configuration names none
+    or names them wrongly; labels of samples are matched with them by name.
+    """
+
+    pair: str | None
+    device: str | torch.device
+    dtype: Literal["float32", "float64", "bfloat16", "float16", "auto"]
+    labels: Sequence[str]
+
+
+def load(
+    spec: str | Path,
+    *,
+    head: Head | None = None,
+    name: str | None = None,
+    base: str | Path | Checkpoint | None = None,
+    **options: Unpack[LoadOptions],
+) -> Checkpoint:
+    """Load a checkpoint: a bundled name, a directory, a delta, `query.pt`, `model.pt`, or a model of the Hub.
+
+    `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint, or
+    the base of `query.pt`, says it has. `base` is the encoder that a delta or `query.pt` goes onto, and whose tokenizer
+    `model.pt` takes. `options` are those of `LoadOptions`. No code in a file is run. Raises `CheckpointError` on an
+    unknown specification, on an architecture whose attention cannot be looked at, on any weight that is missing or
+    unexpected (a head is never made up), and on damaged files.
+    """
+    if strange := sorted(set(options) - LoadOptions.__annotations__.keys()):
+        raise TypeError(f"load() got the unexpected options {', '.join(strange)}")
+    if head is not None and head not in SUFFIXES:
+        raise CheckpointError(f"got head={head!r}; expected one of {', '.join(SUFFIXES)}")
+    base = os.path.expanduser(base) if isinstance(base, (str, Path)) else base
+    request = Request(os.path.expanduser(spec), head, base, options.get("pair"), _read)
+    checkpoint = _read(request)
+    if head is not None and head != checkpoint.head:
+        raise CheckpointError(
+            f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
+        )
+    _place(checkpoint, options.get("dtype", "float32"), options.get("device", "cpu"))
+    provenance = {**checkpoint.provenance, "dtype": str(checkpoint.model.dtype).removeprefix("torch.")}
+    changes: dict[str, Any] = {"name": name or checkpoint.name, "provenance": provenance}
+    if labels := tuple(options.get("labels") or ()):
+        changes["labels"] = labels
+    return replace(checkpoint, **changes)
+
+
+def _read(request: Request) -> Checkpoint:
+    if "\0" in request.spec or not request.spec:
+        raise CheckpointError(f"got the specification {request.spec[:80]!r}; expected a name or a path")
+    return next(format.read(request) for format in FORMATS if format.recognise(request))
+
+
+def _place(checkpoint: Checkpoint, dtype: str, device: str | torch.device) -> None:
+    """Move a model to its precision and its device, in evaluation mode."""
+    if dtype != "auto" and dtype not in _DTYPES:
+        raise CheckpointError(f"got dtype={dtype!r}; expected one of {', '.join(_DTYPES)} or auto")
+    model: Any = checkpoint.model
+    if dtype != "auto" and model.dtype != _DTYPES[dtype]:
+        model.to(_DTYPES[dtype])
+    try:
+        model.eval().to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise CheckpointError(
+            f"got device={str(device)!r}, which this machine or this PyTorch does not have "
+            f"({str(error).strip().splitlines()[0][:120]}). Use device='cpu'"
+        ) from error
