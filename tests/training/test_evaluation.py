@@ -81,7 +81,7 @@ def test_bad_input(tiny):
         evaluate(tiny.checkpoint("bert"), problems)
     with pytest.raises(DataError, match="no samples"):
         evaluate(checkpoint, [])
-    with pytest.raises(DataError, match="from 0 to 1"):
+    with pytest.raises(DataError, match="expected 0 to 1"):
         evaluate(checkpoint, [replace(problems[0], label=2)])
     with pytest.raises(DataError, match="'de'"):
         evaluate(checkpoint, problems, pairs="en-de")
