@@ -7,6 +7,7 @@ import torch
 
 from xlprobe.encoders.attention import cross_query_attention
 from xlprobe.encoders.attention_fused import attend, joined, merged
+from xlprobe.encoders.attention_trained import TRAINED, keeping_patterns, register
 from xlprobe.encoders.plan import make_plan
 
 EN, FR, ZH = 149, 180, 710
@@ -95,3 +96,44 @@ def test_masks_are_made_once_for_all_layers():
     assert plan.masks is plan.masks
     assert plan.biases(torch.float32)[0] is plan.biases(torch.float32)[0]
     assert plan.biases(torch.float32)[0].shape == (4, 1, 9, 9)
+
+
+@pytest.mark.parametrize("p", [1.0, 0.7])
+@pytest.mark.parametrize("rows", [TWO, THREE], ids=["two", "three"])
+def test_kept_patterns_equal_the_reference(rows, p):
+    compare(keeping_patterns, plan_for(rows, p))
+    compare(keeping_patterns, plan_for(rows, p), torch.float64, 1e-12, 1e-12)
+
+
+def test_half_precision_with_gradients_keeps_its_patterns_unless_a_row_is_closed(monkeypatch):
+    from xlprobe.encoders import attention_fused
+
+    asked = []
+    monkeypatch.setattr(attention_fused, "keeping_patterns", lambda *given: asked.append(given) or given[0])
+    given = [tensor.requires_grad_() for tensor in tensors(plan_for(TWO), torch.bfloat16)]
+    attend(*given, plan_for(TWO), 0.3)
+    assert len(asked) == 1
+    attend(*given, plan_for([[0] * 9, *TWO[:-1]]), 0.3)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("closed", ["padding", "pairs"])
+def test_a_model_trains_alike_with_every_attention(tiny, closed):
+    samples = [problem.pair("en", "fr") for problem in tiny.problems()]
+    from xlprobe.samples import Encoder
+    from xlprobe.training.classifier import make_classifier
+    from xlprobe.training.collation import Classification
+
+    encoder = Encoder(tiny.tokenizers["bert"]())
+    collate = Classification(encoder, False, structured_dropout=0.6 if closed == "pairs" else 0.0)
+    inputs = collate(list(enumerate(samples)))
+    assert (encoder.encode(samples).attention_mask == 0).any()
+    register()
+    found = []
+    for name in ("sdpa", TRAINED):
+        model = make_classifier(tiny.checkpoint(), dropout=0.0)
+        model.set_attn_implementation(name)
+        loss = model.train()(**inputs).loss
+        loss.backward()
+        found.append((loss, model.bert.encoder.layer[0].attention.self.key.weight.grad))
+    torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-5)

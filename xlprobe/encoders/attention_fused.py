@@ -2,6 +2,7 @@
 
 - `merged`: a flash kernel for each query; the two outputs are merged by their log-sum-exps, and in the backward pass
   each kernel is given the joint output and log-sum-exp (as ring attention does). Memory is linear in the length.
+- `keeping_patterns` (in `attention_trained`): explicit, a few samples at a time; for training in half precision.
 - `joined`: for disjoint masks and two languages. Queries and keys get twice the width, [q, q_cross] and [k, 0] or
   [0, k] by language, so that one ordinary scaled_dot_product_attention does the work of two; the first token's key
   stands twice, because its column is open in both terms.
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from xlprobe.encoders.attention import Heads, cross_query_attention
+from xlprobe.encoders.attention_trained import keeping_patterns
 from xlprobe.encoders.plan import AttentionPlan
 
 __all__ = ["attend", "joined", "merged"]
@@ -33,8 +35,11 @@ def attend(
     if not torch.compiler.is_compiling():
         # The CPU kernel's backward pass in half precision is some thirty times slower than matrix products.
         slow = q.requires_grad and q.dtype in (torch.bfloat16, torch.float16)
-        if q.device.type == "cpu" and dropout_p == 0 and q.dtype in _CPU_TYPES and not slow:
-            return merged(q, q_cross, k, v, plan, scale)
+        if q.device.type == "cpu" and dropout_p == 0 and q.dtype in _CPU_TYPES:
+            if not slow:
+                return merged(q, q_cross, k, v, plan, scale)
+            if not plan.has_closed_rows:
+                return keeping_patterns(q, q_cross, k, v, plan, scale)
         if plan.disjoint and plan.two_languages and q.device.type == "cuda":
             return joined(q, q_cross, k, v, plan, scale, dropout_p)
     return cross_query_attention(q, q_cross, k, v, *plan.masks, scale, dropout_p)

@@ -75,6 +75,12 @@ class AttentionPlan:
             self._made["closed"] = tuple(rows if bool(rows.any()) else None for rows in closed)
         return self._made["closed"]
 
+    @property
+    def has_closed_rows(self) -> bool:
+        """Whether some row is closed in both masks."""
+        mono, cross = self.closed_rows
+        return mono is not None and cross is not None and bool((mono & cross).any())
+
 
 def make_plan(
     config: CrossQueryOptions,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,6 @@ from xlprobe.results import Results
 from xlprobe.samples import ParallelSample
 
 __all__ = ["Dynamics"]
-
-
-@contextmanager
-def _full_precision(model: Any) -> Iterator[None]:
-    """Take off the forward that accelerate puts over the model's own, which computes all within it in bfloat16."""
-    wrapped = model.__dict__.pop("forward", None)
-    try:
-        yield
-    finally:
-        if wrapped is not None:
-            model.forward = wrapped
 
 
 class Dynamics(TrainerCallback):
@@ -86,7 +74,7 @@ class Dynamics(TrainerCallback):
         part = self.out / "steps" / f"{step:08d}"
         shutil.rmtree(part, ignore_errors=True)
         try:
-            with torch.no_grad(), _full_precision(model):
+            with torch.no_grad():
                 measured = measure(checkpoint, self.probe, **self.options)
         finally:
             model.train(training)

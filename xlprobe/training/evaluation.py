@@ -20,6 +20,7 @@ from xlprobe.measuring.shards import SHARD_BATCHES, Shards, process_count
 from xlprobe.progress import progress
 from xlprobe.results import Results
 from xlprobe.samples import Encoder, ParallelSample, Sample
+from xlprobe.training.half_precision import computing
 
 __all__ = ["accuracy_table", "evaluate", "wilson"]
 
@@ -120,7 +121,7 @@ def _cell(
     device = checkpoint.device
     for start in range(0, len(samples), size):
         batch = encoder.encode(samples[start : start + size]).to(device)
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+        with torch.no_grad(), computing(bf16):
             logits = checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query)).logits.float().cpu()
         gold = logits.gather(1, batch.labels.cpu()[:, None])[:, 0]
         others = logits.scatter(1, batch.labels.cpu()[:, None], float("-inf")).amax(dim=1)

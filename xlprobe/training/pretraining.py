@@ -177,8 +177,6 @@ def pretrain_cross_query(
     model = to_cross_query(checkpoint.model, "mlm", **_without_dropout(settings), **options)
     if start is not None:
         set_cross_query(model, start)
-    if checkpoint.device.type == "cpu":
-        model.set_attn_implementation("eager")
     vocabulary, _ = _trimmed(model, switched, encoder, trim)
     select(model, "cross-query")
     what = {"routine": "pretrain_cross_query", "pairs": list(pairs), "specific": specific, "order": order}

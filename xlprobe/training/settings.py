@@ -20,8 +20,9 @@ class TrainSettings:
     over all processes and `accumulate` gradient-accumulation parts. `schedule` falls to 0 in a straight line after
     `warmup` (a share of the steps), or stays constant. `dropout` replaces the configuration's (None: leave it).
     `head_learning_rate` is for classifier and pooler, `bias_learning_rate` for the other biases (None: the same).
-    `bf16` computes in bfloat16 with float32 weights. `save_every` and `validate_every` are in steps, 0 for
-    never. `keep` is how many checkpoints to keep.
+    `bf16` computes in bfloat16 with float32 weights. `tokens_at_once` bounds the memory: a batch with more tokens,
+    padding included, goes through the model in several parts (in one process), with the same result. `save_every` and
+    `validate_every` are in steps, 0 for never. `keep` is how many checkpoints to keep.
     """
 
     learning_rate: float = 4e-4
@@ -38,6 +39,7 @@ class TrainSettings:
     dropout: float | None = None
     seed: int = 0
     bf16: bool = False
+    tokens_at_once: int = 8192
     max_length: int = 512
     save_every: int = 0
     validate_every: int = 0
@@ -51,7 +53,7 @@ class TrainSettings:
             raise TrainingError(
                 f"got steps={self.steps} and epochs={self.epochs}; expected exactly one of them, to know when to stop"
             )
-        for name in ("learning_rate", "batch_size", "accumulate", "clip"):
+        for name in ("learning_rate", "batch_size", "accumulate", "clip", "tokens_at_once"):
             if getattr(self, name) <= 0:
                 raise TrainingError(f"got {name}={getattr(self, name)}; expected a number above 0")
         if (self.steps is not None and self.steps < 1) or (self.epochs is not None and self.epochs <= 0):

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
 from xlprobe.measuring.shards import process_count, process_number
+from xlprobe.training.half_precision import computing
+from xlprobe.training.parts import parts_of
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
 from xlprobe.training.tuning import set_tensors, trained_tensors
@@ -38,6 +42,8 @@ class DeltaTrainer(Trainer):
     def __init__(self, *args: Any, settings: TrainSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._settings = settings
+        self._computing: AbstractContextManager[Any] = nullcontext()
+        self._share = 1.0
         # The losses are means over equally large parts, so the parts' mean is the batch's.
         self.model_accepts_loss_kwargs = False
 
@@ -57,12 +63,26 @@ class DeltaTrainer(Trainer):
                 if group
             ],
             weight_decay=settings.weight_decay,
+            fused=True,
         )
+        self._computing = computing(settings.bf16, self.optimizer)
         return self.optimizer
 
+    def compute_loss_context_manager(self) -> Any:
+        """Return what forward passes run in: the weights' type, or half of it."""
+        return self._computing
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the loss of a part of a batch, by its share of the labels."""
+        return super().compute_loss(*args, **kwargs) * self._share
+
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
-        """Run one forward and backward pass; raises `TrainingError` where the loss is no number."""
-        loss = super().training_step(model, inputs, num_items_in_batch)
+        """Run forward and backward passes of a batch; raises `TrainingError` where the loss is no number."""
+        limit = self._settings.tokens_at_once if process_count() == 1 else None
+        losses = []
+        for part, self._share in parts_of(inputs, limit):
+            losses.append(super().training_step(model, part, num_items_in_batch))
+        loss = torch.stack(losses).sum()
         if not bool(torch.isfinite(loss)):
             last = last_checkpoint(Path(str(self.args.output_dir)))
             kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been written yet"
@@ -204,7 +224,8 @@ def train(
             settings=settings,
         )
         last = last_checkpoint(out)
-        result = trainer.train(resume_from_checkpoint=None if last is None else str(last))
+        with _attention_for_training(model):
+            result = trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if validate is not None and settings.validate_every:
         set_tensors(model, load_file(out / "best" / WEIGHTS), str(out / "best" / WEIGHTS))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
@@ -213,6 +234,19 @@ def train(
         "seconds": round(float(result.metrics.get("train_runtime", 0.0)), 1),
         "loss": [round(float(loss), 5) for loss in losses],
     }
+
+
+@contextmanager
+def _attention_for_training(model: Any) -> Iterator[None]:
+    """On a processor, give a model the attention whose backward pass is fast there."""
+    before = model.config._attn_implementation
+    if next(model.parameters()).device.type == "cpu":
+        register()
+        model.set_attn_implementation(TRAINED)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
 
 
 def _check_run(out: Path, fingerprint: str) -> None:
@@ -249,7 +283,6 @@ def _arguments(settings: TrainSettings, stream: Stream[Any], out: Path) -> Train
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.clip,
         seed=settings.seed,
-        bf16=settings.bf16,
         use_cpu=settings.device == "cpu",
         train_sampling_strategy="sequential",
         remove_unused_columns=False,
