@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap, kstest, permutation_test, wilcoxon
+from scipy.stats import bootstrap, kstest, permutation_test, t, wilcoxon
 
 from xlprobe.errors import ResultsError
-from xlprobe.statistics import Clusters, benjamini_hochberg, bootstrap_means, contrast, intervals, sign_flip
+from xlprobe.statistics import Clusters, benjamini_hochberg, bootstrap_means, contrast, sign_flip
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,10 @@ def test_max_t_corrects_for_all_tests():
 
 def test_bca_agrees_with_scipy():
     values = np.random.default_rng(0).exponential(size=40)
-    own = intervals(Clusters.from_array(values), draws=40_000)
+    own = contrast(values, draws=40_000, method="bca")
     theirs = bootstrap((values,), np.mean, method="BCa", n_resamples=40_000, rng=1).confidence_interval
     assert own.low[0] == pytest.approx(theirs.low, abs=0.01)
     assert own.high[0] == pytest.approx(theirs.high, abs=0.01)
-    plain = intervals(Clusters.from_array(values), draws=40_000, method="percentile")
-    theirs = bootstrap((values,), np.mean, method="percentile", n_resamples=40_000, rng=1).confidence_interval
-    assert plain.low[0] == pytest.approx(theirs.low, abs=0.01)
-    assert plain.high[0] == pytest.approx(theirs.high, abs=0.01)
-    assert own.high[0] > plain.high[0]
 
 
 def test_resampling_by_group_widens_the_interval():
@@ -87,11 +82,43 @@ def test_seeds_widen_the_interval():
     groups = np.tile(np.arange(100), 5)
     values = np.repeat(rng.normal(size=5), 100) + 0.1 * rng.normal(size=500)
     with_seeds, without = contrast(values, groups, seeds), contrast(values, groups)
-    assert with_seeds.n_seeds == 5
+    assert with_seeds.n_seeds[0] == 5
+    assert with_seeds.speaks_of[0] == "new runs"
     assert (with_seeds.high - with_seeds.low)[0] > 5 * (without.high - without.low)[0]
-    by_seed = contrast(values, groups, seeds, unit="seed")
-    assert by_seed.exact
-    assert by_seed.p[0] >= 2 / 2**5
+    assert without.speaks_of[0] == "these runs"
+
+
+def test_an_answer_says_what_it_speaks_of():
+    rng = np.random.default_rng(8)
+    groups, seeds = np.tile(np.arange(12), 3), np.repeat([3, 5, 9], 12)
+    values = rng.normal(size=(36, 2))
+    values[12:, 1] = np.nan  # the second test was measured in one run
+    found = contrast(values, groups, seeds, draws=99)
+    assert found.n_seeds.tolist() == [3, 1]
+    assert found.speaks_of.tolist() == ["new runs", "these runs"]
+    assert np.isnan(found.p_max_t[0])
+    asked = contrast(values, groups, seeds, draws=99, unit="runs")
+    assert asked.reason.tolist() == ["", "too few runs"]
+    assert np.isnan(asked.low[1])
+    assert np.isnan(asked.p[1])
+    these = contrast(values, groups, seeds, draws=99, unit="problems")
+    assert these.n_seeds.tolist() == [3, 1]
+    assert these.speaks_of.tolist() == ["these runs", "these runs"]
+    alone = contrast(values.reshape(3, 12, 2).mean(axis=0), np.arange(12), draws=99)
+    assert these.low[0] == pytest.approx(alone.low[0])
+
+
+def test_the_interval_of_new_runs_by_hand():
+    """Three runs of six theories: the variance of theories' means, and of runs' means less half their noise."""
+    rng = np.random.default_rng(9)
+    cells = rng.normal(size=(3, 6)) + 2 * rng.normal(size=(3, 1))
+    found = contrast(cells.reshape(-1), np.tile(np.arange(6), 3), np.repeat(np.arange(3), 6), draws=9)
+    theories, runs = cells.mean(axis=0).var(ddof=1) / 6, cells.mean(axis=1).var(ddof=1) / 3
+    residual = cells - cells.mean(axis=0) - cells.mean(axis=1, keepdims=True) + cells.mean()
+    noise = (residual**2).sum() / 10 / 18
+    half = np.sqrt(t.ppf(0.975, 5) ** 2 * theories + t.ppf(0.975, 2) ** 2 * (runs - noise / 2))
+    assert found.high[0] - found.estimate[0] == pytest.approx(half)
+    assert found.estimate[0] - found.low[0] == pytest.approx(half)
 
 
 def test_bootstrap_means_follow_group_sizes():
@@ -184,15 +211,6 @@ def test_false_discovery_rate_is_nominal():
     assert np.mean(powers) > 0.8
 
 
-def test_intervals_cover():
-    truth, hits = 1.0, 0
-    for seed in range(200):
-        data = np.random.default_rng(seed).exponential(size=40)
-        ends = intervals(Clusters.from_array(data), draws=999, rng=seed)
-        hits += bool(ends.low[0] <= truth <= ends.high[0])
-    assert 0.88 <= hits / 200 <= 0.99
-
-
 def test_power_is_near_that_of_wilcoxon():
     own, theirs = 0, 0
     for seed in range(50):
@@ -217,6 +235,8 @@ def test_bad_input_is_named():
         contrast(np.zeros(4), ["a", "b", "c"])
     with pytest.raises(ResultsError, match="method='normal'"):
         contrast(np.zeros(4), method="normal")
+    with pytest.raises(ResultsError, match=r"\['rng'\]; expected some of draws"):
+        contrast(np.zeros(4), rng=3)
     with pytest.raises(ResultsError, match="unit='language'"):
         contrast(np.zeros(4), unit="language")
     with pytest.raises(ResultsError, match="at least one sample"):

@@ -67,9 +67,17 @@ def test_by_language_enlarges_the_family():
 
 def test_kinds_are_never_averaged_over():
     frame = pd.concat([table(), table(seed=1, pooling="mass"), table(seed=2, condition="floor")])
-    answer = contrast_frame(frame, "cross", "base", "js_stability")
+    answer = contrast_frame(frame, "cross", "base", "js_stability", by=("head", "pooling", "condition"))
     assert len(answer) == 6
-    assert {"pooling", "condition"} <= set(answer.columns)
+    usual = contrast_frame(frame, "cross", "base", "js_stability", by=("head",))
+    assert not {"pooling", "condition", "block"} & set(usual.columns)
+    pd.testing.assert_frame_equal(usual, contrast_frame(table(), "cross", "base", "js_stability", by=("head",)))
+    blocks = pd.concat([table(), table(seed=3, block="d")])
+    assert contrast_frame(blocks, "cross", "base", "js_stability", by=("head",))["block"].tolist() == ["c", "d"] * 2
+    one = contrast_frame(blocks, "cross", "base", "js_stability", by=("head",), block="c")
+    pd.testing.assert_frame_equal(one, usual)
+    with pytest.raises(ResultsError, match="block='e'; these rows have c, d"):
+        contrast_frame(blocks, "cross", "base", "js_stability", block="e")
 
 
 def test_of_several_references_the_own_language_counts():

@@ -124,9 +124,33 @@ class Results:
     ) -> pd.DataFrame:
         """Return the paired differences of two checkpoints, a - b, per combination of `by`.
 
-        See `xlprobe.statistics.contrast_frame`: intervals resampled by theory, sign-flip p values, false discoveries.
+        Of the observed condition and of pooling by token unless told otherwise; a block that is not named is a column of
+        the answer. `reference="floor"` takes each side's floor off. See `xlprobe.statistics.contrast_frame`.
         """
-        from xlprobe.statistics.frames import PAIRED_BY, contrast_frame
+        from xlprobe.statistics import contrast_frame
+
+        return contrast_frame(self._of_two(a, b, metric, by), a, b, metric, by, **options)
+
+    def heads_that_change(
+        self,
+        before: str,
+        after: str,
+        metric: str = "js_stability",
+        by: Sequence[str] = ("context_language", "question_language", "layer", "head"),
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Return which heads change most from one checkpoint to another, and for which pair of languages.
+
+        Floor taken off, the largest change first, with q values. See `xlprobe.statistics.heads_that_change`.
+        """
+        from xlprobe.statistics import heads_that_change
+
+        frame = self._of_two(before, after, metric, by)
+        return heads_that_change(frame, before, after, metric, by, **options)
+
+    def _of_two(self, a: str, b: str, metric: str, by: Sequence[str]) -> pd.DataFrame:
+        """Return what a contrast of two checkpoints needs of the table, as small as it gets."""
+        from xlprobe.statistics.pairing import PAIRED_BY
 
         for name in (a, b):
             if name not in (known := self.unique("checkpoint")):
@@ -136,11 +160,11 @@ class Results:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
         absent = {name for name in ("seed", "step") if not rows._any(name)}
         shown = [by] if isinstance(by, str) else by
-        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", *shown} - absent
+        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", "reason", *shown} - absent
         frame = rows.to_frame([name for name in COLUMNS if name in needed])
         for name in absent:  # a byte a row instead of eight
             frame[name] = pd.Categorical.from_codes(np.full(len(frame), -1, dtype=np.int8), categories=[])
-        return contrast_frame(frame, a, b, metric, by=by, **options)
+        return frame
 
     def _any(self, column: str) -> bool:
         """Whether a column holds anything in these rows."""

@@ -43,29 +43,14 @@ class Clusters:
         """Mean over samples; NaN for a test without numbers."""
         return divide(self.sums.sum(axis=0), self.counts.sum(axis=0))
 
-    @property
-    def groups_with_data(self) -> Int[ndarray, " test"]:
-        """In how many groups a test has at least one number."""
-        present = np.zeros((self.num_groups, self.counts.shape[1]), dtype=bool)
-        np.logical_or.at(present, self.group, self.counts > 0)
-        return present.sum(axis=0)
-
     def by_group(self) -> Clusters:
         """Return the same with seeds put together, so that a group's values move as one."""
-        return self._merged(self.group)
-
-    def by_seed(self) -> Clusters:
-        """Return the same with groups put together, so that a seed's values move as one."""
-        return self._merged(self.seed)
-
-    def _merged(self, label: Int[ndarray, " cell"]) -> Clusters:
-        if len(np.unique(label)) == len(label):
-            return Clusters(self.sums, self.counts, label, np.zeros_like(label), self.n_nan)
-        size = int(label.max()) + 1
-        sums, counts = (np.zeros((size, part.shape[1])) for part in (self.sums, self.counts))
-        np.add.at(sums, label, self.sums)
-        np.add.at(counts, label, self.counts)
-        return Clusters(sums, counts, np.arange(size), np.zeros(size, dtype=np.int64), self.n_nan)
+        if len(np.unique(self.group)) == len(self.group):
+            return Clusters(self.sums, self.counts, self.group, np.zeros_like(self.group), self.n_nan)
+        sums, counts = (np.zeros((self.num_groups, part.shape[1])) for part in (self.sums, self.counts))
+        np.add.at(sums, self.group, self.sums)
+        np.add.at(counts, self.group, self.counts)
+        return Clusters(sums, counts, np.arange(len(sums)), np.zeros(len(sums), dtype=np.int64), self.n_nan)
 
     @classmethod
     def from_long(
@@ -75,8 +60,12 @@ class Clusters:
         group: Int[ndarray, " row"],
         seed: Int[ndarray, " row"] | None = None,
         num_tests: int | None = None,
+        weight: Float[ndarray, " row"] | None = None,
     ) -> Clusters:
-        """Sum a long table: one value per row with the numbers (from 0) of its test, group and seed."""
+        """Sum a long table: one value per row with the numbers (from 0) of its test, group and seed.
+
+        `weight` says of how many values a row is the mean; without it each is one.
+        """
         if len(values) == 0:
             raise ResultsError("got no values to compare; expected at least one row")
         tests = int(test.max()) + 1 if num_tests is None else num_tests
@@ -85,8 +74,9 @@ class Clusters:
         known = ~np.isnan(values)
         place = cell * tests + test
         size = len(cells) * tests
-        sums = np.bincount(place[known], values[known], size).reshape(len(cells), tests)
-        counts = np.bincount(place[known], minlength=size).astype(np.float64).reshape(len(cells), tests)
+        weights = np.ones(len(values)) if weight is None else weight
+        sums = np.bincount(place[known], (weights * values)[known], size).reshape(len(cells), tests)
+        counts = np.bincount(place[known], weights[known], size).reshape(len(cells), tests)
         n_nan = np.bincount(test[~known], minlength=tests)
         width = int(group.max()) + 1
         return cls(sums, counts, cells % width, cells // width, n_nan)

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 
-from xlprobe.statistics.bootstrap import intervals
 from xlprobe.statistics.clusters import Clusters, divide
+from xlprobe.statistics.intervals import NEW_RUNS, intervals, runs_p
+from xlprobe.statistics.jackknife import jackknife
 from xlprobe.statistics.multiple import benjamini_hochberg
+from xlprobe.statistics.options import Options, options_of
 from xlprobe.statistics.permutation import sign_flip
 
 __all__ = ["Contrast", "contrast", "contrast_clusters", "effect_size"]
@@ -19,11 +21,13 @@ __all__ = ["Contrast", "contrast", "contrast_clusters", "effect_size"]
 
 @dataclass(frozen=True)
 class Contrast:
-    """Paired differences of many tests; every field has one entry per test.
+    """Paired differences of many tests; every field but `exact` has one entry per test.
 
     `estimate`: mean difference over samples. `low`, `high`: its interval. `d_z`: standardised difference. `p`:
-    two-sided sign-flip p value, `q`: adjusted by Benjamini and Hochberg over all tests, `p_max_t`: family-wise. `n`,
-    `n_groups`: samples and groups with numbers, `n_nan`: pairs where either side is undefined.
+    two-sided p value, of sign flips of theories for these runs, of t over theories and runs for new runs; `q`: adjusted
+    by Benjamini and Hochberg over all tests; `p_max_t`: family-wise, by sign flips (NaN for new runs). `n`, `n_groups`,
+    `n_seeds`: samples, groups and training runs with numbers; `n_nan`: pairs where either side is undefined.
+    `speaks_of`: "new runs" or "these runs"; `reason`: why there is no interval (else an empty text).
     """
 
     estimate: Float[ndarray, " test"]
@@ -35,14 +39,11 @@ class Contrast:
     p_max_t: Float[ndarray, " test"]
     n: Int[ndarray, " test"]
     n_groups: Int[ndarray, " test"]
+    n_seeds: Int[ndarray, " test"]
     n_nan: Int[ndarray, " test"]
-    n_seeds: int
+    speaks_of: np.ndarray[tuple[int], np.dtype[np.object_]]
+    reason: np.ndarray[tuple[int], np.dtype[np.object_]]
     exact: bool
-
-    @property
-    def significant(self) -> Bool[ndarray, " test"]:
-        """Which tests are called at a false discovery rate of 5 %."""
-        return self.q <= 0.05
 
 
 def effect_size(clusters: Clusters) -> Float[ndarray, " test"]:
@@ -63,41 +64,43 @@ def effect_size(clusters: Clusters) -> Float[ndarray, " test"]:
     return divide(average, np.where(flat | (count < 2), 0.0, np.nan_to_num(deviation)))
 
 
-def contrast_clusters(
-    clusters: Clusters,
-    *,
-    draws: int = 9999,
-    confidence: float = 0.95,
-    method: str = "bca",
-    unit: str = "group",
-    seed: int = 0,
-) -> Contrast:
+def contrast_clusters(clusters: Clusters, options: Options | None = None) -> Contrast:
     """Contrast summed differences (see `contrast`)."""
-    streams = np.random.default_rng(seed).spawn(2)
-    ends = intervals(clusters, draws=draws, confidence=confidence, method=method, rng=streams[0])
-    test = sign_flip(clusters, draws=draws, unit=unit, rng=streams[1])
+    options = options or Options()
+    ends = intervals(clusters, options)
+    new_runs = ends.speaks_of == NEW_RUNS
+    p, p_max_t = np.full((2, len(new_runs)), np.nan)
+    exact = False
+    if not new_runs.all():
+        test = sign_flip(clusters, draws=options.draws, rng=options.seed)
+        p, p_max_t, exact = test.p, np.where(new_runs, np.nan, test.p_max_t), test.exact
+    if new_runs.any():
+        p = np.where(new_runs, runs_p(jackknife(clusters)), p)
     return Contrast(
         estimate=clusters.estimate,
         low=ends.low,
         high=ends.high,
         d_z=effect_size(clusters),
-        p=test.p,
-        q=benjamini_hochberg(test.p),
-        p_max_t=test.p_max_t,
+        p=p,
+        q=benjamini_hochberg(p),
+        p_max_t=p_max_t,
         n=clusters.counts.sum(axis=0).astype(np.int64),
-        n_groups=clusters.groups_with_data,
+        n_groups=ends.n_groups,
+        n_seeds=ends.n_seeds,
         n_nan=clusters.n_nan,
-        n_seeds=clusters.num_seeds,
-        exact=test.exact,
+        speaks_of=ends.speaks_of,
+        reason=ends.reason,
+        exact=exact,
     )
 
 
 def contrast(differences: Any, groups: Any = None, seeds: Any = None, **options: Any) -> Contrast:
     """Test whether mean paired differences are 0, for many tests at once.
 
-    `differences` is (sample, test) or (sample,), NaN where undefined; `groups` labels the samples that are drawn and
-    flipped together (theories); `seeds` the training seeds, resampled above the groups. Options: `draws` (9,999),
-    `confidence` (.95), `method` ("bca" or "percentile"), `unit` of the sign flips ("group" or "seed"), `seed`.
-    With 144 heads the smallest Benjamini-Hochberg threshold is 3.5e-4: fewer than 9,999 draws cannot reach it.
+    `differences` is (sample, test) or (sample,), NaN where undefined; `groups` labels the samples that belong together
+    (theories); `seeds` the training runs, crossed with the groups: with several, interval and p speak of new runs,
+    unless `unit="problems"` asks for these runs only. Options: see `Options`. With fewer than six groups there is no
+    interval. With 144 heads the smallest Benjamini-Hochberg threshold is 3.5e-4: fewer than 9,999 draws cannot reach
+    it.
     """
-    return contrast_clusters(Clusters.from_array(differences, groups, seeds), **options)
+    return contrast_clusters(Clusters.from_array(differences, groups, seeds), options_of(options))

@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from xlprobe.errors import ResultsError
 from xlprobe.statistics.clusters import Clusters, divide
 
 __all__ = ["SignFlip", "sign_flip"]
@@ -27,20 +26,15 @@ class SignFlip:
     exact: bool
 
 
-def sign_flip(
-    clusters: Clusters, *, draws: int = 9999, unit: str = "group", rng: np.random.Generator | int = 0
-) -> SignFlip:
+def sign_flip(clusters: Clusters, *, draws: int = 9999, rng: np.random.Generator | int = 0) -> SignFlip:
     """Test mean = 0 by flipping the signs of whole groups, the same flips for all tests.
 
     Two-sided. With no more than `draws` + 1 combinations all are tried and p is their share at least as extreme (the
     unflipped one among them); else p = (b + 1) / (draws + 1). `p_max_t` compares each |t| with the largest |t| of all
     tests in each flip, and so holds the family-wise error rate (Westfall and Young 1993). NaN for a test without
-    numbers. `unit="seed"` flips whole training seeds, which speaks about new seeds and needs at least six of them for
-    p < .05; flips of groups are joint over seeds and speak about the models at hand.
+    numbers. Flips are joint over training runs, and so speak about the runs at hand.
     """
-    if unit not in ("group", "seed"):
-        raise ResultsError(f"got unit={unit!r}; expected 'group' or 'seed'")
-    merged = clusters.by_group() if unit == "group" else clusters.by_seed()
+    merged = clusters.by_group()
     # Scaled so that the mean over units is the mean over samples.
     values = divide(merged.sums * len(merged.sums), merged.counts.sum(axis=0))
     empty = np.isnan(values).any(axis=0)
