@@ -34,7 +34,7 @@ CARD = """# bundled:{name}
 ## Accuracy
 
 {count} test problems per cell ({theories} theories that no training run saw, seed {test_seed}), made by
-`python studies/model_cards.py`. Intervals: 95 %, theories resampled. Zero-shot: the pair was not in training.
+`python studies/model_cards.py`. Intervals: 95 %, over theories. Zero-shot: the pair was not in training.
 
 {table}
 """
@@ -60,7 +60,7 @@ def card(name: str) -> str:
         pair=found["context_language"].astype(str) + "-" + found["question_language"].astype(str),
         cell=[
             f"{a:.3f} [{low:.3f}, {high:.3f}]"
-            for a, low, high in zip(found["accuracy"], found["theory_low"], found["theory_high"], strict=True)
+            for a, low, high in zip(found["accuracy"], found["low"], found["high"], strict=True)
         ],
         zero=found["zero_shot"].map({True: "yes", False: "no"}),
     ).pivot(index=["pair", "zero"], columns="depth", values="cell")

@@ -147,10 +147,10 @@ def test_coverage_of_one_run():
         if groups < MIN_GROUPS:
             cells = ["none"] * len(KINDS)
         else:
-            cells = [f"{share:.3f}"[1:] for share in check_one_run(groups, 20_000, noise=0.003).values()]
+            cells = [f"{share:.3f}".removeprefix("0") for share in check_one_run(groups, 20_000, noise=0.003).values()]
         for kind in ("normal", "exponential"):
             low, high = bca(one_run(kind, groups, 2000, rng), Options(draws=999))
-            cells.append(f"{((low <= 0) & (high >= 0)).mean():.3f}"[1:])
+            cells.append(f"{((low <= 0) & (high >= 0)).mean():.3f}".removeprefix("0"))
         print(f"| {groups} | {' | '.join(cells)} |")
 
 
@@ -162,7 +162,7 @@ def test_coverage_of_new_runs():
         shares = [check_runs("normal", groups, runs, spread, 20_000, noise=0.004) for spread in SPREADS]
         for spread in SPREADS:
             check_runs("exponential", groups, runs, spread, 5000, noise=0.012)
-        print(f"| {runs} | {groups} | " + " | ".join(f"{share:.3f}"[1:] for share in shares) + " |")
+        print(f"| {runs} | {groups} | " + " | ".join(f"{share:.3f}".removeprefix("0") for share in shares) + " |")
 
 
 @pytest.mark.slow
@@ -174,7 +174,7 @@ def test_coverage_of_proportions():
         found = [proportion_intervals(proportions(share, alike, groups, 20_000, rng)) for groups in (6, 12, 30, 75)]
         shares = [share_holding(one, share) for one in found]
         assert min(shares) > 0.91
-        print(f"| {share} | {alike} | " + " | ".join(f"{one:.3f}"[1:] for one in shares) + " |")
+        print(f"| {share} | {alike} | " + " | ".join(f"{one:.3f}".removeprefix("0") for one in shares) + " |")
 
 
 @pytest.mark.slow

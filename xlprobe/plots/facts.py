@@ -136,7 +136,7 @@ def other_language(pair: Sequence[str], base: str) -> str:
     return pair[1] if pair[0] == base else pair[0]
 
 
-def describe(rows: Results, interval: str = "Bands: 95 % bootstrap intervals over theories.") -> str:
+def describe(rows: Results, interval: str = "Bands: 95 % intervals over theories.") -> str:
     """Return the caption's facts: checkpoints, problems, theories, languages, interval, and undefined values."""
     table = rows.means(["checkpoint", "dataset", "context_language", "question_language", "sample", "group"])
     present = set(table["checkpoint"].dropna())

@@ -40,7 +40,7 @@ def _scope(results: Results) -> str:
     what = f"{samples} problems from {groups} theories" if samples else "sets of sentences"
     return (
         f"{len(names)} checkpoint{'s' if len(names) > 1 else ''} ({', '.join(names)}), {what}, "
-        f"{len(results):,} measurements. Intervals are 95 % bootstrap intervals over theories."
+        f"{len(results):,} measurements. Intervals: 95 %, over theories."
     )
 
 

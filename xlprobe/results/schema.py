@@ -38,8 +38,8 @@ COLUMNS: tuple[str, ...] = tuple(SCHEMA.names)
 """The table's columns.
 
 `checkpoint`, `dataset`; `context_language`, `question_language` of the row (for metrics of a pair of languages: the
-two); `reference`, the pair that the row is compared with ("en-en"); `sample` and its `group` (the theory, what
-statistics resample) and proof `depth`; `layer` (from 0; for hidden states 0 is the embeddings) and `head`; `metric`
+two); `reference`, the pair that the row is compared with ("en-en"); `sample` and its `group` (the theory, the unit of
+statistics) and proof `depth`; `layer` (from 0; for hidden states 0 is the embeddings) and `head`; `metric`
 and its `block` (of the attention; for hidden states "sentence" or "problem"), `pooling` and `condition` (observed,
 floor, chance, forced, control); `value`; `step` and `seed` of training; `reason`, why a value is NaN. What does not
 apply is null (text: empty).

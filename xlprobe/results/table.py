@@ -124,8 +124,8 @@ class Results:
     ) -> pd.DataFrame:
         """Return the paired differences of two checkpoints, a - b, per combination of `by`.
 
-        Of the observed condition and of pooling by token unless told otherwise; a block that is not named is a column of
-        the answer. `reference="floor"` takes each side's floor off. See `xlprobe.statistics.contrast_frame`.
+        Of the observed condition and of pooling by token unless told otherwise; a block that is not named is a column
+        of the answer. `reference="floor"` takes each side's floor off. See `xlprobe.statistics.contrast_frame`.
         """
         from xlprobe.statistics import contrast_frame
 
@@ -158,7 +158,7 @@ class Results:
         rows = self.select(metric=metric, checkpoint=[a, b])
         if len(rows) == 0:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
-        absent = {name for name in ("seed", "step") if not rows._any(name)}
+        absent = {name for name in ("seed", "step", "reason") if not rows._any(name)}
         shown = [by] if isinstance(by, str) else by
         needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", "reason", *shown} - absent
         frame = rows.to_frame([name for name in COLUMNS if name in needed])

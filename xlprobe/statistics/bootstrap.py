@@ -49,9 +49,7 @@ def bca(clusters: Clusters, options: Options) -> tuple[Float[ndarray, " test"], 
     low, high = np.empty(tests), np.empty(tests)
     for start in range(0, tests, step):
         part = slice(start, min(start + step, tests))
-        some = Clusters(
-            clusters.sums[:, part], clusters.counts[:, part], clusters.group, clusters.seed, clusters.n_nan[part]
-        )
+        some = clusters.only(part)
         # The same seed for every part: all tests then see the same draws, whatever the size of the parts.
         means = bootstrap_means(some, options.draws, np.random.default_rng(options.seed))
         low[part], high[part] = _ends(some, means, options.confidence)

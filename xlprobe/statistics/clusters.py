@@ -43,6 +43,10 @@ class Clusters:
         """Mean over samples; NaN for a test without numbers."""
         return divide(self.sums.sum(axis=0), self.counts.sum(axis=0))
 
+    def only(self, tests: Any) -> Clusters:
+        """Return the same with some of the tests: a slice, numbers or a mask."""
+        return Clusters(self.sums[:, tests], self.counts[:, tests], self.group, self.seed, self.n_nan[tests])
+
     def by_group(self) -> Clusters:
         """Return the same with seeds put together, so that a group's values move as one."""
         if len(np.unique(self.group)) == len(self.group):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
 
 from xlprobe.errors import ResultsError
 from xlprobe.statistics.clusters import Clusters
@@ -123,15 +125,14 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], *, weights: str | None = N
     )
 
 
-def _either(shares: np.ndarray, clusters: Clusters, options: Options) -> Intervals:
-    if shares.all():
-        return proportion_intervals(clusters, options)
+def _either(shares: Bool[ndarray, " test"], clusters: Clusters, options: Options) -> Intervals:
+    """Return intervals of means, and of proportions for those tests that are shares."""
     plain = intervals(clusters, options)
-    if not shares.any():
-        return plain
-    wilson = proportion_intervals(clusters, options)
-    ends = [np.where(shares, getattr(wilson, name), getattr(plain, name)) for name in ("low", "high")]
-    return Intervals(*ends, plain.n_groups, plain.n_seeds, plain.speaks_of, plain.reason)
+    low, high = plain.low.copy(), plain.high.copy()
+    if shares.any():
+        wilson = proportion_intervals(clusters.only(shares), options)
+        low[shares], high[shares] = wilson.low, wilson.high
+    return replace(plain, low=low, high=high)
 
 
 def split_options(given: dict[str, Any]) -> tuple[Choice, Options]:
@@ -167,7 +168,7 @@ def answer_of(first: pd.DataFrame, second: pd.DataFrame, by: Sequence[str], opti
     result = contrast_clusters(clusters, options)
     known = ~np.isnan(difference)
 
-    def mean(values: np.ndarray) -> np.ndarray:
+    def mean(values: Float[ndarray, " row"]) -> Float[ndarray, " test"]:
         total = np.bincount(test[known], values[known], len(answer))
         return np.where(result.n > 0, total / np.maximum(result.n, 1), np.nan)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -71,10 +71,7 @@ def intervals(clusters: Clusters, options: Options | None = None) -> Intervals:
         # The bootstrap over theories knows no runs: with several it is left to those who ask for these runs only.
         low, high = bca(clusters.by_group(), options)
         plain = (found.speaks_of == THESE_RUNS) & (found.reason == "")
-        found = Intervals(
-            np.where(plain, low, found.low), np.where(plain, high, found.high), found.n_groups, found.n_seeds,
-            found.speaks_of, found.reason,
-        )  # fmt: skip
+        found = replace(found, low=np.where(plain, low, found.low), high=np.where(plain, high, found.high))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def proportion_intervals(clusters: Clusters, options: Options | None = None) -> 
     # The ends are exact where all are right or wrong; rounding must not take them out of [0, 1].
     low = np.where(absent, np.nan, np.clip(centre - reach, 0.0, 1.0))
     high = np.where(absent, np.nan, np.clip(centre + reach, 0.0, 1.0))
-    return Intervals(low, high, plain.n_groups, plain.n_seeds, plain.speaks_of, plain.reason)
+    return replace(plain, low=low, high=high)
 
 
 def _relative_width(clusters: Clusters, runs: Float[ndarray, " test"], confidence: float) -> Float[ndarray, " test"]:

@@ -27,7 +27,7 @@ def verdict(answer: Any, p: str = "p") -> Int[ndarray, " row"]:
         np.atleast_1d(np.asarray(_field(answer, name), dtype=np.float64)) for name in ("low", "high", p, "n_groups")
     )
     with np.errstate(invalid="ignore"):
-        may = (chance < _LEVEL) & (groups >= MIN_GROUPS)
+        may = (chance < _LEVEL) & (groups >= MIN_GROUPS) & ~np.isnan(low) & ~np.isnan(high)
         return np.where(may & (low > 0), 1, np.where(may & (high < 0), -1, 0))
 
 

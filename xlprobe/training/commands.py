@@ -103,7 +103,6 @@ def evaluate(
         by_depth=by_depth,
         trained_on=trained_on.replace(",", " ").split(),
         labels={sample.key: int(sample.label or 0) for sample in problems},
-        seed=seed,
     )
     write_atomically(out / "accuracy.csv", table.to_csv(index=False, float_format="%.4f"))
     typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
@@ -20,9 +19,10 @@ from xlprobe.measuring.shards import SHARD_BATCHES, Shards, process_count
 from xlprobe.progress import progress
 from xlprobe.results import Results
 from xlprobe.samples import Encoder, ParallelSample, Sample
+from xlprobe.statistics import summarise
 from xlprobe.training.half_precision import computing
 
-__all__ = ["accuracy_table", "evaluate", "wilson"]
+__all__ = ["accuracy_table", "evaluate"]
 
 
 def evaluate(
@@ -150,60 +150,34 @@ def _data_hash(samples: Sequence[ParallelSample]) -> str:
     return digest.hexdigest()
 
 
-def wilson(right: float, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Return Wilson's interval of the proportion `right` of `count`, range [0, 1] (Wilson 1927); NaN for count 0."""
-    from scipy.stats import binomtest
-
-    if count == 0:
-        return float("nan"), float("nan")
-    interval = binomtest(round(right), count).proportion_ci(level, method="wilson")
-    return float(interval.low), float(interval.high)
-
-
 def accuracy_table(
     results: Results,
     *,
     by_depth: bool = False,
     trained_on: Iterable[str] = (),
     labels: dict[str, int] | None = None,
-    draws: int = 2000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Return accuracy per checkpoint and language pair (and depth), with intervals and baselines.
 
-    Columns: `n` problems, `theories`, `accuracy`, Wilson's `low` and `high` (95 %, problems as independent),
-    `theory_low` and `theory_high` (95 %, theories resampled, percentiles), `chance` (1 / classes), `majority` (always
-    the commonest label, where `labels` gives each key's), `zero_shot` (the pair is not in `trained_on`).
+    Columns: `n` problems, `theories`, `accuracy`, `low` and `high` (95 %, a proportion's interval over theories; NaN
+    below six, see `xlprobe.statistics.summarise`), `n_seeds`, `chance` (1 / classes), `majority` (always the commonest
+    label, where `labels` gives each key's), `zero_shot` (the pair is not in `trained_on`).
     """
     rows = results.select(metric="correct").to_frame()
     if rows.empty:
         raise DataError("the table has no 'correct' rows; make it with evaluate")
     seen = set(trained_on)
     keys = ["checkpoint", "context_language", "question_language", *(["depth"] if by_depth else [])]
-    found = []
-    for values, cell in rows.groupby(keys, observed=True, dropna=False, sort=True):
-        count, right = len(cell), float(cell["value"].sum())
-        low, high = wilson(right, count)
-        theory_low, theory_high, theories = _by_theory(cell, draws, seed)
-        named = dict(zip(keys, values, strict=True))
-        found.append(
-            {
-                **named, "n": count, "theories": theories, "accuracy": right / count, "low": low, "high": high,
-                "theory_low": theory_low, "theory_high": theory_high, "chance": 1 / _classes(labels),
-                "majority": _majority(cell["sample"], labels),
-                "zero_shot": f"{named['context_language']}-{named['question_language']}" not in seen,
-            }
-        )  # fmt: skip
-    return pd.DataFrame(found)
-
-
-def _by_theory(cell: pd.DataFrame, draws: int, seed: int) -> tuple[float, float, int]:
-    sums = cell.groupby("group", observed=True)["value"].agg(["sum", "count"]).to_numpy(float)
-    rng = np.random.default_rng(seed)
-    picked = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
-    means = (picked @ sums[:, 0]) / (picked @ sums[:, 1])
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(low), float(high), len(sums)
+    found = summarise(rows, keys).rename(columns={"n_groups": "theories", "mean": "accuracy"})
+    parts = rows.groupby(keys, observed=True, dropna=False, sort=True)["sample"]
+    return found[[*keys, "n", "theories", "accuracy", "low", "high", "n_seeds"]].assign(
+        chance=1 / _classes(labels),
+        majority=[_majority(part, labels) for _, part in parts],
+        zero_shot=[
+            f"{context}-{question}" not in seen
+            for context, question in zip(found["context_language"], found["question_language"], strict=True)
+        ],
+    )
 
 
 def _classes(labels: dict[str, int] | None) -> int:
