@@ -192,10 +192,9 @@ def test_runs_with_other_seeds_may_share_a_name(tiny, tiny_checkpoints):
     results = measure(runs, problems, pairs="en-fr, fr-en", metrics=["js_stability"], show_progress=False)
     assert results.unique("seed") == [0, 1, 2]
     assert list(results.manifest["checkpoints"])[:2] == ["cross-query", "cross-query (seed 1)"]
-    answer = results.contrast("cross-query", "baseline", "js_stability", by=("layer",), draws=499)
-    token = answer[
-        (answer.block == "question->context") & (answer.pooling == "token") & (answer.condition == "observed")
-    ]
+    by = {"by": ("layer",), "block": "question->context", "draws": 499}
+    token = results.contrast("cross-query", "baseline", "js_stability", **by)
+    assert token["n_seeds"].tolist() == [3, 3]
     assert token["n"].tolist() == [2 * 8 * 4 * 3] * 2
 
 
