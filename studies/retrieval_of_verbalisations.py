@@ -99,15 +99,25 @@ def statements(each: int, seed: int) -> dict[str, list[Statement]]:
     return found
 
 
-def vectors(checkpoint: str, prefix: str, said: list[Statement], languages: list[str]) -> Vectors:
+def vectors(checkpoint: str, prefix: str, texts: dict[str, list[str]]) -> Vectors:
     samples = [
-        ParallelSample(str(n), str(n), "rulebase", {code: (verbalise(one, code),) for code in languages})
-        for n, one in enumerate(said)
+        ParallelSample(str(n), str(n), "rulebase", {code: (text,) for code, text in zip(texts, row, strict=True)})
+        for n, row in enumerate(zip(*texts.values(), strict=True))
     ]
     model = load(checkpoint)
     encoder = Encoder(model.tokenizer, **{**model.encoding, "prefix": prefix})
     last = sentence_vectors(model, samples, encoder=encoder, show_progress=False).vectors
     return {code: torch.from_numpy(layers[-1].copy()) for code, layers in last.items()}
+
+
+def word_for_word(rule: Rule, code: str) -> str:
+    """Return "all kind people are not big" as "all" put together with "are not big" from "kind people are not big"."""
+    end = rule.conclusion.negated()
+    plain, negated = (verbalise(Rule(rule.conditions, one, rule.form[4:]), code) for one in (end, rule.conclusion))
+    said = verbalise(Rule(rule.conditions, end, rule.form), code)
+    shared = next(place for place, (one, other) in enumerate(zip(plain, negated, strict=False)) if one != other)
+    assert said.endswith(plain[shared:]), (said, plain)
+    return said[: len(said) - len(plain) + shared] + negated[shared:]
 
 
 def found_both_ways(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -144,6 +154,17 @@ def by_kind(found: Vectors, languages: list[str], each: int) -> None:
         hits = [found_both_ways(centred[code], centred[other]) for other in languages if other != code]
         kinds = torch.stack(hits).mean(dim=0).reshape(len(KINDS), each).mean(dim=1)
         print(f"| {code} | {' | '.join(f'{rate:.2f}' for rate in kinds.tolist())} |")
+
+
+def none_in_other_words(found: Vectors, other: Vectors, languages: list[str], each: int) -> None:
+    """Print how often "none" and English find each other, as the language says it and word for word, centred."""
+    english = found["en"] - found["en"].mean(dim=0)
+    print("| | natural | word for word |\n|---|---|---|")
+    for code in languages:
+        if code != "en":
+            spaces = found[code], torch.cat([found[code][:-each], other[code]])
+            hits = [found_both_ways(english, space - space.mean(dim=0))[-each:] for space in spaces]
+            print(f"| {code} | {' | '.join(f'{float(one.mean()):.2f}' for one in hits)} |")
 
 
 def near_misses(found: Vectors, languages: list[str], said: list[Statement]) -> None:
@@ -190,10 +211,18 @@ def main() -> None:
     options = parser.parse_args()
     languages = [*LANGUAGES, *(code for code in available() if code not in LANGUAGES)]
     said = [one for kind in statements(options.each, options.seed).values() for one in kind]
-    found = vectors(options.checkpoint, options.prefix, said, languages)
+    found = vectors(
+        options.checkpoint, options.prefix, {code: [verbalise(one, code) for one in said] for code in languages}
+    )
+    none = [one for one in said[-options.each :] if isinstance(one, Rule)]
+    other = vectors(
+        options.checkpoint, options.prefix, {code: [word_for_word(one, code) for one in none] for code in languages}
+    )
     rates(found, languages)
     print("\nBy kind of sentence, centred:\n")
     by_kind(found, languages, options.each)
+    print('\n"None" and English:\n')
+    none_in_other_words(found, other, languages, options.each)
     print("\nWhat English sentence is found instead of the right one, and in how many words it differs:\n")
     near_misses(found, languages, said)
     print(f"\nBy chance: {1 / len(said):.3f}. Facts with words that are found least (centred, with en):\n")
