@@ -182,6 +182,22 @@ def test_instability_needs_no_other_metric_but_controls(tiny, tiny_checkpoints):
     assert without.reason.tolist() == ["measured without controls"]
 
 
+def test_two_theories_against_each_other_are_one_observation(tiny, tiny_checkpoints):
+    checkpoint = tiny_checkpoints("bert")
+    results = measure(checkpoint, tiny.problems(4), pairs="en-fr", metrics=["js_stability"], show_progress=False)
+    chance, floor = (results.select(condition=condition).to_frame() for condition in ("chance", "floor"))
+    assert floor["group"].nunique() == 4
+    assert chance["group"].nunique() == 2
+    assert set(chance["group"]) < set(floor["group"])
+    one = chance[(chance["layer"] == 0) & (chance["head"] == 0) & (chance["block"] == "question->context")]
+    for _, both in one[one["pooling"] == "token"].groupby(["group", "context_language"], observed=True):
+        assert both["sample"].nunique() == len(both) == 4
+        # Each value stands there twice, once for either theory.
+        assert np.sort(both["value"].to_numpy())[::2] == pytest.approx(
+            np.sort(both["value"].to_numpy())[1::2], abs=1e-6
+        )
+
+
 def test_runs_with_other_seeds_may_share_a_name(tiny, tiny_checkpoints):
     runs = [
         replace(tiny_checkpoints("bert", seed=number + 10 * part), name=name, provenance={"seed": number})

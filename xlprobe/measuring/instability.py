@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
-from xlprobe.metrics import instability_index
+from xlprobe.statistics import instability_index
 
 __all__ = ["InstabilityMeans"]
 
@@ -68,10 +67,8 @@ class InstabilityMeans:
             switched = self._mean(key)
             if switched is None or controls[0] is None or controls[1] is None:
                 continue
-            sides = [torch.from_numpy(1 - mean) for mean in (switched, controls[0], controls[1])]
-            value = instability_index(*sides).numpy()
             yield (
-                value,
+                instability_index(1 - switched, 1 - controls[0], 1 - controls[1]),
                 {
                     "context_language": context,
                     "question_language": question,

@@ -29,6 +29,7 @@ from xlprobe.progress import progress
 from xlprobe.results import Results, ResultsWriter
 from xlprobe.samples.encoding import Encoder
 from xlprobe.samples.types import ParallelSample
+from xlprobe.statistics import LEAST_GAP
 
 __all__ = ["DEFAULT_METRICS", "METRICS", "Measurement", "measure"]
 
@@ -274,7 +275,7 @@ def _write_sums(
         why = "no floor or no chance: expected theories with several questions, and several theories"
         writer.append(np.array([np.nan]), metric="instability", dataset=dataset, reason=why, **columns)
     for index, more in indices:
-        reason = None if np.isfinite(index).all() else "chance is not above floor in some heads"
+        reason = None if np.isfinite(index).all() else f"chance is less than {LEAST_GAP} bits above floor in some heads"
         writer.append(index[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
     for value, more in heads.rows(options.base):
         writer.append(np.array([value]), dataset=dataset, **columns, **more)
