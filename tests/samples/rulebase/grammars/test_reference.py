@@ -161,5 +161,6 @@ def test_the_reader_finds_what_pronouns_everywhere_would_mislead(language, how, 
         return Mention(pronouns[min(thing, len(pronouns) - 1)].removeprefix("فإن"), last.form)
 
     monkeypatch.setattr(type(grammar(language)), "refer", refer)
-    found = {said for said in (misread(language, rule) for rule in rules) if said}
-    assert len(found) > len(rules) / 10
+    few = rules[::5]
+    found = {said for said in (misread(language, rule) for rule in few) if said}
+    assert len(found) > len(few) / 10
