@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,8 @@ __all__ = [
     "expand_pairs",
     "get_language",
     "is_code",
+    "joined",
+    "joints",
     "language_code",
     "language_id",
     "register",
@@ -143,6 +146,27 @@ def get_language(code: str) -> Language:
             f"got the language {code!r}; expected a code of two or three letters a-z (ISO 639), such as 'en' or 'yue'"
         )
     return Language(code, code, code, "Zzzz", "ltr", "unknown")
+
+
+def joined(units: Sequence[str], code: str) -> str:
+    """Return the text of a language's sentences that follow each other, with `joints` between them."""
+    return "".join(part for pair in zip(units, joints(units, code), strict=True) for part in pair)
+
+
+def joints(units: Sequence[str], code: str) -> list[str]:
+    """Return what stands after each sentence of a text: the language's separator; nothing after the last.
+
+    Nothing stands after a sentence that ends in a blank of its own: so a Chinese text keeps the blanks that it has. A
+    blank stands after one that ends in Latin letters or marks ("Anne is kind."), whatever the language.
+    """
+    separator = get_language(code).separator
+    return [_joint(unit, separator) for unit in units[:-1]] + [""] * bool(units)
+
+
+def _joint(unit: str, separator: str) -> str:
+    if unit[-1:].isspace():
+        return ""
+    return " " if unit.rstrip("\"')]")[-1:].isascii() and not separator else separator
 
 
 def language_id(code: str) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xlprobe.samples.readers import (
         read,
         read_dataset,
+        read_flat,
         read_jsonl,
         read_leap_of_thought,
         read_parallel_text,
@@ -33,6 +34,7 @@ _LAZY = {
     "generate": "xlprobe.samples.rulebase",
     "read": "xlprobe.samples.readers",
     "read_dataset": "xlprobe.samples.readers",
+    "read_flat": "xlprobe.samples.readers",
     "read_jsonl": "xlprobe.samples.readers",
     "read_leap_of_thought": "xlprobe.samples.readers",
     "read_parallel_text": "xlprobe.samples.readers",
@@ -55,6 +57,7 @@ __all__ = [
     "generate",
     "read",
     "read_dataset",
+    "read_flat",
     "read_jsonl",
     "read_leap_of_thought",
     "read_parallel_text",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from array import array
 from bisect import bisect_right
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.languages import get_language, language_id
+from xlprobe.languages import joined, joints, language_id
 from xlprobe.samples.types import Sample
 
 if TYPE_CHECKING:
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Encoder", "batches", "encode"]
 
 Layout = Literal["tokenizer", "method"]
-TokenTypes = Literal["zeros", "segments"]
+TokenTypes = Literal["zeros", "segments", "tokenizer"]
 ClassOf = Callable[[tuple[str, ...]], tuple[int, ...]]
 """Gives, for the names of samples' labels, the class index of each in a model; raises `DataError` without one."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -101,12 +104,15 @@ class _Segment:
 class Encoder:
     """Encodes samples for one tokenizer, remembering each text that it has tokenised.
 
+    The sentences of a text follow each other as its language has it: with a blank, in Chinese and Japanese without.
+    A token belongs to the unit and the language of its last character.
+
     `layout="tokenizer"` puts the separators where the tokenizer does ([CLS] a [SEP] b [SEP] for BERT,
     `<s> a </s></s> b </s>` for XLM-R); `layout="method"` is [CLS] context [SEP] question [SEP] for every tokenizer
-    (arXiv 2310.15258, section 3). `token_types="segments"` numbers the question's tokens 1, as BERT's
-    pre-training does; the method's recipe uses zeros. `prefix` goes before the context (such as "query: "), as
-    ordinary tokens that belong to no unit. `class_of` turns labels into a classifier's class indices; without it a
-    label is the index.
+    (arXiv 2310.15258, section 3). `token_types="segments"` numbers the question's tokens 1, as BERT's pre-training
+    does, "tokenizer" does as the tokenizer does for a pair, "zeros" is the method's recipe. `prefix` goes before the
+    context (such as "query: "), as ordinary tokens that belong to no unit. `class_of` turns labels into a classifier's
+    class indices; without it a label is the index.
     """
 
     def __init__(
@@ -126,11 +132,10 @@ class Encoder:
             )
         if layout not in ("tokenizer", "method"):
             raise DataError(f"got layout={layout!r}; expected 'tokenizer' or 'method'")
-        if token_types not in ("zeros", "segments"):
-            raise DataError(f"got token_types={token_types!r}; expected 'zeros' or 'segments'")
+        if token_types not in ("zeros", "segments", "tokenizer"):
+            raise DataError(f"got token_types={token_types!r}; expected 'zeros', 'segments' or 'tokenizer'")
         self.tokenizer: Any = tokenizer
         self.max_length = max_length
-        self.token_types = token_types
         self.prefix = prefix
         self._class_of = class_of
         self._orders: dict[tuple[str, ...], tuple[int, ...]] = {}
@@ -144,6 +149,9 @@ class Encoder:
                 f"got a tokenizer that encodes a pair as {tokenizer.convert_ids_to_tokens(ids)}; expected "
                 "[CLS] a [SEP] b [SEP]. xlprobe reads BERT-like encoders"
             )
+        if token_types == "tokenizer":
+            token_types = "segments" if 1 in probe.get("token_type_ids", ()) else "zeros"
+        self.token_types: TokenTypes = token_types
         self._first, self._last = ids[0], ids[-1]
         self._between = between if layout == "tokenizer" else 1
         self._pad = int(tokenizer.pad_token_id or 0)
@@ -244,21 +252,26 @@ class Encoder:
         key = (units, language, first_unit, prefix, spans)
         if (known := self._cache.get(key)) is not None:
             return known
-        get_language(language)
         for number, unit in enumerate(units):
             if not unit.strip():
                 raise DataError(f"sample {sample.key!r}: unit {number} in {language!r} is empty; expected a sentence")
-        text = prefix + " ".join(units)
+        text = prefix + joined(units, language)
+        if (broken := _SURROGATE.search(text)) is not None:
+            raise DataError(
+                f"sample {sample.key!r}: the {language!r} text has half of a surrogate pair at character "
+                f"{broken.start()}; expected text that can be written as UTF-8. Clean the text where it comes from"
+            )
         encoded = self.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
         )
         offsets = encoded["offset_mapping"]
-        # A unit owns the blank before it, because sentencepiece tokens begin with that blank.
+        # A unit owns what stands before it, because sentencepiece tokens begin with that blank.
         ends: list[int] = []
         end = len(prefix)
-        for unit in units:
-            end += len(unit) + (1 if ends else 0)
-            ends.append(end)
+        between = joints(units, language)
+        for unit, joint in zip(units, between, strict=True):
+            ends.append(end + len(unit))
+            end = ends[-1] + len(joint)
         unit_ids = []
         for start, stop in offsets:
             position = max(start, stop - 1)
@@ -267,7 +280,9 @@ class Encoder:
             if position < len(prefix):
                 unit_ids.append(-1)
                 continue
-            if stop > start and start < begin and text[start:begin].strip():
+            # Without a blank between them, a piece may hold the end of one sentence and the start of the next.
+            apart = unit_number and between[unit_number - 1]
+            if apart and start < begin and text[start:begin].strip():
                 raise DataError(
                     f"sample {sample.key!r}: the token {text[start:stop]!r} spans two units; expected units that "
                     "the tokenizer keeps apart"

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from xlprobe.errors import DataError
 
 __all__ = ["ParallelSample", "Sample"]
+
+LARGEST = 2**31
+"""Class indices and depths are below this, so that every tensor and table can hold them."""
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Sample:
 
     `group` is what statistics resample (the theory); `key` is the same for all language versions of one problem.
     `question` is None for plain sentences. `word_languages` gives, for text that switches inside a sentence,
-    (start, end, language) in characters of the context's units joined by a space; None means by segment. `label_names`
-    as in `ParallelSample`.
+    (start, end, language) in characters of the context's text (`xlprobe.languages.joined`); None means by segment.
+    `label_names` as in `ParallelSample`.
     """
 
     key: str
@@ -74,6 +78,14 @@ class ParallelSample:
                 f"sample {self.key!r}: got questions in {sorted(self.question)} and contexts in "
                 f"{sorted(self.context)}; expected the same languages"
             )
+        for name, most in (("label", len(self.label_names) or LARGEST), ("depth", LARGEST)):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, Integral) and 0 <= value < most):
+                known = f" ({', '.join(self.label_names)})" if name == "label" and self.label_names else ""
+                raise DataError(
+                    f"sample {self.key!r}: got the {name} {value!r:.40}; expected a whole number from 0 to "
+                    f"{most - 1}{known}, or None"
+                )
 
     @property
     def languages(self) -> tuple[str, ...]:

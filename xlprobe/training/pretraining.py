@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
+from xlprobe.languages import joined
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.training.classifier import set_cross_query
 from xlprobe.training.collation import MaskedTokens
@@ -76,7 +77,7 @@ def _as_pair(sample: ParallelSample, first: str, second: str) -> Sample:
     for language in (first, second):
         if language not in sample.context:
             raise DataError(f"text {sample.key!r} has no {language!r}; it exists in {' '.join(sample.languages)}")
-    return replace(sample.pair(first, second), question=" ".join(sample.context[second]))
+    return replace(sample.pair(first, second), question=joined(sample.context[second], second))
 
 
 def _check_corpus(first: ParallelSample, pairs: Sequence[tuple[str, ...]]) -> None:

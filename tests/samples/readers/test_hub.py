@@ -91,7 +91,7 @@ def test_xnli_in_all_its_shapes(made, rows):
     assert split.pair("fr", "en").question == "C."
     (hidden,) = read_dataset([hub | {"label": -1}])
     assert hidden.label is None
-    with pytest.raises(DataError, match="row 0: has the labels"):
+    with pytest.raises(DataError, match="fr, row 0: has the label contradiction where dataset, en, row 0 has neutral"):
         list(
             read_dataset(
                 {
@@ -100,7 +100,7 @@ def test_xnli_in_all_its_shapes(made, rows):
                 }
             )
         )
-    with pytest.raises(DataError, match="premise is one text; give a dict of language to dataset"):
+    with pytest.raises(DataError, match="is in one language .*a dict of language to data set"):
         list(read_dataset([{"premise": "A.", "hypothesis": "C.", "label": 1}]))
 
 
@@ -123,8 +123,8 @@ def test_flat_columns(made):
     assert (sample.key, sample.dataset, sample.label) == ("mine-0", "mine", 1)
     with pytest.raises(DataError, match="dataset, row 0: 'question_fr' is None"):
         list(read_dataset([row | {"question_fr": None}]))
-    with pytest.raises(DataError, match="row 0: 'label' is 'yes'"):
-        list(read_dataset([row | {"label": "yes"}]))
+    with pytest.raises(DataError, match="row 0: has the label 'perhaps'; expected a number from 0, or a name of False"):
+        list(read_dataset([row | {"label": "perhaps"}]))
     with pytest.raises(DataError, match="row 1: the key 'k' was there before"):
         list(read_dataset([row | {"key": "k"}, row | {"key": "k"}]))
 
@@ -134,7 +134,7 @@ def test_flat_columns(made):
     [
         ([], "dataset has no rows"),
         ({}, "dataset has no rows"),
-        ([{"a": 1}], "dataset, row 0: is none of the known formats, by its fields 'a'"),
+        ([{"a": 1}], "dataset, row 0: is none of the known formats, by its columns 'a'"),
         (["text"], "dataset, row 0: got a str; expected a dict of columns"),
         ({"train": [{"a": 1}]}, "got the language 'train'"),
         ({"en": {"train": []}}, "dataset, en is a dict of train; choose one of its splits"),

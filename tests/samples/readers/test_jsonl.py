@@ -54,7 +54,15 @@ def test_what_is_written_comes_back(tmp_path, samples, zipped):
 
 def problem(number=0, **changes):
     sample = ParallelSample(
-        f"k{number}", "g", "d", {"en": ("A b.", "C."), "ar": ("ا ب.", "ج.")}, {"en": "Q?", "ar": "س؟"}, 1, 2, {"x": [1]}
+        f"k{number}",
+        "g",
+        "d",
+        {"en": ("A b.", "C."), "ar": ("ا ب.", "ج.")},
+        {"en": "Q?", "ar": "س؟"},
+        1,
+        2,
+        {"x": [1]},
+        ("no", "yes"),
     )
     return replace(sample, **changes)
 
@@ -112,7 +120,6 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         ([problem(key="a\ud800")], "cannot be written as JSON"),
         ([problem(context={"en": ("A.", " "), "ar": ("ا", "ب")})], "none empty"),
         ([problem(context={"x1": ("A.",)}, question={})], "got the language 'x1'"),
-        ([problem(label=-100)], "expected numbers from 0"),
         ([Sample("k", "g", "d", "en", "en", ("A.",), None)], "got a Sample; expected a ParallelSample"),
     ],
 )
@@ -148,7 +155,10 @@ ROW = {"key": "a", "context": {"en": ["A."]}}
         (ROW | {"question": {"en": None}}, "'en' is None; expected a text"),
         (ROW | {"label": True}, "'label' is True; expected an integer or null"),
         (ROW | {"label": "1"}, "'label' is '1'"),
-        (ROW | {"label": -1}, "expected numbers from 0"),
+        (ROW | {"label": -1}, "got the label -1; expected a whole number from 0"),
+        (ROW | {"label": 10**30}, "got the label 10+; expected a whole number from 0 to 2147483647"),
+        (ROW | {"label": 2, "label_names": ["False", "True"]}, r"from 0 to 1 \(False, True\)"),
+        (ROW | {"label_names": ["a", "a"]}, "'label_names' is .* expected different texts"),
         (ROW | {"depth": 1.5}, "'depth' is 1.5"),
         (ROW | {"meta": []}, "'meta' is \\[\\]; expected an object"),
         (ROW | {"format": "xlprobe-9"}, "has format 'xlprobe-9'; expected 'xlprobe-1'"),

@@ -20,7 +20,7 @@ def test_rules_are_units(tmp_path, rows):
     assert (first.question["en"], first.label) == ("A bee has legs.", 1)
     other = row | {"metadata": {"rules": ["Something else."]}}
     (third,) = read_leap_of_thought(rows.write(tmp_path / "l.jsonl", [other]))
-    assert third.context["en"] == ("A St.", "Bernard is a dog.", "A dog has a leg.")
+    assert third.context["en"] == ("A St. Bernard is a dog.", "A dog has a leg.")
 
 
 def test_rows_of_one_context_are_one_group(tmp_path, rows):

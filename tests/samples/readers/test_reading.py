@@ -31,7 +31,7 @@ def test_layouts_of_directories_are_guessed(tmp_path, rows):
     for name in "abc":
         (first, *_) = read(tmp_path / name)
         assert first.languages == ("en",)
-    with pytest.raises(DataError, match="is a directory of none of the known layouts"):
+    with pytest.raises(DataError, match="has no file in any language; expected one for each"):
         read(tmp_path)
 
 
@@ -40,11 +40,15 @@ def test_layouts_of_directories_are_guessed(tmp_path, rows):
     [
         (b"", "a is empty"),
         (b"\r\n\n", "a is empty"),
-        (b'{"id": 1', r"a, line 1: is none of the known formats: no JSON \(.*PATH:FORMAT with one of jsonl, ruletaker"),
-        (b"[1]", "a, line 1: is none of the known formats: a JSON list"),
-        (b'\n{"a": 1}', "a, line 2: is none of the known formats, by its fields 'a'"),
-        (b'{"context_en": "A."}', "has the columns of 'flat', which is for datasets objects only"),
-        (b"just text\n", "neither|no JSON"),
+        (b'{"id": 1', "a, line 1: is not JSON"),
+        (b"[1]", "a, row 0: got an integer; expected a JSON object"),
+        (
+            b'\n{"a": 1}',
+            "a, line 2: is none of the known formats, by its columns 'a'.*PATH:FORMAT with one of jsonl, ruletaker",
+        ),
+        (b'{"context_en": "A."', "a, line 1: is not JSON"),
+        (b"first\tsecond\na\tb\n", "a, line 2: is none of the known formats, by its columns 'first', 'second'"),
+        (b"just text\n", "its first line is 'just text'; expected rows"),
         (b"\xff\xfe\x00", "a, line 1: is not UTF-8"),
     ],
 )
@@ -54,7 +58,9 @@ def test_what_is_of_no_known_format_is_an_error(tmp_path, content, message):
         read(tmp_path / "a")
 
 
-@pytest.mark.parametrize("form", ["jsonl", "ruletaker", "leap_of_thought", "xnli", "pararule", "parallel", "tagged"])
+@pytest.mark.parametrize(
+    "form", ["jsonl", "ruletaker", "leap_of_thought", "xnli", "pararule", "parallel", "tagged", "flat"]
+)
 def test_an_empty_file_is_an_error_in_every_format(tmp_path, form):
     (tmp_path / "a").touch()
     with pytest.raises(DataError, match="a is empty"):

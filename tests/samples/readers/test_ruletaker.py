@@ -4,7 +4,6 @@ import pytest
 
 from xlprobe import DataError
 from xlprobe.samples.readers import Rejections, read_ruletaker
-from xlprobe.samples.readers.ruletaker import sentences
 
 
 def translations(rows, base, depth="depth-1", **versions):
@@ -93,7 +92,10 @@ QUESTION = {"text": "Anne is big.", "label": True}
         ({"questions": {}}, "line 2: 'questions' is {}; expected a list"),
         ({"questions": ["A."]}, "line 2, question 1: got a text"),
         ({"questions": [QUESTION, {"label": True}]}, "line 2, question 2: has no 'text'"),
-        ({"questions": [QUESTION | {"label": "maybe"}]}, "question 1: has the label 'maybe'; expected true or false"),
+        (
+            {"questions": [QUESTION | {"label": "maybe"}]},
+            "question 1: has the label 'maybe'; expected one of False, True",
+        ),
         ({"questions": [QUESTION | {"label": 1}]}, "question 1: 'label' is 1"),
         ({"questions": [QUESTION | {"meta": {"QDep": "deep"}}]}, "question 1: QDep is 'deep'"),
         ({"questions": [QUESTION | {"meta": {"QDep": -1}}]}, "question 1: QDep is -1"),
@@ -104,13 +106,6 @@ def test_a_broken_row_is_named(tmp_path, rows, change, message):
     path = rows.write(tmp_path / "broken.jsonl", [rows.theory, rows.theory | {"id": "T-2"} | change])
     with pytest.raises(DataError, match=rf"broken\.jsonl, (line 2, )?{message}"):
         list(read_ruletaker(path))
-
-
-def test_sentences_end_in_every_script():
-    assert sentences("Anne is kind. Bob is 1.5 m. Is he? ") == ("Anne is kind.", "Bob is 1.5 m.", "Is he?")
-    assert sentences("安妮很善良。鲍勃很大。 他呢？") == ("安妮很善良。", "鲍勃很大。", "他呢？")
-    assert sentences("آیا آن مهربان است؟ باب بزرگ است.") == ("آیا آن مهربان است؟", "باب بزرگ است.")
-    assert sentences("no stop") == ("no stop",)
 
 
 @pytest.mark.parametrize(("name", "count"), [("depth-1", 9986), ("NatLang", 4004)])

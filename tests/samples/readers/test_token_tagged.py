@@ -31,10 +31,12 @@ def test_other_takes_its_neighbours_language(tmp_path, rows, tags, languages):
 
 def test_tags_can_be_named(tmp_path, rows):
     path = rows.write(tmp_path / "t.jsonl", [rows.tagged | {"csid": ["L1", "OTHER", "L2", "MIXED", "L1"]}])
-    with pytest.raises(DataError, match=r"line 1: has the tag 'L1', .* tags=\{'L1': ...\}"):
+    with pytest.raises(DataError, match=r"line 1: has the tag 'L1'; .* tags=\{'L1': 'en'\}"):
         list(read_token_tagged(path))
-    (sample,) = read_token_tagged(path, tags={"L1": "de", "L2": "tr", "MIXED": "tr", "OTHER": "und"})
-    assert [language for _, _, language in sample.word_languages] == ["de", "und", "tr", "tr", "de"]
+    (sample,) = read_token_tagged(path, tags={"L1": "de", "L2": "tr", "MIXED": "tr", "OTHER": "tr"})
+    assert [language for _, _, language in sample.word_languages] == ["de", "tr", "tr", "tr", "de"]
+    with pytest.raises(DataError, match="belongs to no language and takes its neighbour's"):
+        list(read_token_tagged(path, tags={"L1": "de", "L2": "tr", "OTHER": "und"}))
 
 
 @pytest.mark.parametrize(

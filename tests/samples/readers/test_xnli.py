@@ -24,10 +24,15 @@ def test_rows_and_tables_give_the_same(tmp_path, rows):
 
 def test_all_classes_and_some_languages(tmp_path, rows):
     path = rows.write(
-        tmp_path / "x.jsonl", [rows.xnli | {"gold_label": name, "genre": "letters"} for name in XNLI_LABELS]
+        tmp_path / "x.jsonl",
+        [
+            rows.xnli | {"gold_label": name, "genre": "letters"}
+            for name in [*XNLI_LABELS, "contradictory", "Entailment", "-"]
+        ],
     )
     samples = list(read_xnli(path, languages="fr"))
-    assert [sample.label for sample in samples] == [0, 1, 2, 2]
+    assert [sample.label for sample in samples] == [0, 1, 2, 2, 0, None]
+    assert {sample.label_names for sample in samples} == {("entailment", "neutral", "contradiction")}
     assert {sample.languages for sample in samples} == {("fr",)}
     assert samples[0].meta == {"genre": "letters"}
 
@@ -56,11 +61,15 @@ def test_tables_may_lack_labels(tmp_path):
         ({"dev_en": "A\tC\tmaybe\n"}, "dev-en.tsv, line 1: has the label 'maybe'"),
         ({"dev_en": "A\tC\tneutral\nA\n"}, "dev-en.tsv, line 2: has 1 columns"),
         ({"dev_en": "A\tC\tneutral\nA\tC\n"}, "dev-en.tsv, line 2: has 2 columns"),
-        ({"dev_en": "A\tC\tneutral\n\nA\tC\tneutral\n"}, "dev-en.tsv, line 2: has 1 columns, 0 with text"),
+        ({"dev_en": "A\tC\tneutral\n\nA\tC\tneutral\n"}, "dev-en.tsv, line 2: is blank; expected a row"),
         ({"dev_en": "A\t \tneutral\n"}, "dev-en.tsv, line 1: has 3 columns, 2 with text"),
         ({"dev_en": ""}, "dev-en.tsv is empty"),
-        ({"dev_english": "A\tC\tneutral\n"}, "got the language 'english'"),
-        ({"train_en": "A\tC\tneutral\n"}, "has no dev-<language>.tsv"),
+        ({"dev_english": "A\tC\tneutral\n"}, "has no file in any language"),
+        (
+            {"train_en": "A\tC\tneutral\n", "test_en": "A\tC\tneutral\n"},
+            "has files of test, train; say which: split='test'",
+        ),
+        ({"dev_en": "A\tC\tneutral\n", "dev_v2_en": "A\tC\tneutral\n"}, "has two files in 'en'"),
     ],
 )
 def test_broken_tables_are_named(tmp_path, files, message):
@@ -71,7 +80,7 @@ def test_broken_tables_are_named(tmp_path, files, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"gold_label": "-"}, "has the label '-'; expected one of entailment"),
+        ({"gold_label": "maybe"}, "has the label 'maybe'; expected one of entailment, neutral, contradiction$"),
         ({"gold_label": 3}, "has the label 3"),
         ({"gold_label": True}, "has the label True"),
         ({"hypothesis_fr": None}, "'hypothesis_fr' is None"),
@@ -87,7 +96,7 @@ def test_broken_rows_are_named(tmp_path, rows, change, message):
 def test_missing_languages_are_named(tmp_path, rows):
     with pytest.raises(DataError, match="line 1: has no 'premise_de'"):
         list(read_xnli(rows.write(tmp_path / "x.jsonl", [rows.xnli]), languages="en de"))
-    with pytest.raises(DataError, match=r"dev-de.tsv does not exist; there are en"):
+    with pytest.raises(DataError, match="has no file of dev in de; .* It has dev-en.tsv"):
         list(read_xnli(tables(tmp_path, dev_en="A\tC\tneutral\n"), languages="de"))
 
 

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, overload
 
 from xlprobe.errors import DataError
 from xlprobe.samples.readers.aligned import chosen
-from xlprobe.samples.readers.columns import format_of
-from xlprobe.samples.readers.hub import read_dataset
+from xlprobe.samples.readers.columns import format_of, language_of_file
+from xlprobe.samples.readers.containers import rows_of
+from xlprobe.samples.readers.directories import language_files
+from xlprobe.samples.readers.flat import read_flat
+from xlprobe.samples.readers.hub import read_dataset, read_streams
 from xlprobe.samples.readers.jsonl import read_jsonl, write_jsonl
 from xlprobe.samples.readers.leap_of_thought import read_leap_of_thought
-from xlprobe.samples.readers.lines import text_lines
 from xlprobe.samples.readers.negation import negated
 from xlprobe.samples.readers.parallel_text import read_parallel_text
 from xlprobe.samples.readers.pararule import read_pararule
 from xlprobe.samples.readers.rejected import Rejected, Rejections
 from xlprobe.samples.readers.ruletaker import read_ruletaker
 from xlprobe.samples.readers.token_tagged import read_token_tagged
-from xlprobe.samples.readers.xnli import XNLI_LABELS, read_xnli
+from xlprobe.samples.readers.xnli import XNLI_LABELS, has_no_header, read_xnli
 from xlprobe.samples.types import ParallelSample, Sample
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "parse_spec",
     "read",
     "read_dataset",
+    "read_flat",
     "read_jsonl",
     "read_leap_of_thought",
     "read_parallel_text",
@@ -51,9 +53,11 @@ FORMATS: dict[str, Callable[..., Iterator[Any]]] = {
     "pararule": read_pararule,
     "parallel": read_parallel_text,
     "tagged": read_token_tagged,
+    "flat": read_flat,
 }
 """The reader of each format by its name. All give `ParallelSample`, but "tagged" gives `Sample`."""
 
+_IN_ONE_LANGUAGE = ("ruletaker", "leap_of_thought", "pararule")
 _WITHOUT_LANGUAGES = {
     "pararule": "is in English only; ask for en",
     "tagged": "holds its languages inside its sentences; leave languages out, or use read_token_tagged",
@@ -100,6 +104,13 @@ def read(
     if name not in FORMATS:
         raise DataError(f"got the format {name!r}; expected one of {', '.join(FORMATS)}")
     codes = chosen(languages)
+    if name in _IN_ONE_LANGUAGE and place.is_file() and (said := language_of_file(place)) not in (None, "en"):
+        raise DataError(
+            f"{place}: is in {said!r} by its name, and {name} files are read as English. Give the directory of a file "
+            "for each language, or rename it"
+        )
+    if place.is_dir() and name in ("flat", "ruletaker", "leap_of_thought") and not _released(place):
+        return _some(_by_language(place, name, codes, options), f"{place} holds no {name} samples", Rejections())
     if name not in _WITHOUT_LANGUAGES:
         options["languages"] = codes
     elif codes is not None and (name == "tagged" or set(codes) != {"en"}):
@@ -120,30 +131,33 @@ def _some(samples: Iterator[Any], nothing: str, rejections: Rejections) -> Itera
     rejections.say()
 
 
+def _by_language(place: Path, name: str, codes: tuple[str, ...] | None, options: dict[str, Any]) -> Iterator[Any]:
+    found = language_files(place, codes, options.pop("split", None))
+    streams = {code: rows_of(file) for code, file in found.files.items()}
+    return read_streams(streams, format=name, name=place.name, **options)
+
+
+def _released(place: Path) -> str | None:
+    """Return the format of a directory in the layout of arXiv 2310.15258's release."""
+    for pattern, name in (
+        ("*/original/*/*.jsonl*", "ruletaker"),
+        ("*/randomized_hypernyms_*.jsonl*", "leap_of_thought"),
+    ):
+        if any(place.glob(pattern)):
+            return name
+    return None
+
+
 def guess_format(path: str | Path) -> str:
     """Guess the format of a file or directory; raise `DataError` where nothing fits."""
     place = Path(path)
-    known = f"say which: PATH:FORMAT with one of {', '.join(FORMATS)}"
     if place.is_dir():
-        for pattern, name in (
-            ("*/original/*/*.jsonl*", "ruletaker"),
-            ("*/randomized_hypernyms_*.jsonl*", "leap_of_thought"),
-            ("*-*.tsv*", "xnli"),
-        ):
-            if any(place.glob(pattern)):
-                return name
-        raise DataError(f"{place} is a directory of none of the known layouts; give one file, or {known}")
-    number, first = next(text_lines(place))
-    where = f"{place}, line {number}"
+        if (name := _released(place)) is not None:
+            return name
+        file = next(iter(language_files(place).files.values()))
+        return "xnli" if has_no_header(file) else guess_format(file)
+    where, row = next(rows_of(place))
     try:
-        row = json.loads(first)
-    except ValueError as error:
-        if "\t" in first:
-            return "parallel"
-        raise DataError(f"{where}: is none of the known formats: no JSON ({error}) and no table; {known}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"{where}: is none of the known formats: a JSON {type(row).__name__}, not an object; {known}")
-    form = format_of(row, where)
-    if form in FORMATS:
-        return form
-    raise DataError(f"{where}: has the columns of {form!r}, which is for datasets objects only; {known}")
+        return format_of(row, where)
+    except DataError as error:
+        raise DataError(f"{error}: PATH:FORMAT with one of {', '.join(FORMATS)}") from error

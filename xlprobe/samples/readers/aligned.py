@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from xlprobe.errors import DataError
 from xlprobe.languages import get_language
 
-__all__ = ["aligned", "chosen"]
+__all__ = ["aligned", "chosen", "english_first"]
 
 T = TypeVar("T")
 
@@ -21,6 +21,11 @@ def chosen(languages: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if not items:
         raise DataError("got no language; expected at least one, such as 'en', or None for all")
     return tuple(dict.fromkeys(get_language(code).code for code in items))
+
+
+def english_first(codes: Iterable[str]) -> list[str]:
+    """Return language codes in the order of the alphabet, but English first."""
+    return sorted(codes, key=lambda code: (code != "en", code))
 
 
 def aligned(rows: Mapping[str, Iterator[T]], where: str) -> Iterator[dict[str, T]]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from xlprobe.errors import DataError
-from xlprobe.samples.readers.aligned import aligned, chosen
+from xlprobe.samples.readers.aligned import chosen
 from xlprobe.samples.readers.columns import format_of
-from xlprobe.samples.readers.jsonl import own_sample, own_samples
+from xlprobe.samples.readers.containers import with_label_names
+from xlprobe.samples.readers.flat import flat_by_language, flat_samples
+from xlprobe.samples.readers.jsonl import own_samples
 from xlprobe.samples.readers.leap_of_thought import leap_samples
-from xlprobe.samples.readers.lines import Row, field_of
+from xlprobe.samples.readers.lines import Row
 from xlprobe.samples.readers.parallel_text import parallel_samples
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.ruletaker import aligned_rules, rule_samples, sentences
+from xlprobe.samples.readers.ruletaker import aligned_rules, rule_samples
 from xlprobe.samples.readers.token_tagged import tagged_samples
-from xlprobe.samples.readers.xnli import Pair, class_of, wide_pairs, xnli_samples
+from xlprobe.samples.readers.xnli import one_language_pairs, pairs_of, xnli_samples
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["read_dataset"]
+__all__ = ["read_dataset", "read_streams"]
 
 Rows = Iterable[Mapping[str, Any]]
 Streams = dict[str, Iterator[Row]]
@@ -36,10 +39,11 @@ def read_dataset(
     """Read a `datasets.Dataset`, or any iterable of rows, with the columns of a file format.
 
     Formats are told apart by their columns (docs/how-to/own_data_set.md): jsonl, ruletaker, leap_of_thought, xnli
-    (wide, or `premise` and `hypothesis` as the hub has them), pararule, parallel (one per language, or `translation`),
+    (wide, or `premise` and `hypothesis` as the Hub has them), pararule, parallel (one per language, or `translation`),
     tagged, and flat (`context_<language>`, `question_<language>`). For data in one language, give a dict of language
-    to dataset, aligned by row. `name` starts the keys where the format has no name of its own. Gives `ParallelSample`,
-    for tagged text `Sample`. Raises `DataError` naming the row for a column that is missing or of another type.
+    to dataset, aligned by row. `name` starts the keys where the format has no name of its own. The names of a
+    `ClassLabel` become the samples' `label_names`. Gives `ParallelSample`, for tagged text `Sample`. Raises `DataError`
+    naming the row for a column that is missing or of another type.
     """
     codes = chosen(languages)
     several = isinstance(dataset, Mapping)
@@ -51,18 +55,34 @@ def read_dataset(
         if missing := [code for code in codes if code not in streams]:
             raise DataError(f"{name} has the languages {' '.join(streams)}, not {' '.join(missing)}")
         streams = {code: streams[code] for code in codes}
+    yield from read_streams(
+        streams, format=format, languages=codes, name=name, max_depth=max_depth, rejections=rejections
+    )
+
+
+def read_streams(
+    streams: Streams,
+    *,
+    format: str | None = None,
+    languages: tuple[str, ...] | None = None,
+    name: str = "dataset",
+    max_depth: int | None = None,
+    rejections: Rejections | None = None,
+) -> Iterator[Any]:
+    """Read rows with their places: of one data set (its language is ""), or of one for each language."""
     first_code = next(iter(streams), None)
     first = next(streams[first_code], None) if first_code is not None else None
     if first_code is None or first is None:
         raise DataError(f"{name} has no rows; expected at least one")
     form = format or format_of(first[1], first[0])
-    streams[first_code] = _again(first, streams[first_code])
-    table = _SEVERAL if several else _ONE
+    streams[first_code] = chain([first], streams[first_code])
+    table = _ONE if "" in streams else _SEVERAL
     if form not in table:
         known = ", ".join(table)
-        raise DataError(f"{name}: cannot read {form!r} {'by language' if several else 'as one dataset'}; only {known}")
+        how = "as one data set" if "" in streams else "by language"
+        raise DataError(f"{name}: cannot read {form!r} {how}; only {known}")
     found = Rejections() if rejections is None else rejections
-    for sample in table[form](streams, codes, name, max_depth, found):
+    for sample in table[form](streams, languages, name, max_depth, found):
         found.read += 1
         yield sample
     if rejections is None:
@@ -70,6 +90,12 @@ def read_dataset(
 
 
 def _rows(dataset: Rows, name: str) -> Iterator[Row]:
+    features = getattr(dataset, "features", None) or {}
+    names = {column: tuple(feature.names) for column, feature in features.items() if hasattr(feature, "names")}
+    return with_label_names(_plain_rows(dataset, name), names)
+
+
+def _plain_rows(dataset: Rows, name: str) -> Iterator[Row]:
     if isinstance(dataset, Mapping):
         raise DataError(f"{name} is a dict of {', '.join(map(str, dataset))}; choose one of its splits")
     for number, row in enumerate(dataset):
@@ -86,11 +112,6 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
-def _again(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rest
-
-
 def _english_only(form: str, codes: tuple[str, ...] | None, name: str) -> None:
     if codes is not None and set(codes) != {"en"}:
         raise DataError(
@@ -105,15 +126,15 @@ def _own(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejecti
 
 def _rules(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
     if codes is None or set(codes) == {"en"}:
-        return rule_samples(_with_questions(streams[""]), "ruletaker", max_depth)
+        return rule_samples(streams[""], "ruletaker", max_depth)
     from xlprobe.samples.readers.verbalised import verbalised_samples
 
-    return verbalised_samples(_with_questions(streams[""]), codes, max_depth, found)
+    return verbalised_samples(streams[""], codes, max_depth, found)
 
 
 def _pararule(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
     _english_only("pararule", codes, name)
-    return rule_samples(_with_questions(streams[""]), "pararule-plus", max_depth)
+    return rule_samples(streams[""], "pararule-plus", max_depth)
 
 
 def _leap(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
@@ -124,12 +145,11 @@ def _leap(streams: Streams, codes: Any, name: str, max_depth: Any, found: Reject
 
 
 def _xnli(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return xnli_samples(wide_pairs(map(_widened, streams[""]), codes), name)
+    return xnli_samples(pairs_of(streams[""], codes), name)
 
 
 def _parallel(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    rows = ((where, row.get("translation", row)) for where, row in streams[""])
-    return parallel_samples(rows, name, codes)
+    return parallel_samples(streams[""], name, codes)
 
 
 def _tagged(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
@@ -139,70 +159,19 @@ def _tagged(streams: Streams, codes: Any, name: str, max_depth: Any, found: Reje
 
 
 def _flat(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    seen: set[str] = set()
-    for number, (where, row) in enumerate(streams[""]):
-        there = [column.removeprefix("context_") for column in row if column.startswith("context_")]
-        context, question = {}, {}
-        for code in codes or chosen(there) or ():
-            text = field_of(row, f"context_{code}", (str, list), where)
-            context[code] = list(sentences(text)) if isinstance(text, str) else text
-            question[code] = field_of(row, f"question_{code}", str, where)
-        kept = {column: row[column] for column in ("label", "depth", "group", "dataset") if row.get(column) is not None}
-        key = str(row.get("key") or f"{name}-{number}")
-        own = {"dataset": name, **kept, "key": key, "context": context, "question": question}
-        if key in seen:
-            raise DataError(f"{where}: the key {key!r} was there before; expected every key once")
-        seen.add(key)
-        yield own_sample(own, where)
+    return flat_samples(streams[""], name, codes)
 
 
 def _rules_by_language(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return aligned_rules({code: _with_questions(rows) for code, rows in streams.items()}, name, max_depth, found)
+    return aligned_rules(streams, name, max_depth, found)
+
+
+def _flat_by_language(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
+    return flat_samples(flat_by_language(streams, name), name)
 
 
 def _xnli_by_language(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    def pairs() -> Iterator[Pair]:
-        for step in aligned(streams, name):
-            where = next(iter(step.values()))[0]
-            given = {code: row.get("label", row.get("gold_label")) for code, (_, row) in step.items()}
-            labels = {code: class_of(label, step[code][0]) for code, label in given.items()}
-            if len(set(labels.values())) > 1:
-                raise DataError(f"{where}: has the labels {labels}; expected the same rows in the same order")
-            texts = [
-                {code: field_of(row, part, str, place) for code, (place, row) in step.items()}
-                for part in ("premise", "hypothesis")
-            ]
-            yield Pair(where, texts[0], texts[1], next(iter(labels.values())), {})
-
-    return xnli_samples(pairs(), name)
-
-
-def _with_questions(rows: Iterable[Row]) -> Iterator[Row]:
-    for where, row in rows:
-        questions = row.get("questions")
-        if isinstance(questions, dict) and all(isinstance(column, list) for column in questions.values()):
-            lengths = set(map(len, questions.values()))
-            if len(lengths) > 1:
-                raise DataError(f"{where}: the columns of 'questions' have {sorted(lengths)} entries; expected as many")
-            split = [dict(zip(questions, one, strict=True)) for one in zip(*questions.values(), strict=True)]
-            row = {**row, "questions": split}
-        yield where, row
-
-
-def _widened(item: Row) -> Row:
-    """Turn the hub's columns of all languages (`premise` a dict, `hypothesis` two lists) into one column each."""
-    where, row = item
-    if "premise" not in row:
-        return item
-    wide = {key: value for key, value in row.items() if key not in ("premise", "hypothesis")}
-    for part in ("premise", "hypothesis"):
-        texts = field_of(row, part, (dict, str), where)
-        if isinstance(texts, str):
-            raise DataError(f"{where}: {part} is one text; give a dict of language to dataset, such as {{'en': ...}}")
-        if set(texts) == {"language", "translation"}:
-            texts = dict(zip(texts["language"], texts["translation"], strict=True))
-        wide.update({f"{part}_{code}": text for code, text in texts.items()})
-    return where, wide
+    return xnli_samples(one_language_pairs(streams, name), name)
 
 
 _ONE: dict[str, Callable[..., Iterator[ParallelSample]]] = {
@@ -219,4 +188,5 @@ _SEVERAL: dict[str, Callable[..., Iterator[ParallelSample]]] = {
     "ruletaker": _rules_by_language,
     "leap_of_thought": _leap,
     "xnli": _xnli_by_language,
+    "flat": _flat_by_language,
 }

@@ -7,13 +7,15 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
 from xlprobe.languages import get_language
 from xlprobe.samples.readers.aligned import chosen
-from xlprobe.samples.readers.lines import Row, field_of, json_lines
+from xlprobe.samples.readers.containers import rows_of
+from xlprobe.samples.readers.lines import Row, field_of, parsed
 from xlprobe.samples.types import ParallelSample
 
 __all__ = ["FORMAT", "narrowed", "own_samples", "read_jsonl", "write_jsonl"]
@@ -79,6 +81,8 @@ def _line(sample: ParallelSample) -> bytes:
         "label": sample.label,
         "depth": sample.depth,
     }
+    if sample.label_names:
+        row["label_names"] = list(sample.label_names)
     if sample.meta:
         row["meta"] = dict(sample.meta)
     try:
@@ -88,7 +92,7 @@ def _line(sample: ParallelSample) -> bytes:
     except (TypeError, ValueError) as error:
         raise DataError(f"sample {sample.key!r} cannot be written as JSON: {error}") from error
     # Reading it back finds what would be refused (empty texts, unknown languages) or changed (tuples, numbers as keys).
-    if own_sample(json.loads(text), f"sample {sample.key!r}") != sample:
+    if own_sample(parsed(text, f"sample {sample.key!r}"), f"sample {sample.key!r}") != sample:
         raise DataError(
             f"sample {sample.key!r} would not come back as it is; expected tuples of units, and in meta only what "
             "JSON knows: texts, numbers, lists, and dicts with texts as keys"
@@ -101,7 +105,7 @@ def read_jsonl(path: str | Path, *, languages: str | Sequence[str] | None = None
 
     Raises `DataError`, naming file and line, for a broken line, a missing field, an unknown language, a repeated key.
     """
-    return own_samples(json_lines(Path(path)), languages)
+    return own_samples(rows_of(path), languages)
 
 
 def own_samples(rows: Iterable[Row], languages: str | Sequence[str] | None = None) -> Iterator[ParallelSample]:
@@ -134,15 +138,18 @@ def own_sample(row: dict[str, Any], where: str) -> ParallelSample:
         field_of(question, code, str, f"{where}, question")
     whole = (int, type(None))
     label, depth = (field_of(row, name, whole, where) if name in row else None for name in ("label", "depth"))
-    if (label or 0) < 0 or (depth or 0) < 0:
-        raise DataError(f"{where}: has label {label} and depth {depth}; expected numbers from 0, or null")
+    names = field_of(row, "label_names", list, where) if row.get("label_names") is not None else []
+    if not all(isinstance(name, str) and name.strip() for name in names) or len(set(names)) < len(names):
+        raise DataError(f"{where}: 'label_names' is {names!r:.60}; expected different texts, none empty")
     key = field_of(row, "key", str, where)
     group = field_of(row, "group", str, where) if "group" in row else key
     dataset = field_of(row, "dataset", str, where) if "dataset" in row else "jsonl"
     meta = field_of(row, "meta", dict, where) if "meta" in row else {}
     try:
         units_by_language = {code: tuple(units) for code, units in context.items()}
-        return ParallelSample(key, group, dataset, units_by_language, question, label, depth, meta)
+        return ParallelSample(
+            key, group, dataset, units_by_language, question, label, depth, meta, label_names=tuple(names)
+        )
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
 
@@ -157,6 +164,4 @@ def narrowed(sample: ParallelSample, languages: Sequence[str], where: str) -> Pa
             )
     context = {code: sample.context[code] for code in languages}
     question = {code: sample.question[code] for code in languages} if sample.question else {}
-    return ParallelSample(
-        sample.key, sample.group, sample.dataset, context, question, sample.label, sample.depth, sample.meta
-    )
+    return replace(sample, context=context, question=question)

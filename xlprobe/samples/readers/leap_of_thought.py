@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
-from xlprobe.samples.readers.aligned import aligned, chosen
-from xlprobe.samples.readers.lines import Row, field_of, json_lines
+from xlprobe.samples.readers.aligned import aligned, chosen, english_first
+from xlprobe.samples.readers.containers import rows_of
+from xlprobe.samples.readers.lines import Row, field_of
 from xlprobe.samples.readers.negation import negated
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.ruletaker import sentences
+from xlprobe.samples.readers.sentences import sentences
 from xlprobe.samples.types import ParallelSample
 
 __all__ = ["leap_samples", "read_leap_of_thought"]
@@ -51,7 +52,7 @@ def read_leap_of_thought(
                 f"{base} is one file, in English; got the languages {' '.join(codes)}. For translations give the "
                 f"directory that holds <language>/{_FILE.format(split=split)}"
             )
-        rows = {"en": json_lines(base)}
+        rows = {"en": rows_of(base)}
     elif negate:
         raise DataError(f"{base}: negate=True is for one English file; translated files hold their negations already")
     else:
@@ -67,12 +68,12 @@ def _translations(base: Path, languages: tuple[str, ...] | None, split: str) -> 
     """Find the files of several languages, English first."""
     name = _FILE.format(split=split)
     there = {p.parent.name: p for p in (*base.glob(f"*/{name}.gz"), *base.glob(f"*/{name}"))}
-    codes = languages or chosen(sorted(there, key=lambda code: (code != "en", code)) or None)
+    codes = languages or chosen(english_first(there) or None)
     if codes is None:
         raise DataError(f"{base} has no translations; expected {base}/<language>/{name}")
     if missing := [code for code in codes if code not in there]:
         raise DataError(f"{base / missing[0] / name} does not exist; {base} has {' '.join(sorted(there)) or 'none'}")
-    return {code: json_lines(there[code]) for code in codes}
+    return {code: rows_of(there[code]) for code in codes}
 
 
 def leap_samples(
@@ -90,7 +91,7 @@ def leap_samples(
 
 def _sample(number: int, versions: Mapping[str, Row], rejections: Rejections) -> ParallelSample | None:
     first = next(iter(versions.values()))[0]
-    contexts = {code: _units(row, where) for code, (where, row) in versions.items()}
+    contexts = {code: _units(row, where, code) for code, (where, row) in versions.items()}
     answers = {code: _answer(row, where) for code, (where, row) in versions.items()}
     counts = {code: len(units) for code, units in contexts.items()}
     identities = {code: row.get("id") for code, (_, row) in versions.items()}
@@ -111,7 +112,7 @@ def _sample(number: int, versions: Mapping[str, Row], rejections: Rejections) ->
     return ParallelSample(f"{_DATASET}-{number}", group, _DATASET, contexts, questions, next(iter(answers.values())))
 
 
-def _units(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+def _units(row: Mapping[str, Any], where: str, language: str) -> tuple[str, ...]:
     """Return the rules where they are the context's text, else the context's sentences."""
     text = row.get("context")
     if not isinstance(text, str) or text.strip():
@@ -120,7 +121,7 @@ def _units(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
     rules = metadata.get("rules") if isinstance(metadata, dict) else None
     units = tuple(rule.strip() for rule in rules if isinstance(rule, str)) if isinstance(rules, list) else ()
     same = "".join("".join(units).split()) == "".join(text.split())
-    return units if same and all(units) else sentences(text)
+    return units if same and all(units) else sentences(text, language)
 
 
 def _answer(row: Mapping[str, Any], where: str) -> int:

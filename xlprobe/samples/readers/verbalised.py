@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from xlprobe.errors import DataError
 from xlprobe.samples.readers.lines import Row
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.ruletaker import Asked, Told, group_of, kept_questions, told
+from xlprobe.samples.readers.ruletaker import kept_questions
+from xlprobe.samples.readers.theories import Asked, Numbering, Told, told
 from xlprobe.samples.rulebase.grammars import grammar, verbalise
 from xlprobe.samples.rulebase.logic import Literal, Statement, Theory
 from xlprobe.samples.rulebase.parser import parse_statement
@@ -40,18 +41,22 @@ def verbalised_samples(
     """
     for code in languages:
         grammar(code)
-    seen: set[str] = set()
-    for number, (where, row) in enumerate(rows, 1):
+    numbering = Numbering("ruletaker")
+    for where, row in rows:
         theory = told(row, where)
-        group = group_of(theory, "ruletaker", number, seen)
+        numbered = numbering.start(theory)
         parsed = _parsed(theory, max_depth, rejections)
         if parsed is not None:
-            yield from _samples(theory, parsed, group, languages, rejections)
+            yield from _samples(theory, parsed, numbered, languages, rejections)
 
 
 def _parsed(theory: Told, max_depth: int | None, rejections: Rejections) -> _Parsed | None:
     asked = kept_questions(theory, max_depth)
     rejections.tally.update({"theories": 1, "questions": len(asked)})
+    if theory.names:
+        reason = f"{' or '.join(theory.names)} is asked in an open world, which the prover does not know"
+        rejections.add(theory.where, "open world", f"{reason}; with it go {len(asked)} questions")
+        return None
     try:
         statements = tuple(parse_statement(sentence) for sentence in theory.context)
     except DataError as error:
@@ -79,8 +84,9 @@ def _parsed(theory: Told, max_depth: int | None, rejections: Rejections) -> _Par
 
 
 def _samples(
-    theory: Told, parsed: _Parsed, group: str, languages: tuple[str, ...], rejections: Rejections
+    theory: Told, parsed: _Parsed, numbered: tuple[str, int], languages: tuple[str, ...], rejections: Rejections
 ) -> Iterator[ParallelSample]:
+    group, before = numbered
     told_twice = zip(parsed.theory.statements, theory.context, strict=True)
     same = [_again(statement, text, theory.where, rejections) for statement, text in told_twice]
     rejections.tally["English again"] += all(same)
@@ -95,7 +101,7 @@ def _samples(
         _again(literal, asked.text, where, rejections)
         texts = {code: asked.text if code == "en" else verbalise(literal, code) for code in languages}
         yield ParallelSample(
-            f"{group}-{place}", group, "ruletaker", contexts, texts, asked.label, asked.depth, asked.meta
+            f"{group}-{before + place}", group, "ruletaker", contexts, texts, asked.label, asked.depth, asked.meta
         )
 
 
