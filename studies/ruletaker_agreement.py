@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xlprobe.samples.readers import Rejections, read_ruletaker
 from xlprobe.samples.readers.lines import json_lines
-from xlprobe.samples.readers.ruletaker import Told, told
+from xlprobe.samples.readers.theories import Told, told
 from xlprobe.samples.rulebase import Literal, Theory, parse_statement
 from xlprobe.samples.rulebase.prover import Model, solve
 

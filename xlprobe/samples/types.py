@@ -80,7 +80,7 @@ class ParallelSample:
             )
         for name, most in (("label", len(self.label_names) or LARGEST), ("depth", LARGEST)):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, Integral) and 0 <= value < most):
+            if value is not None and not (isinstance(value, Integral) and 0 <= int(value) < most):
                 known = f" ({', '.join(self.label_names)})" if name == "label" and self.label_names else ""
                 raise DataError(
                     f"sample {self.key!r}: got the {name} {value!r:.40}; expected a whole number from 0 to "

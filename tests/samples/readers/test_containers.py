@@ -125,7 +125,7 @@ def test_xnli_as_it_is_released(tmp_path, rows, kind):
         ({"pairID": "9"}, "the pair '[39]' is not there in every language"),
         ({"pairID": "1"}, "line 9: the pair '1' was there before in 'zh'"),
         ({"gold_label": "neutral"}, "has the label neutral where .* has none"),
-        ({"language": "Zh"}, "unknown language 'Zh'"),
+        ({"language": "Zh"}, "got the language 'Zh'"),
         ({"sentence2": None}, "'sentence2' is None"),
         ({"pairID": None}, "'pairID' is None"),
     ],

@@ -65,7 +65,7 @@ def _are_languages(names: Iterable[str]) -> bool:
 
 
 def language_in(name: str) -> str | None:
-    """Return the known language that a file's name ends in before its suffixes, such as fr in train.fr.tsv or fr.json."""
+    """Return the known language that a file's name ends in before its suffixes, such as fr in train.fr.tsv."""
     last = re.split(r"[._-]", re.sub(r"(\.(gz|jsonl?|tsv|csv|txt|parquet|conllu?))+$", "", name.lower()))[-1]
     return last if last in KNOWN_LANGUAGES else None
 

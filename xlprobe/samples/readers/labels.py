@@ -80,8 +80,8 @@ def number_of(value: Any) -> Any:
 def _family(label: Any) -> tuple[str, ...]:
     if isinstance(label, bool):
         return TRUTH
-    plain = _plain(label) if isinstance(label, str) else None
-    return next((names for names in (TRUTH, ENTAILMENT, NLI, OPEN_TRUTH) if plain in map(_plain, names)), ())
+    plain = _plain(label) if isinstance(label, str) else ""
+    return next((names for names in (TRUTH, ENTAILMENT, NLI, OPEN_TRUTH) if plain in [*map(_plain, names)]), ())
 
 
 def _plain(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xlprobe.samples.readers.ruletaker import sentences
+from xlprobe.samples.readers.sentences import sentences
 from xlprobe.samples.rulebase import Literal, Rule, parse_statement
 from xlprobe.samples.rulebase.logic import Entity
 from xlprobe.samples.rulebase.vocabulary import ENTITIES
