@@ -12,10 +12,10 @@ import torch
 from benchmarks.encoders import crossed, plain, problems
 from benchmarks.timing import Section, ratios
 from xlprobe.checkpoints.checkpoint import Checkpoint
-from xlprobe.measuring.attention import ATTENTION_METRICS, AttentionReducer
-from xlprobe.measuring.measurement import DEFAULT_METRICS
+from xlprobe.measuring.attention import AttentionReader, read_by
+from xlprobe.measuring.forward import capture
 from xlprobe.measuring.plan import PairedBatch, paired_batches, plan
-from xlprobe.measuring.stream import capture
+from xlprobe.metrics import Metric, metrics_in
 from xlprobe.results import ResultsWriter
 from xlprobe.samples import Encoder
 
@@ -38,20 +38,20 @@ def bare(checkpoint: Checkpoint, batches: Sequence[Any]) -> None:
             checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query))
 
 
-def measured(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[str]) -> None:
+def measured(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[Metric]) -> None:
     """Run the encoder, compute the metrics, and write the rows to a table."""
     with tempfile.TemporaryDirectory() as directory, ResultsWriter(directory, {}) as writer:
         sink = writer.append
-        capture(checkpoint, batches, [AttentionReducer(sink, metrics)])
+        capture(checkpoint, batches, [AttentionReader(sink, metrics)])
 
 
-def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[str]) -> None:
+def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: Sequence[Metric]) -> None:
     """As `measured`, but the values are thrown away."""
 
     def sink(values: np.ndarray[Any, Any], labels: Any, **columns: Any) -> None:
         return None
 
-    capture(checkpoint, batches, [AttentionReducer(sink, metrics)])
+    capture(checkpoint, batches, [AttentionReader(sink, metrics)])
 
 
 def run(quick: bool = False) -> Section:
@@ -62,14 +62,14 @@ def run(quick: bool = False) -> Section:
         "and head, computed and written as a table, against the bare forward pass with fused attention of the same "
         "batches. *Default* leaves out the robustness set and the norm-weighted metrics.",
     )
-    chosen = [name for name in DEFAULT_METRICS if name in ATTENTION_METRICS]
+    every, chosen = read_by(metrics_in("all")), read_by(metrics_in("default"))
     for checkpoint, kind, target in ((plain(), "plain", PLAIN), (crossed(), "cross-query", CROSSED)):
         batches = batches_of(checkpoint, 3 if quick else 12, 64)
         section.extra[f"{kind}_batches"] = [list(batch.input_ids.shape) for batch in batches]
         timed: dict[str, Callable[[], Any]] = {
             "bare forward": lambda c=checkpoint, b=batches: bare(c, b),
-            "all metrics": lambda c=checkpoint, b=batches: measured(c, b, ATTENTION_METRICS),
-            "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, ATTENTION_METRICS),
+            "all metrics": lambda c=checkpoint, b=batches: measured(c, b, every),
+            "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, every),
             "default metrics": lambda c=checkpoint, b=batches: measured(c, b, chosen),
         }
         section.rows += ratios(timed, targets={"all metrics": target}, prefix=f"{kind}: ", repeats=3 if quick else 5)

@@ -13,8 +13,9 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.cost.runs import _batch, _plain_model
 from xlprobe.cost.shapes import EncoderShape
 from xlprobe.encoders.convert import to_cross_query
-from xlprobe.measuring.attention import ATTENTION_METRICS, AttentionReducer
-from xlprobe.measuring.stream import capture
+from xlprobe.measuring.attention import AttentionReader, read_by
+from xlprobe.measuring.forward import capture
+from xlprobe.metrics import get_metric, metrics_in
 from xlprobe.results import ResultsWriter
 
 SMALL_VOCABULARY = EncoderShape("12 layers of 384", 12, 384, 12, 1536, 2000, 512, 2)
@@ -33,7 +34,7 @@ def one_batch(length: int, crossed: bool, captured: bool) -> dict[str, Any]:
     """Run one batch, bare or captured."""
     checkpoint = _checkpoint(SMALL_VOCABULARY, crossed)
     batch = _batch(SMALL_VOCABULARY, BATCH, length)
-    reducer = AttentionReducer(lambda values, labels, **columns: None, ATTENTION_METRICS)
+    reducer = AttentionReader(lambda values, labels, **columns: None, read_by(metrics_in("all")))
     # What is made once per process (buffers of the thread pool, of the matrix library) comes first, on a short batch.
     capture(checkpoint, [_batch(SMALL_VOCABULARY, 2, 16)], [reducer])
     with torch.inference_mode():
@@ -60,7 +61,11 @@ def many_samples(samples: int) -> dict[str, Any]:
                 yield batch
 
     with tempfile.TemporaryDirectory() as directory, ResultsWriter(directory, {}) as writer:
-        capture(checkpoint, batches(), [AttentionReducer(writer.append, ("js_stability", "entropy", "mass_lift"))])
+        capture(
+            checkpoint,
+            batches(),
+            [AttentionReader(writer.append, [get_metric(name) for name in ("js_stability", "entropy", "mass_lift")])],
+        )
     return {"curve": curve}
 
 

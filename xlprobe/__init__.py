@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from xlprobe import checkpoints, encoders, factors, interventions, metrics, plots, samples, statistics, training
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.checkpoints.loading import load
-    from xlprobe.measuring import capture, effects
+    from xlprobe.measuring import effects
+    from xlprobe.measuring.design import Design
+    from xlprobe.measuring.forward import capture
     from xlprobe.measuring.measurement import measure
+    from xlprobe.metrics import metric
     from xlprobe.plots.explorer import explore
     from xlprobe.results import Results
     from xlprobe.samples import Batch, ParallelSample, Sample, batches, encode
@@ -37,11 +40,13 @@ _LAZY = {
     "Results": "xlprobe.results",
     "Sample": "xlprobe.samples",
     "batches": "xlprobe.samples",
-    "capture": "xlprobe.measuring",
+    "capture": "xlprobe.measuring.forward",
     "encode": "xlprobe.samples",
     "explore": "xlprobe.plots.explorer",
+    "Design": "xlprobe.measuring.design",
     "load": "xlprobe.checkpoints.loading",
     "measure": "xlprobe.measuring.measurement",
+    "metric": "xlprobe.metrics",
 }
 _MODULES = {
     "checkpoints": "xlprobe.checkpoints",
@@ -63,6 +68,7 @@ __all__ = [
     "Checkpoint",
     "CheckpointError",
     "DataError",
+    "Design",
     "Language",
     "ParallelSample",
     "Results",
@@ -81,6 +87,7 @@ __all__ = [
     "interventions",
     "load",
     "measure",
+    "metric",
     "metrics",
     "plots",
     "samples",

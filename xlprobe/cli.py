@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -42,7 +44,13 @@ OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figu
 SeedOption = Annotated[int, typer.Option(help="Seed of generated samples and of resampling.")]
 DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
-MetricsOption = Annotated[str, typer.Option(help="'default', 'all', or names separated by commas.")]
+MetricsOption = Annotated[
+    str,
+    typer.Option(
+        help="'default', 'figures' (what the report draws, too), 'all', names separated by commas (see xlprobe "
+        "metrics), or one's own as own.py:name."
+    ),
+]
 TooLongOption = Annotated[
     str, typer.Option(help="'error', or 'skip' to leave out samples that are too long, counted and listed.")
 ]
@@ -56,7 +64,7 @@ def report(
     languages: LanguagesOption = "en fr ar zh",
     pairs: PairsOption = None,
     limit: LimitOption = None,
-    metrics: MetricsOption = "default",
+    metrics: MetricsOption = "figures",
     results: Annotated[
         Path | None, typer.Option(help="Draw from this table (directory or file); no model is loaded.", metavar="TABLE")
     ] = None,
@@ -71,7 +79,7 @@ def report(
 
     Without options: the bundled checkpoints on generated problems, offline, on the CPU, in a few minutes.
     """
-    from xlprobe.measuring.shards import refuse_processes
+    from xlprobe.measuring.processes import refuse_processes
     from xlprobe.report.build import ReportOptions, build
 
     refuse_processes("report", "measure with all of them, then draw with one: xlprobe report --results DIRECTORY")
@@ -99,7 +107,7 @@ def measure(
     languages: LanguagesOption = "en fr ar zh",
     pairs: PairsOption = None,
     limit: LimitOption = None,
-    metrics: MetricsOption = "default",
+    metrics: MetricsOption = "figures",
     out: OutOption = Path("results"),
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
@@ -107,9 +115,9 @@ def measure(
     too_long: TooLongOption = "error",
     debug: DebugOption = False,
 ) -> None:
-    """Measure checkpoints on parallel problems and write the table only."""
-    from xlprobe.measuring.shards import pin_device, process_number
-    from xlprobe.report.build import ReportOptions, measure_table
+    """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
+    from xlprobe.measuring.processes import pin_device, process_number
+    from xlprobe.report.build import ReportOptions, measured
 
     pin_device()
     options = ReportOptions(
@@ -125,9 +133,23 @@ def measure(
         batch_size=batch_size,
         too_long=too_long,
     )
-    table, _ = measure_table(options)
+    table = measured(options)
     if process_number() == 0:
         typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
+
+
+@app.command(name="metrics")
+def list_metrics(
+    which: Annotated[str, typer.Argument(help="As --metrics of measure.")] = "all",
+    debug: DebugOption = False,
+) -> None:
+    """List metrics: name, kind, range, the direction that is better, and what it is called in figures."""
+    from xlprobe.measuring.inputs import metrics_of
+
+    for one in metrics_of(which):
+        span = f"[{one.low:g}, {one.high:g}]"
+        better = "" if one.direction == "none" else one.direction
+        typer.echo(f"{one.name:<28}{one.kind:<14}{span:<12}{better:<6}{one.within:<9}{one.label}")
 
 
 for _module in ("xlprobe.samples.commands", "xlprobe.training.commands", "xlprobe.cost.commands"):
@@ -140,6 +162,9 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     # Checkpoints that are not found must fail in a moment, and nothing is sent anywhere that was not asked for.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # A job that is ended, as schedulers do it, is cleared up like one that is interrupted.
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         # Typer returns the status of an exit or an interrupt, and else what the command returns, which is nothing.
         status = application(given, standalone_mode=False) or 0
@@ -157,7 +182,7 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
             return int(error.exit_code)
         raise
     if status == INTERRUPTED:
-        print("interrupted; nothing half-written was left behind", file=sys.stderr)
+        print("interrupted; nothing half-written was left behind, and the same command goes on", file=sys.stderr)
     return status
 
 

@@ -6,7 +6,7 @@ import torch
 
 from xlprobe import DataError
 from xlprobe.measuring import AttentionCapture
-from xlprobe.measuring.head_structure import HeadStructureReducer
+from xlprobe.measuring.head_structure import HeadStructureReader
 from xlprobe.measuring.plan import paired_batches, plan
 from xlprobe.samples.encoding import Encoder
 
@@ -33,12 +33,12 @@ def patterns(batch, noise):
     return (2 * scores).masked_fill(closed[:, None, None, :], -torch.inf).softmax(dim=-1)
 
 
-def reduce(problems, tiny, batch_size, noise=0.0, reducers=1):
+def reduce(problems, tiny, batch_size, noise=0.0, readers=1):
     encoder = Encoder(tiny.tokenizers["xlm-roberta"]())
-    found = [HeadStructureReducer() for _ in range(reducers)]
+    found = [HeadStructureReader() for _ in range(readers)]
     for number, batch in enumerate(paired_batches(problems, plan(problems, PAIRS, forced=True), encoder, batch_size)):
         for layer in range(2):
-            found[number % reducers].update(AttentionCapture(layer, batch, patterns(batch, noise)))
+            found[number % readers].update(AttentionCapture(layer, batch, patterns(batch, noise)))
     for other in found[1:]:
         found[0].merge(other)
     names = ("context_language", "question_language", "reference", "condition", "metric", "block", "pooling", "layer")
@@ -59,10 +59,10 @@ def test_heads_that_keep_their_places_score_one_and_others_less(problems, tiny):
     assert {key[3] for key in kept} == {"observed", "floor", "forced"}
 
 
-@pytest.mark.parametrize("reducers", [1, 3])
-def test_streamed_and_merged_equal_whole(problems, tiny, reducers):
+@pytest.mark.parametrize("readers", [1, 3])
+def test_streamed_and_merged_equal_whole(problems, tiny, readers):
     whole = reduce(problems, tiny, 1000, noise=1.0)
-    split = reduce(problems, tiny, 1, noise=1.0, reducers=reducers)
+    split = reduce(problems, tiny, 1, noise=1.0, readers=readers)
     assert whole.keys() == split.keys()
     for key, value in whole.items():
         np.testing.assert_allclose(split[key], value, atol=1e-6)
@@ -70,4 +70,4 @@ def test_streamed_and_merged_equal_whole(problems, tiny, reducers):
 
 def test_a_batch_without_a_plan_is_refused():
     with pytest.raises(DataError, match="expected a PairedBatch"):
-        HeadStructureReducer().update(AttentionCapture(0, object(), torch.zeros(1)))
+        HeadStructureReader().update(AttentionCapture(0, object(), torch.zeros(1)))

@@ -7,9 +7,7 @@ import pytest
 
 from xlprobe import DataError, measure
 from xlprobe.measuring import attention
-from xlprobe.measuring.measurement import DEFAULT_METRICS, METRICS, NEUTRALITY_METRICS
-from xlprobe.metrics import METRICS as REGISTRY
-from xlprobe.metrics import SIMILARITIES, tensors
+from xlprobe.metrics import METRICS, SIMILARITIES, metrics_in, tensors
 from xlprobe.samples import ParallelSample
 
 KEYS = [
@@ -24,7 +22,9 @@ KEYS = [
     "block",
 ]
 KEYS += ["pooling", "condition"]
-ATTENTION = [name for name in METRICS if name not in NEUTRALITY_METRICS]
+VECTORS = [name for name, one in METRICS.items() if one.kind == "vectors" and not name.startswith("map_")]
+ATTENTION = [name for name, one in METRICS.items() if one.kind in ("attention", "comparison", "logits")]
+ATTENTION.remove("attention")
 
 
 def values(results):
@@ -62,7 +62,7 @@ def test_every_number_is_the_same_however_many_layers_are_measured_together(
     checkpoint, problems = tiny_checkpoints("bert", "ForSequenceClassification"), tiny.problems(4, 2)
     options = {"pairs": "en-fr, zh-en", "metrics": "all", "show_progress": False, "batch_size": 8}
     expected = values(measure(checkpoint, problems, **options))
-    monkeypatch.setattr(attention, "_LAYERS_AT_ONCE", layers)
+    monkeypatch.setattr(attention, "LAYERS_AT_ONCE", layers)
     found = values(measure(checkpoint, problems, **options))
     assert found.index.equals(expected.index)
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
@@ -133,7 +133,6 @@ def test_what_cannot_be_computed_is_a_row_with_a_reason(tiny, tiny_checkpoints):
 
 def test_all_metrics_of_both_kinds_of_checkpoint(tiny, tiny_checkpoints):
     """Every metric is registered and has rows; those that a checkpoint cannot have are one row with the reason."""
-    assert set(METRICS) <= set(REGISTRY)
     checkpoints = [tiny_checkpoints("bert"), tiny_checkpoints("bert", "ForSequenceClassification", cross_query=True)]
     problems = tiny.problems(5, 2, ("en", "fr"))
     results = measure(checkpoints, problems, pairs="en-fr", metrics="all", show_progress=False)
@@ -160,9 +159,9 @@ def test_parallel_sentences_have_neutrality_and_no_problems(tiny, tiny_checkpoin
         )
         for number, word in enumerate("abcdefghij")
     ]
-    results = measure(tiny_checkpoints("xlm-roberta"), sentences, metrics=NEUTRALITY_METRICS, show_progress=False)
+    results = measure(tiny_checkpoints("xlm-roberta"), sentences, metrics=VECTORS, show_progress=False)
     frame = results.to_frame()
-    assert set(frame.metric) == set(NEUTRALITY_METRICS)
+    assert set(frame.metric) == set(VECTORS)
     assert set(frame.block) == {"sentence"}
     assert frame.value.notna().all()
     everything = measure(tiny_checkpoints("xlm-roberta"), sentences, metrics="all", show_progress=False)
@@ -255,6 +254,8 @@ def test_samples_that_are_too_long_are_refused_or_counted(tiny, tiny_checkpoints
         ({"metrics": ["nonsense"]}, "got the metrics"),
         ({"pairs": "en-de"}, "'de', which is not among the languages"),
         ({"keep_patterns": ["nobody"]}, "not among the 4 samples"),
+        ({"base": "xx"}, "got base='xx'"),
+        ({"batchsize": 3}, "got the options"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"too_long": "cut"}, "too_long='cut'"),
     ],
@@ -270,4 +271,4 @@ def test_no_samples_and_two_checkpoints_of_one_name_are_errors(tiny, tiny_checkp
         measure(checkpoint, [])
     with pytest.raises(DataError, match="several checkpoints named"):
         measure([checkpoint, checkpoint], tiny.problems(2))
-    assert "js_stability" in DEFAULT_METRICS
+    assert "js_stability" in {one.name for one in metrics_in("default")}

@@ -12,7 +12,8 @@ import pytest
 
 from xlprobe import ResultsError
 from xlprobe.measuring.measurement import measure
-from xlprobe.measuring.shards import Shards, pin_device, process_count, process_number, refuse_processes
+from xlprobe.measuring.processes import pin_device, process_count, process_number, refuse_processes
+from xlprobe.measuring.shards import Shards
 from xlprobe.results import COLUMNS, Results
 from xlprobe.training.evaluation import evaluate
 

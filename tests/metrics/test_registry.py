@@ -12,13 +12,18 @@ import torch
 
 import xlprobe.metrics
 from xlprobe.errors import DataError
-from xlprobe.metrics import METRICS, get_metric
+from xlprobe.metrics import METRICS as KNOWN
+from xlprobe.metrics import get_metric
+
+METRICS = {name: metric for name, metric in KNOWN.items() if isinstance(metric.compute, str)}
+"""Those that xlprobe comes with."""
 
 RNG_SEEDS = range(5)
 NOT_METRICS = {
-    "align", "attention_rollout", "block_mass", "compare", "compare_pairs", "get_metric", "halves", "head_divergences",
-    "js_divergence", "language_subspace", "norm_weighted", "online_code_length", "pattern_distance", "profile",
-    "profile_entropy", "remove_subspace", "retrieval", "retrieval_items", "unit_pool", "value_norms",
+    "align", "attention_rollout", "block_mass", "by_computation", "compare", "compare_pairs", "get_metric", "halves",
+    "head_divergences", "js_divergence", "language_subspace", "metric", "metrics_in", "norm_weighted",
+    "online_code_length", "pattern_distance", "profile",
+    "profile_entropy", "remove_subspace", "retrieval_items", "value_norms",
 }  # fmt: skip
 """Public functions that are steps or batched forms of metrics and have no name of their own in the table."""
 
@@ -70,26 +75,26 @@ def batched(name):
 
 
 PAIRS = {
-    name: (rows, METRICS[name].load())
+    name: (rows, METRICS[name].documented)
     for name in ("js_stability", "total_variation", "cosine", "hellinger", "pearson", "argmax_agreement")
 }
 PAIRS["norm_js_stability"] = PAIRS["js_stability"]
 HEADS = {
-    "head_rsa": METRICS["head_rsa"].load(),
-    "top_heads_jaccard": lambda a, b: METRICS["top_heads_jaccard"].load()(a, b, 4),
+    "head_rsa": METRICS["head_rsa"].documented,
+    "top_heads_jaccard": lambda a, b: METRICS["top_heads_jaccard"].documented(a, b, 4),
 }
 SPACES = {
-    "cka": METRICS["cka"].load(),
+    "cka": METRICS["cka"].documented,
     **{name: rates(name) for name in xlprobe.metrics.RETRIEVALS},
-    "language_eta_squared": lambda x, y: METRICS["language_eta_squared"].load()({"a": x, "b": y}),
+    "language_eta_squared": lambda x, y: METRICS["language_eta_squared"].documented({"a": x, "b": y}),
     "language_probe_accuracy": probe("accuracy"),
     "language_probe_control": probe("control"),
     "language_probe_selectivity": probe("selectivity"),
     "language_mdl_bits": lambda x, y: xlprobe.metrics.language_mdl_bits({"a": x, "b": y})[0],
 }
 SINGLE = {
-    "entropy": lambda rng: METRICS["entropy"].load()(rows(rng)).numpy(),
-    "instability": lambda rng: METRICS["instability"].load()(rng.random(9), rng.random(9), rng.random(9)).numpy(),
+    "entropy": lambda rng: METRICS["entropy"].documented(rows(rng)).numpy(),
+    "instability": lambda rng: METRICS["instability"].documented(rng.random(9), rng.random(9), rng.random(9)).numpy(),
     **{
         name: batched(name)
         for name in (
@@ -100,9 +105,10 @@ SINGLE = {
 }  # fmt: skip
 SINGLE["norm_cross_lingual_mass"], SINGLE["norm_mass_lift"] = SINGLE["cross_lingual_mass"], SINGLE["mass_lift"]
 OF_MODELS = {
-    "knock_out_effect", "head_importance", "ablation_effect", "patching_recovery", "correct", "gold_margin",
+    "knock_out_effect", "head_importance", "ablation_effect", "patching_recovery", "patching_gain", "patching_gap",
+    "correct", "gold_margin", "attention", "map_x", "map_y", "tokens_per_word", "typological_distance",
 }  # fmt: skip
-"""Metrics that only exist with a model; `tests/test_effects.py` holds them to their properties."""
+"""Metrics of models, texts and kept patterns; `tests/measuring` holds them to their properties."""
 
 
 def in_range(name, values):
@@ -119,7 +125,7 @@ def test_every_metric_is_tested_here():
 def test_every_public_function_is_registered_or_named_as_a_step():
     functions = {name for name in xlprobe.metrics.__all__ if callable(getattr(xlprobe.metrics, name))}
     functions = {name for name in functions if name[0].islower()}
-    registered = {metric.function.rsplit(".", 1)[1] for metric in METRICS.values()}
+    registered = {metric.documented.__name__ for metric in METRICS.values()}
     assert functions - registered == NOT_METRICS
 
 
@@ -127,17 +133,33 @@ def test_every_module_is_reached_from_the_package():
     for module in pkgutil.iter_modules(xlprobe.metrics.__path__):
         found = importlib.import_module(f"xlprobe.metrics.{module.name}")
         public = {name for name in found.__all__ if getattr(getattr(found, name), "__module__", "") == found.__name__}
-        assert public & set(xlprobe.metrics.__all__) or module.name == "tensors", module.name
+        assert public & set(xlprobe.metrics.__all__) or module.name in ("blocks", "tensors", "registry"), module.name
 
 
 @pytest.mark.parametrize("name", sorted(set(METRICS) - OF_MODELS))
 def test_formulas_exist_and_are_documented(name):
     metric = METRICS[name]
-    text = metric.load().__doc__
+    text = metric.documented.__doc__
     assert "range" in text.lower() or name == "sink_mass"
     assert metric.low < metric.high
     assert metric.label
     assert metric.zero
+
+
+def tensor(value):
+    if isinstance(value, dict):
+        return {key: tensor(entry) for key, entry in value.items()}
+    return torch.tensor(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("name", sorted(name for name, metric in METRICS.items() if metric.known))
+def test_known_answers(name):
+    """What a metric is declared to give for given arguments is what its formula gives."""
+    for arguments, expected in METRICS[name].known:
+        value = METRICS[name](*(tensor(argument) for argument in arguments))
+        assert torch.as_tensor(value).double().flatten().tolist() == pytest.approx(
+            np.ravel(expected).tolist(), abs=1e-6
+        )
 
 
 @pytest.mark.parametrize("name", sorted(PAIRS))
@@ -215,7 +237,7 @@ def test_neutrality_moves_as_declared():
 
 
 def test_unknown_names_are_refused():
-    assert get_metric("cka").level == "set"
+    assert get_metric("cka").per == "set"
     with pytest.raises(DataError, match="'stabilty'"):
         get_metric("stabilty")
 

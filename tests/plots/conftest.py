@@ -208,7 +208,6 @@ TEXTS = {
 
 
 def _kept(checkpoint: str, crossed: bool, key: str, context: str, question: str, rng: np.random.Generator) -> Any:
-    from types import SimpleNamespace
 
     units = [*TEXTS[context][:2], TEXTS[question][2]]
     tokens, unit_ids, segment_ids = ["<s>"], [-1], [0]
@@ -225,10 +224,10 @@ def _kept(checkpoint: str, crossed: bool, key: str, context: str, question: str,
     if crossed:
         layers["mono"] = list((pattern * share).astype(np.float16))
         layers["cross"] = list((pattern * (1 - share)).astype(np.float16))
-    sample = SimpleNamespace(
-        key=key, context_language=context, question_language=question, context=tuple(units[:2]), question=units[2]
-    )
-    from xlprobe.measuring.patterns import KeptPattern
+    from xlprobe.results.patterns import KeptPattern
+    from xlprobe.samples.types import Sample
+
+    sample = Sample(key, key.split("-")[0], "made-up", context, question, tuple(units[:2]), units[2])
 
     return KeptPattern(
         checkpoint, sample, tokens, np.array(segment_ids), np.array(unit_ids), np.array(unit_ids) < 0, layers

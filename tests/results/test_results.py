@@ -89,10 +89,10 @@ def test_a_failure_to_write_rows_is_raised_and_nothing_is_left_behind(tmp_path, 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", full)
-    with pytest.raises(OSError, match="No space"), ResultsWriter(tmp_path, {}) as writer:
+    with pytest.raises(ResultsError, match=r"results.parquet: No space"), ResultsWriter(tmp_path, {}) as writer:
         for _ in range(3):
             writer.append(np.ones(1 << 16), metric="entropy")
-    with pytest.raises(OSError, match="No space"), ResultsWriter(tmp_path, {}) as writer:
+    with pytest.raises(ResultsError, match=r"results.parquet: No space"), ResultsWriter(tmp_path, {}) as writer:
         writer.append(np.ones(3), metric="entropy")
     assert list(tmp_path.iterdir()) == []
 
@@ -144,7 +144,7 @@ def test_files_are_written_atomically(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(ResultsError, match=r"a.txt: No space left on device. .* before is whole"):
         write_atomically(path, "two")
     assert path.read_text() == "one"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -129,8 +129,9 @@ def _run(model: Any, batch: Any, mechanism: Mechanism, repeats: int) -> Run:
     import torch
 
     from xlprobe.checkpoints.checkpoint import Checkpoint
-    from xlprobe.measuring.attention import ATTENTION_METRICS, AttentionReducer
-    from xlprobe.measuring.stream import capture
+    from xlprobe.measuring.attention import AttentionReader, read_by
+    from xlprobe.measuring.forward import capture
+    from xlprobe.metrics import metrics_in
     from xlprobe.training.tuning import select
 
     crossed = mechanism == "cross-query"
@@ -151,7 +152,7 @@ def _run(model: Any, batch: Any, mechanism: Mechanism, repeats: int) -> Run:
         model.eval()
 
     def captured() -> None:
-        reducer: Any = AttentionReducer(lambda values, labels, **columns: None, ATTENTION_METRICS)
+        reducer: Any = AttentionReader(lambda values, labels, **columns: None, read_by(metrics_in("all")))
         capture(checkpoint, [batch], [reducer])
 
     return Run(mechanism, *(_seconds(call, repeats) for call in (forward, step, captured)))

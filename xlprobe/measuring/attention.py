@@ -1,246 +1,208 @@
-"""The reducer of all attention metrics: from one layer's pattern to rows of the table."""
+"""Metrics of attention, from one layer's pattern of a batch to rows of the table."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import torch
+from torch import Tensor
 
 from xlprobe.errors import DataError
+from xlprobe.measuring.forward import AttentionCapture, OutputCapture
 from xlprobe.measuring.plan import PairedBatch
-from xlprobe.measuring.rows import Emit, Rows, Sink
-from xlprobe.measuring.stream import AttentionCapture, OutputCapture
-from xlprobe.metrics import (
-    MASS_BLOCKS,
-    SIMILARITIES,
-    PooledPattern,
-    Profile,
-    UnitPattern,
-    block_mass,
-    compare_pairs,
-    pattern_distance,
-    profile_entropy,
-    query_shares,
-    value_norms,
-)
+from xlprobe.measuring.rows import BatchRows, Emit, PairGroup, Sink
+from xlprobe.metrics import PooledPattern, Profile, UnitPattern, compare_pairs, value_norms
+from xlprobe.metrics.base import Metric, by_computation
 from xlprobe.metrics.profiles import Memory
 from xlprobe.samples.encoding import Batch
 
-__all__ = ["ATTENTION_METRICS", "SHARES", "AttentionReducer", "OutputReducer", "Sink"]
+__all__ = ["AnswerReader", "AttentionReader", "batch_values", "read_by"]
 
-BLOCKS_COMPARED = ("context->context", "cls->context", "question->context")
-SHAPE_BLOCKS = ("context->context", "question->context")
-SHARE_BLOCKS = (*MASS_BLOCKS, "context->context", "question->question")
-_MASS = ("cross_lingual_mass", "mass_expectation", "mass_lift")
-_SHAPE = ("entropy", "attention_distance", "sink_mass")
-SHARES = ("share_mono", "share_cross")
-_NORM = ("norm_js_stability", "norm_cross_lingual_mass", "norm_mass_lift")
-
-ATTENTION_METRICS: tuple[str, ...] = (*SIMILARITIES, *_SHAPE, *_MASS, *SHARES, *_NORM)
-"""The names that `AttentionReducer` computes, per sample, layer and head."""
+LAYERS_AT_ONCE = 6
+"""How many layers wait to be measured together, of what is small."""
 
 
-_LAYERS_AT_ONCE = 6
+def read_by(metrics: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Return those metrics that `AttentionReader` computes."""
+    kinds = {("attention", name) for name in ("pattern", "pooled", "rows", "units", "queries")}
+    return tuple(one for one in metrics if (one.kind, one.takes) in kinds | {("comparison", "rows")})
 
 
 @dataclass(frozen=True)
-class _Small:
+class _Waiting:
     """What is kept of one layer until some layers are measured together: arrays by unit, and profiles of one row."""
 
     layer: int
-    units: dict[str, UnitPattern]
-    profiles: dict[tuple[str, str], Profile]
+    units: dict[bool, UnitPattern]
+    profiles: dict[tuple[bool, str], Profile]
+    cross: UnitPattern | None = None
 
 
 @dataclass
-class AttentionReducer:
-    """Computes attention metrics per sample, layer and head, and hands the rows to `sink`; keeps no pattern.
+class AttentionReader:
+    """Computes metrics of attention per sample, layer and head, and hands the rows to `sink`; keeps no pattern.
 
-    `metrics` are names of `ATTENTION_METRICS`; those a plain encoder has no use for (the two queries' shares) are
-    left out there. Norm-weighted metrics (Kobayashi et al. 2020) run on the row-normalised weights. What is small,
-    such as the attention between units, is measured for some layers together, so that the last rows of a batch come
-    with the next batch or with `result`.
-    """
+    `metrics` are of one version's attention or compare two (see `read_by`); those of two queries are left out on a
+    plain encoder. What is small, such as the attention between units, is measured for some layers together, so that the
+    last rows of a batch come with the next batch or with `result`."""
 
     sink: Sink
-    metrics: Sequence[str] = ATTENTION_METRICS
-    poolings: Sequence[str] = ("token", "mass", "density")
-    blocks: Sequence[str] = BLOCKS_COMPARED
-    samples: int = 0
-    _rows: Rows | None = field(default=None, repr=False)
+    metrics: Sequence[Metric]
+    _rows: BatchRows | None = field(default=None, repr=False)
     _memory: Memory = field(default_factory=Memory, repr=False)
-    _waiting: list[_Small] = field(default_factory=list, repr=False)
-
-    def __post_init__(self) -> None:
-        if unknown := sorted(set(self.metrics) - set(ATTENTION_METRICS)):
-            raise DataError(f"got the metrics {unknown}; expected some of {', '.join(ATTENTION_METRICS)}")
+    _waiting: list[_Waiting] = field(default_factory=list, repr=False)
 
     @property
     def needs(self) -> frozenset[str]:
-        """What the chosen metrics are computed from."""
-        found = {"pattern"}
-        if self._wants(SHARES):
-            found.add("terms")
-        if self._wants(_NORM):
-            found.add("values")
-        return frozenset(found)
-
-    def _wants(self, names: Sequence[str]) -> list[str]:
-        return [name for name in names if name in self.metrics]
+        """What the metrics are computed from."""
+        return frozenset({"pattern"}).union(*(one.needs for one in self.metrics))
 
     def update(self, capture: AttentionCapture) -> None:
-        """Compute the metrics of one layer on one batch."""
+        """Measure one layer of one batch."""
         if self._waiting and capture.layer <= self._waiting[-1].layer:  # another pass over the same batch
             self._finish()
         rows = self._rows_of(capture.batch)
         emit = Emit(self.sink, rows, [capture.layer])
-        small = _Small(capture.layer, {}, {})
         pooled = PooledPattern(capture.pattern, rows.roles)
-        self._take(pooled, emit, small, "")
-        if "attention_distance" in self.metrics:
-            emit.owned(pattern_distance(pooled), metric="attention_distance")
-        if self._wants(SHARES) and capture.cross is not None:
-            small.units["cross"] = PooledPattern(capture.cross, rows.roles).units
-        if self._wants(_NORM) and capture.values is not None and capture.output_weight is not None:
-            norms = value_norms(capture.values, capture.output_weight)
-            self._take(PooledPattern(pooled.pattern, rows.roles, norms), emit, small, "norm_")
-        self._waiting.append(small)
-        if len(self._waiting) == _LAYERS_AT_ONCE:
+        waiting = _Waiting(capture.layer, {}, {}, self._cross_units(capture, rows))
+        self._take(pooled, emit, waiting, weighted=False)
+        for one in self._of("attention", "pattern"):
+            emit.owned(batch_values(one, one.function(capture.pattern, capture.batch), capture.batch), metric=one.name)
+        for one in self._of("attention", "pooled"):
+            emit.owned(one.function(pooled), metric=one.name)
+        if any(one.weighted for one in self.metrics) and capture.values is not None:
+            norms = value_norms(capture.values, capture.output_weight)  # type: ignore[arg-type]
+            self._take(PooledPattern(pooled.pattern, rows.roles, norms), emit, waiting, weighted=True)
+        self._waiting.append(waiting)
+        if len(self._waiting) == LAYERS_AT_ONCE:
             self._finish()
-        if capture.layer == 0:
-            self.samples += len(rows.batch.owned)
 
-    def _rows_of(self, batch: Batch) -> Rows:
-        if not isinstance(batch, PairedBatch):
-            raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
+    def result(self) -> None:
+        """Measure what is left."""
+        self._finish()
+
+    def _of(self, kind: str, takes: str, weighted: bool = False) -> list[Metric]:
+        return [one for one in self.metrics if (one.kind, one.takes, one.weighted) == (kind, takes, weighted)]
+
+    def _rows_of(self, batch: Batch) -> BatchRows:
         if self._rows is None or self._rows.batch is not batch:
             self._finish()
-            self._rows = Rows(batch)
+            self._rows = BatchRows(paired(batch))
         return self._rows
 
-    def _similarities(self, prefix: str) -> list[str]:
-        return self._wants(SIMILARITIES) if not prefix else [n for n in SIMILARITIES if prefix + n in self.metrics]
+    def _cross_units(self, capture: AttentionCapture, rows: BatchRows) -> UnitPattern | None:
+        if capture.cross is None or not self._of("attention", "queries"):
+            return None
+        return PooledPattern(capture.cross, rows.roles).units
 
-    def _shapes(self, block: str, prefix: str) -> list[str]:
-        """The shape metrics of a block; norm-weighted patterns have none."""
-        return self._wants(("entropy", "sink_mass")) if block in SHAPE_BLOCKS and not prefix else []
+    def _row_blocks(self, weighted: bool) -> list[str]:
+        """The blocks whose rows of tokens are asked for."""
+        metrics = [*self._of("attention", "rows", weighted)]
+        metrics += [one for one in self._of("comparison", "rows", weighted) if "token" in one.poolings]
+        return list(dict.fromkeys(block for one in metrics for block in one.blocks))
 
-    def _take(self, pooled: PooledPattern, emit: Emit, small: _Small, prefix: str) -> None:
+    def _take(self, pooled: PooledPattern, emit: Emit, waiting: _Waiting, weighted: bool) -> None:
         """Measure rows of tokens now, because they are large, and keep what is small."""
-        small.units[prefix] = pooled.units
-        tokens = "token" in self.poolings and bool(self._similarities(prefix))
-        for block in self.blocks:
-            if not (tokens or self._shapes(block, prefix)):
-                continue
-            if block == "context->context":
-                self._report(pooled.profile(block, "token", self._memory), emit, prefix, block, "token")
+        waiting.units[weighted] = pooled.units
+        for block in self._row_blocks(weighted):
+            if block.split("->")[0] in ("context", ""):
+                self._report(pooled.profile(block, "token", self._memory), emit, weighted, (block, "token"))
             else:
-                small.profiles[prefix, block] = pooled.profile(block, "token")
+                waiting.profiles[weighted, block] = pooled.profile(block, "token")
 
     def _finish(self) -> None:
         """Measure what was kept of the last layers."""
         waiting, self._waiting = self._waiting, []
         if not waiting or self._rows is None:
             return
-        emit = Emit(self.sink, self._rows, [small.layer for small in waiting])
-        for prefix, block in waiting[0].profiles:
-            profile = Profile.side_by_side([small.profiles[prefix, block] for small in waiting])
-            self._report(profile, emit, prefix, block, "token")
-        units = {name: UnitPattern.side_by_side([s.units[name] for s in waiting]) for name in waiting[0].units}
-        for prefix in ("", "norm_"):
-            if prefix not in units:
-                continue
-            for block in self.blocks if self._similarities(prefix) else ():
-                for pooling in [name for name in self.poolings if name != "token"]:
-                    self._report(units[prefix].profile(block, pooling), emit, prefix, block, pooling)  # type: ignore[arg-type]
-            _mass(units[prefix], emit, [name for name in _MASS if prefix + name in self.metrics], prefix)
-        for block in SHARE_BLOCKS if "cross" in units else ():
-            for name, share in zip(SHARES, query_shares(units[""], units["cross"], block), strict=True):
-                if name in self.metrics:
-                    emit.owned(share, metric=name, block=block)
+        emit = Emit(self.sink, self._rows, [one.layer for one in waiting])
+        for weighted, block in waiting[0].profiles:
+            profile = Profile.side_by_side([one.profiles[weighted, block] for one in waiting])
+            self._report(profile, emit, weighted, (block, "token"))
+        for weighted in waiting[0].units:
+            units = UnitPattern.side_by_side([one.units[weighted] for one in waiting])
+            for block, pooling in self._unit_comparisons(weighted):
+                self._report(units.profile(block, pooling), emit, weighted, (block, pooling))  # type: ignore[arg-type]
+            _report_blocks(self._of("attention", "units", weighted), emit, units)
+            if not weighted and waiting[0].cross is not None:
+                cross = UnitPattern.side_by_side([one.cross for one in waiting if one.cross is not None])
+                _report_blocks(self._of("attention", "queries"), emit, units, cross)
 
-    def _report(self, profile: Profile, emit: Emit, prefix: str, block: str, pooling: str) -> None:
+    def _unit_comparisons(self, weighted: bool) -> Iterator[tuple[str, str]]:
+        metrics = self._of("comparison", "rows", weighted)
+        pairs = [(block, pooling) for one in metrics for block in one.blocks for pooling in one.poolings]
+        yield from dict.fromkeys(pair for pair in pairs if pair[1] != "token")
+
+    def _report(self, profile: Profile, emit: Emit, weighted: bool, place: tuple[str, str]) -> None:
         """Measure a profile's shape, and compare its rows with each other."""
-        shapes = self._shapes(block, prefix) if pooling == "token" else []
-        if "entropy" in shapes:
-            emit.owned(profile_entropy(profile), metric="entropy", block=block, pooling="token")
-        if "sink_mass" in shapes:
-            emit.owned(profile.sink_mass, metric="sink_mass", block=block)
-        names = self._similarities(prefix) if pooling in self.poolings else []
-        if names:
-            self._compare(profile, emit, names, prefix, block, pooling)
-
-    def _compare(
-        self, profile: Profile, emit: Emit, names: Sequence[str], prefix: str, block: str, pooling: str
-    ) -> None:
-        for part in emit.rows.parts(profile, block, pooling):
-            # Controls and the routing condition carry the primary measure; the robustness set rests on it.
-            wanted = [name for name in names if name == "js_stability" or len(part.observed)]
-            found = compare_pairs(profile, part.left, part.right, wanted, alike=part.alike) if wanted else {}
-            for name, values in found.items():
-                labels = part.labels
-                if name != "js_stability" and part.observed_labels is not labels:
-                    values, labels = values[part.observed.to(values.device)], part.observed_labels
-                emit(values, labels, metric=prefix + name, block=block, pooling=pooling)
-
-    def merge(self, other: AttentionReducer) -> None:
-        """Take over another reducer's count; its rows are in its sink."""
-        self.samples += other.samples
-
-    def result(self) -> int:
-        """Measure what is left and return the number of versions measured."""
-        self._finish()
-        return self.samples
+        block, pooling = place
+        for one in self._of("attention", "rows", weighted) if pooling == "token" else ():
+            if block in one.blocks:
+                values = batch_values(one, one.function(profile), emit.rows.batch)
+                emit.owned(values, metric=one.name, block=block, pooling=one.poolings[0] if one.poolings else "")
+        comparing = self._of("comparison", "rows", weighted)
+        comparing = [one for one in comparing if block in one.blocks and pooling in one.poolings]
+        for group in emit.rows.pair_groups(profile, block, pooling) if comparing else ():
+            _compare(profile, emit, comparing, group, place)
 
 
-def _mass(pattern: UnitPattern, emit: Emit, names: Sequence[str], prefix: str) -> None:
-    for block in MASS_BLOCKS if names else ():
-        mass = block_mass(pattern, block)
-        # The expectation is the same for every head and layer: one value per sample.
-        found = {
-            "cross_lingual_mass": mass.observed,
-            "mass_expectation": mass.expected[:, None],
-            "mass_lift": mass.lift,
-        }
-        for name in names:
-            if name != "mass_expectation" or 0 in emit.layers:
-                emit.owned(found[name], metric=prefix + name, block=block)
+def _compare(profile: Profile, emit: Emit, metrics: Sequence[Metric], group: PairGroup, place: tuple[str, str]) -> None:
+    wanted = [one for one in metrics if one.controls or len(group.observed)]
+    if not wanted:
+        return
+    values_by_name = compare_pairs(profile, group.left, group.right, wanted, alike=group.alike)
+    for one in wanted:
+        values, labels = values_by_name[one.name], group.labels
+        if not one.controls and group.observed_labels is not labels:
+            values, labels = values[group.observed.to(values.device)], group.observed_labels
+        emit(values, labels, metric=one.name, block=place[0], pooling=place[1])
+
+
+def _report_blocks(metrics: Sequence[Metric], emit: Emit, *patterns: UnitPattern) -> None:
+    """Report metrics of the attention between units, block by block."""
+    for first, several in by_computation(metrics):
+        for block in first.blocks:
+            values = first.function(*patterns, block)
+            for one in several:
+                # What is the same for every layer and head is one value of a sample.
+                if one.per == "head" or 0 in emit.layers:
+                    mine = values[one.key or one.name] if isinstance(values, dict) else values
+                    emit.owned(mine, metric=one.name, block=block)
+
+
+def batch_values(one: Metric, values: object, batch: Batch) -> Tensor:
+    """Return what a metric gave for a batch, checked: (batch, head), or (batch, 1) of (batch,)."""
+    if not isinstance(values, Tensor) or values.dim() not in (1, 2) or len(values) != len(batch):
+        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise DataError(
+            f"the metric {one.name!r} gave {shape} for a batch of {len(batch)}; expected a tensor of (batch, head), or "
+            "(batch,) for one value a sample"
+        )
+    return values if values.dim() == 2 else values[:, None]
+
+
+def paired(batch: Batch) -> PairedBatch:
+    """Return a batch that knows its versions, or refuse one that does not."""
+    if not isinstance(batch, PairedBatch):
+        raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
+    return batch
 
 
 @dataclass
-class OutputReducer:
-    """Reports, per sample, whether a classifier is right (`correct`, 0 or 1) and the gold logit's margin.
-
-    `gold_margin` is the gold label's logit minus the largest other one, in logits; above 0 means right.
-    """
+class AnswerReader:
+    """Computes metrics of the logits per sample, and hands the rows to `sink`."""
 
     sink: Sink
-    samples: int = 0
+    metrics: Sequence[Metric]
     needs: frozenset[str] = frozenset({"logits"})
 
     def update(self, capture: OutputCapture) -> None:
         """Take one batch's logits."""
-        batch = capture.batch
-        if not isinstance(batch, PairedBatch):
-            raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
-        logits = capture.logits.double()
-        labels = batch.labels.clamp_min(0)
-        if int(labels.max()) >= logits.shape[1]:
-            raise DataError(f"got the label {int(labels.max())}; the checkpoint tells {logits.shape[1]} labels apart")
-        gold = logits.gather(1, labels[:, None])
-        others = logits.scatter(1, labels[:, None], -torch.inf).amax(dim=1, keepdim=True)
-        margin = torch.where(batch.labels[:, None] >= 0, gold - others, torch.nan)
-        correct = torch.where(margin.isnan(), torch.nan, (margin > 0).double())
-        emit = Emit(self.sink, Rows(batch), [-1])
-        for name, values in (("correct", correct), ("gold_margin", margin)):
-            emit.owned(values, metric=name)
-        self.samples += len(batch.owned)
+        rows = BatchRows(paired(capture.batch))
+        emit = Emit(self.sink, rows, [-1])
+        for one in self.metrics:
+            values = batch_values(one, one.function(capture.logits, rows.batch.labels), rows.batch)
+            emit.owned(values, metric=one.name)
 
-    def merge(self, other: OutputReducer) -> None:
-        """Take over another reducer's count; its rows are in its sink."""
-        self.samples += other.samples
-
-    def result(self) -> int:
-        """Return the number of versions measured."""
-        return self.samples
+    def result(self) -> None:
+        """All is in the sink."""

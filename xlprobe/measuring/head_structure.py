@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from xlprobe.errors import DataError
-from xlprobe.measuring.attention import BLOCKS_COMPARED
+from xlprobe.measuring.attention import paired
+from xlprobe.measuring.forward import AttentionCapture
 from xlprobe.measuring.plan import PairedBatch, Version
-from xlprobe.measuring.stream import AttentionCapture
-from xlprobe.metrics import MASS_BLOCKS, PooledPattern, Roles, block_mass, head_divergences, head_rsa, top_heads_jaccard
+from xlprobe.metrics import PooledPattern, Roles, block_mass, head_divergences, head_rsa, top_heads_jaccard
+from xlprobe.metrics.blocks import COMPARED_BLOCKS, MASS_BLOCKS
 
-__all__ = ["HEAD_METRICS", "HeadStructureReducer"]
+__all__ = ["HEAD_METRICS", "HeadStructureReader"]
 
 HEAD_METRICS = ("head_rsa", "top_heads_jaccard")
-"""The names that `HeadStructureReducer` computes, per pair of languages against its in-language references."""
+"""The names that `HeadStructureReader` computes, per pair of languages against its in-language references."""
 
 TOP_SHARE = 0.1
 _POOLINGS = ("mass", "density")
@@ -47,7 +47,7 @@ class _Mean:
 
 
 @dataclass
-class HeadStructureReducer:
+class HeadStructureReader:
     """Sums head divergences and attention mass per pair of languages, layer by layer; keeps no pattern.
 
     *head_rsa*: Spearman of the mean divergences between the heads of a layer in two pairs of languages.
@@ -63,13 +63,11 @@ class HeadStructureReducer:
 
     def update(self, capture: AttentionCapture) -> None:
         """Add one layer of one batch."""
-        batch = capture.batch
-        if not isinstance(batch, PairedBatch):
-            raise DataError(f"got a {type(batch).__name__}; expected a PairedBatch made by paired_batches")
+        batch = paired(capture.batch)
         rows = _rows_by_pair(batch)
         pooled = PooledPattern(capture.pattern, Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask))
         if "head_rsa" in self.metrics:
-            for block in BLOCKS_COMPARED:
+            for block in COMPARED_BLOCKS:
                 for pooling in _POOLINGS:
                     profile = pooled.profile(block, pooling)  # type: ignore[arg-type]
                     _add(self._divergence, rows, head_divergences(profile), (block, pooling, capture.layer))
@@ -77,8 +75,8 @@ class HeadStructureReducer:
             for block in MASS_BLOCKS:
                 _add(self._mass, rows, block_mass(pooled, block).observed, (block, "", capture.layer))
 
-    def merge(self, other: HeadStructureReducer) -> None:
-        """Take over another reducer's sums."""
+    def merge(self, other: HeadStructureReader) -> None:
+        """Take over another reader's sums."""
         for mine, theirs in ((self._divergence, other._divergence), (self._mass, other._mass)):
             for key, mean in theirs.items():
                 mine[key] = mine.get(key, _Mean()) + mean
@@ -91,10 +89,10 @@ class HeadStructureReducer:
         }
 
     def add_state(self, state: dict[str, Any]) -> None:
-        """Take over what another reducer's `state` gave."""
-        other = HeadStructureReducer(self.metrics)
+        """Take over what another reader's `state` gave."""
+        other = HeadStructureReader(self.metrics)
         for sums, name in ((other._divergence, "divergence"), (other._mass, "mass")):
-            sums.update({key: _Mean(*parts) for key, parts in state[name].items()})
+            sums.update({key: _Mean(*total_and_count) for key, total_and_count in state[name].items()})
         self.merge(other)
 
     def result(self) -> dict[str, int]:
@@ -111,8 +109,8 @@ class HeadStructureReducer:
                 "reference": f"{right[0]}-{right[1]}" if right[2] is None else f"{right[0]}-{right[0]}",
                 "condition": condition,
             }
-            parts = ((0,), (1,)) if condition == "floor" else ((0, 1), (0, 1))
-            sides = list(zip((left, right), parts, strict=True))
+            halves = ((0,), (1,)) if condition == "floor" else ((0, 1), (0, 1))
+            sides = list(zip((left, right), halves, strict=True))
             for block, pooling, layer in dict.fromkeys(key[2:] for key in self._divergence):
                 matrices = [_mean(self._divergence, *side, block, pooling, layer) for side in sides]
                 if matrices[0] is not None and matrices[1] is not None:
@@ -127,9 +125,8 @@ class HeadStructureReducer:
 
     def _scores(self, pair: _Pair, halves: tuple[int, ...], block: str) -> Any:
         layers = sorted({key[4] for key in self._mass})
-        found = [_mean(self._mass, pair, halves, block, "", layer) for layer in layers]
-        present = [part for part in found if part is not None]
-        return np.stack(present) if len(present) == len(found) else None
+        means = [_mean(self._mass, pair, halves, block, "", layer) for layer in layers]
+        return None if any(one is None for one in means) else np.stack(means)
 
 
 def _pair_of(version: Version) -> _Pair:
@@ -138,11 +135,11 @@ def _pair_of(version: Version) -> _Pair:
 
 def _rows_by_pair(batch: PairedBatch) -> dict[tuple[_Pair, int], list[int]]:
     """Sort a batch's own rows by pair of languages and by half: whole theories fall in one of two halves by name."""
-    found: dict[tuple[_Pair, int], list[int]] = {}
+    rows: dict[tuple[_Pair, int], list[int]] = {}
     for row in batch.owned.tolist():
         half = zlib.crc32(batch.samples[row].group.encode()) & 1
-        found.setdefault((_pair_of(batch.versions[row]), half), []).append(row)
-    return found
+        rows.setdefault((_pair_of(batch.versions[row]), half), []).append(row)
+    return rows
 
 
 def _add(
@@ -156,8 +153,8 @@ def _add(
 def _mean(
     sums: dict[_Key, _Mean], pair: _Pair, halves: tuple[int, ...], block: str, pooling: str, layer: int
 ) -> Any | None:
-    found = [sums[key] for half in halves if (key := (pair, half, block, pooling, layer)) in sums]
-    return sum(found[1:], found[0]).value if found else None
+    means = [sums[key] for half in halves if (key := (pair, half, block, pooling, layer)) in sums]
+    return sum(means[1:], means[0]).value if means else None
 
 
 def _comparisons(pairs: set[_Pair], base: str) -> Iterator[tuple[_Pair, _Pair, str]]:

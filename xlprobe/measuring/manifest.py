@@ -6,6 +6,7 @@ import datetime as dt
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from xlprobe.errors import DataError
 
 if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
+    from xlprobe.measuring.design import Checked
+    from xlprobe.metrics import Metric
     from xlprobe.samples.types import ParallelSample
 
-__all__ = ["manifest_of"]
+__all__ = ["about_checkpoint", "fingerprint_of", "manifest_of"]
 
 PACKAGES = (
     "xlprobe", "torch", "transformers", "transformer-lens", "numpy", "scipy", "pandas", "pyarrow", "matplotlib",
@@ -24,13 +27,8 @@ PACKAGES = (
 """Whose versions are written down."""
 
 
-def manifest_of(
-    checkpoints: Sequence[Checkpoint],
-    samples: Sequence[ParallelSample],
-    languages: Sequence[str],
-    arguments: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Return arguments, hashes of checkpoints and data, and versions of the packages at work."""
+def manifest_of(checked: Checked) -> dict[str, Any]:
+    """Return the design, the hash of the data, and versions of the packages at work; checkpoints are added in turn."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -38,54 +36,84 @@ def manifest_of(
         except metadata.PackageNotFoundError:
             continue
     digest = hashlib.sha256()
-    for sample in samples:
+    for sample in checked.problems:
         digest.update(
             repr((sample.key, sorted(sample.context.items()), sorted(sample.question.items()), sample.label)).encode()
         )
     return {
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "arguments": dict(arguments),
-        "checkpoints": {
-            _key(c, checkpoints): {
-                "spec": c.spec,
-                "sha256": c.hash,
-                "is_cross_query": c.is_cross_query,
-                "head": c.head,
-                "layers": c.num_layers,
-                "heads": c.num_heads,
-                **_labels(c, samples),
-                **_plain(c.provenance),
-            }
-            for c in checkpoints
-        },
+        "arguments": _arguments(checked),
+        "checkpoints": {},
         "data": {
-            "datasets": sorted({sample.dataset for sample in samples}),
-            "samples": len(samples),
-            "groups": len({sample.group for sample in samples}),
-            "languages": list(languages),
+            "datasets": sorted({sample.dataset for sample in checked.problems}),
+            "samples": len(checked.problems),
+            "groups": len({sample.group for sample in checked.problems}),
+            "languages": list(checked.languages),
             "sha256": digest.hexdigest(),
         },
         "versions": {"python": platform.python_version(), **versions},
+        "left_out": {},
     }
 
 
-def _labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> dict[str, Any]:
-    """Return which class of a classifier each of the samples' labels was taken for."""
-    found: dict[str, str] = {}
-    for names in {sample.label_names for sample in samples if sample.label is not None}:
+def _arguments(checked: Checked) -> dict[str, Any]:
+    design = {
+        field.name: getattr(checked.design, field.name)
+        for field in fields(checked.design)
+        if field.name not in ("about", "show_progress", "interventions", "answers")
+    }
+    return {
+        **checked.design.about,
+        **design,
+        "base": checked.base,
+        "pairs": [f"{context}-{question}" for context, question in checked.pairs],
+        "answers": [f"{context}-{question}" for context, question in checked.answers],
+        "metrics": [one.name for one in checked.metrics],
+        "interventions": asdict(checked.design.interventions),
+    }
+
+
+def fingerprint_of(checked: Checked, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what tells this run from others: its design, data, versions and metrics of one's own."""
+    arguments = {key: value for key, value in manifest["arguments"].items() if key not in checked.design.about}
+    own = {one.name: _source(one) for one in checked.metrics if not isinstance(one.compute, str)}
+    return {**manifest, "created": None, "arguments": arguments, "own_metrics": own}
+
+
+def _source(one: Metric) -> str:
+    code = getattr(one.documented, "__code__", None)
+    return repr((code.co_code, code.co_consts, code.co_names)) if code is not None else repr(one)
+
+
+def about_checkpoint(checkpoint: Checkpoint, problems: Sequence[ParallelSample], manifest: dict[str, Any]) -> None:
+    """Add what the manifest says of a checkpoint; further runs of its name also by their training seed."""
+    known = manifest["checkpoints"]
+    name = checkpoint.name
+    if name in known:
+        name = f"{name} (seed {checkpoint.provenance['seed']})"
+    known[name] = {
+        "spec": checkpoint.spec,
+        "sha256": checkpoint.hash,
+        "is_cross_query": checkpoint.is_cross_query,
+        "head": checkpoint.head,
+        "layers": checkpoint.num_layers,
+        "heads": checkpoint.num_heads,
+        **_labels(checkpoint, problems),
+        **_plain(checkpoint.provenance),
+    }
+
+
+def _labels(checkpoint: Checkpoint, problems: Sequence[ParallelSample]) -> dict[str, Any]:
+    """Return which class of a classifier each of the problems' labels was taken for."""
+    taken: dict[str, str] = {}
+    for names in {problem.label_names for problem in problems if problem.label is not None}:
         try:
             order = checkpoint.class_of(names)
         except DataError:
             continue
-        found |= {name: checkpoint.classes[place] for name, place in zip(names or TRUE_FALSE, order, strict=True)}
-    return {"labels": found} if found else {}
+        taken |= {name: checkpoint.classes[place] for name, place in zip(names or TRUE_FALSE, order, strict=True)}
+    return {"labels": taken} if taken else {}
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if isinstance(value, (str, int, float, bool, list, dict))}
-
-
-def _key(checkpoint: Checkpoint, checkpoints: Sequence[Checkpoint]) -> str:
-    """Name a checkpoint; the second and later runs that share the name also by their training seed."""
-    first = next(other for other in checkpoints if other.name == checkpoint.name)
-    return checkpoint.name if first is checkpoint else f"{checkpoint.name} (seed {checkpoint.provenance['seed']})"

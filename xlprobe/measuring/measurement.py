@@ -2,325 +2,337 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
-from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError
-from xlprobe.languages import expand_pairs
-from xlprobe.measuring.attention import ATTENTION_METRICS, SHARES, AttentionReducer, OutputReducer
-from xlprobe.measuring.head_structure import HEAD_METRICS, HeadStructureReducer
+from xlprobe.measuring.attention import AnswerReader, AttentionReader, read_by
+from xlprobe.measuring.design import DEFAULT_DESIGN, Checked, Design, check, with_options
+from xlprobe.measuring.effects.runs import Run, measure_answers, measure_interventions
+from xlprobe.measuring.forward import capture
+from xlprobe.measuring.head_structure import HeadStructureReader
+from xlprobe.measuring.inputs import checkpoints_of, metrics_of, problems_of
 from xlprobe.measuring.instability import InstabilityMeans
-from xlprobe.measuring.manifest import manifest_of
-from xlprobe.measuring.neutrality import NEUTRALITY_METRICS, measure_neutrality
-from xlprobe.measuring.patterns import KeptPattern, PatternReducer
+from xlprobe.measuring.languages import measure_languages
+from xlprobe.measuring.lock import locked
+from xlprobe.measuring.manifest import about_checkpoint, fingerprint_of, manifest_of
+from xlprobe.measuring.neutrality import measure_vectors, text_sets
+from xlprobe.measuring.patterns import KeptPattern, PatternReader, attention_of_units
 from xlprobe.measuring.plan import ProblemPlan, paired_batches, plan, plan_shards
-from xlprobe.measuring.sentences import evenly, sentence_vectors, sentences_of
-from xlprobe.measuring.shards import SHARD_BATCHES, Shards
-from xlprobe.measuring.stream import capture
-from xlprobe.metrics import SIMILARITIES
+from xlprobe.measuring.sentences import sentence_vectors
+from xlprobe.measuring.shards import SHARD_BATCHES, Shards, sweep
+from xlprobe.metrics import by_computation, get_metric
 from xlprobe.progress import progress
 from xlprobe.results import Results, ResultsWriter
+from xlprobe.results.patterns import read_patterns, write_patterns
 from xlprobe.samples.encoding import Encoder
 from xlprobe.samples.types import ParallelSample
 from xlprobe.statistics import LEAST_GAP
 
-__all__ = ["DEFAULT_METRICS", "METRICS", "Measurement", "measure"]
-
-OUTPUT_METRICS = ("correct", "gold_margin")
-METRICS: tuple[str, ...] = (
-    *ATTENTION_METRICS, "instability", *HEAD_METRICS, *OUTPUT_METRICS, *NEUTRALITY_METRICS,
-)  # fmt: skip
-"""Every metric that `measure` knows."""
-
-_EXTRA = {*SIMILARITIES[1:], *HEAD_METRICS}
-DEFAULT_METRICS: tuple[str, ...] = tuple(n for n in METRICS if n not in _EXTRA and not n.startswith("norm_"))
-"""What `measure(metrics="default")` computes: all but robustness set, head structure and norm-weighted metrics."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The options of `measure`, checked and expanded."""
-
-    pairs: tuple[tuple[str, str], ...]
-    metrics: tuple[str, ...]
-    base: str = "en"
-    controls: bool = True
-    forced: bool = True
-    keep_patterns: frozenset[str] = frozenset()
-    batch_size: int = 32
-    too_long: str = "error"
-    max_sentences: int = 500
-    seed: int = 0
-    show_progress: bool = True
-    left_out: dict[str, Any] = field(default_factory=dict)
-
-    def languages_of(self) -> tuple[str, ...]:
-        """Return the languages that take part, the base first."""
-        return tuple(dict.fromkeys([self.base, *(code for pair in self.pairs for code in pair)]))
-
-    def wants(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that were asked for."""
-        return [name for name in names if name in self.metrics]
+__all__ = ["measure"]
 
 
 def measure(
-    checkpoints: Checkpoint | str | Sequence[Checkpoint | str],
-    samples: Sequence[ParallelSample],
+    checkpoints: Any,
+    samples: Any,
     *,
-    pairs: str | Sequence[str] | None = None,
-    metrics: str | Sequence[str] = "default",
-    base: str = "en",
-    controls: bool = True,
-    forced: bool = True,
-    keep_patterns: Sequence[str] = (),
+    design: Design = DEFAULT_DESIGN,
+    metrics: Any = "default",
     out: str | Path | None = None,
-    batch_size: int = 32,
-    too_long: str = "error",
-    max_sentences: int = 500,
-    seed: int = 0,
-    show_progress: bool = True,
     kept: list[KeptPattern] | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    labels: Sequence[str] = (),
+    **options: Any,
 ) -> Results:
     """Measure checkpoints on parallel problems and return the table.
 
-    `pairs` are context-question pairs such as "en-fr, *-en" (by default `base`-* and *-`base`); in-language versions
-    that they are compared with are added. `metrics` is "default", "all" or names of `METRICS`. `controls` adds floor
-    and chance (see `xlprobe.measuring.plan`); `forced` measures cross-query checkpoints also with both queries at work
-    on in-language samples. `keep_patterns` names samples whose raw patterns are appended to `kept`. The table is
-    written to the directory `out` (its manifest also keeps `arguments`), or to a temporary one; memory does not grow
-    with the number of samples. Labels are matched with a classifier's classes by name; `labels` names the classes in
-    the
-    model's order where its configuration does not.
+    `checkpoints` are one or several, loaded or by name (then one is in memory at a time); `samples` parallel problems:
+    a sequence, an iterator, a file that `xlprobe.samples.read` knows, or a data set. `metrics` are "default", "figures"
+    (what the report draws, too), "all", names of `xlprobe.metrics.METRICS`, or one's own (`xlprobe.metric`). The rest
+    is the `design`, whose fields may be given as options: pairs="en-fr, *-en", controls=False, ... (see `Design`).
 
-    Samples with more tokens than the model's positions raise `DataError`, or with too_long="skip" are left out,
-    counted and listed in the manifest.
-    """
-    options = _options(samples, pairs, metrics, base, controls, forced, keep_patterns, batch_size, too_long)
-    options = replace(options, max_sentences=max_sentences, seed=seed, show_progress=show_progress)
-    loaded = _loaded(checkpoints)
-    loaded = [replace(one, labels=tuple(labels)) for one in loaded] if labels else loaded
+    The table is written to the directory `out`, where a run that was stopped goes on when it is asked for again, or to
+    a temporary one, which goes when the answer does. Patterns that `keep_patterns` names are kept beside it, and
+    appended to `kept`. Memory does not grow with the number of samples. What a checkpoint cannot have is one row with
+    the reason. Raises `DataError` on problems that are too long or lack a language, unless the design says "skip"."""
+    checked = check(with_options(design, options), metrics_of(metrics), problems_of(samples))
     directory = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="xlprobe-"))
-    own = {
-        "pairs": [f"{c}-{q}" for c, q in options.pairs],
-        "metrics": list(options.metrics),
-        **{name: getattr(options, name) for name in ("base", "controls", "batch_size", "seed")},
-    }
-    manifest = manifest_of(loaded, samples, options.languages_of(), {**(arguments or {}), **own})
-    shards = Shards.of_run(out, {**manifest, "options": [options.max_sentences, options.forced, options.too_long]})
+    try:
+        with locked(None if out is None else directory):
+            own = _measured(checkpoints, checked, directory, out is not None, kept)
+        return own if own is not None else Results.load(directory, temporary=out is None)
+    except BaseException:
+        if out is None:
+            shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _measured(
+    checkpoints: Any, checked: Checked, directory: Path, keep: bool, kept: list[KeptPattern] | None
+) -> Results | None:
+    """Write the table of all checkpoints; processes other than the first return their own rows."""
+    if keep:
+        sweep(directory)
+    manifest = manifest_of(checked)
+    show = checked.design.show_progress
+    shards = Shards.of_run(directory if keep else None, fingerprint_of(checked, manifest), say=show)
+    patterns: list[KeptPattern] = []
     with shards.writer(directory, manifest) as writer:
-        for checkpoint in loaded:
-            _measure_one(checkpoint, samples, options, writer, kept, shards)
-        writer.manifest["left_out"] = options.left_out
-    own_rows = shards.close()
-    return Results.load(directory) if own_rows is None else own_rows
+        for checkpoint in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
+            about_checkpoint(checkpoint, checked.problems, writer.manifest)
+            one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards)
+            patterns += one.measure()
+            del checkpoint, one  # the next is loaded when this one is gone
+        if patterns and shards.is_first:
+            write_patterns(patterns, directory)
+    if kept is not None:
+        kept.extend(patterns)
+    return shards.close()
 
 
-def _options(
-    samples: Sequence[ParallelSample],
-    pairs: str | Sequence[str] | None,
-    metrics: str | Sequence[str],
-    base: str,
-    controls: bool,
-    forced: bool,
-    keep_patterns: Sequence[str],
-    batch_size: int,
-    too_long: str,
-) -> Measurement:
-    if not samples:
-        raise DataError("got no samples to measure; expected at least one")
-    languages = [code for code in samples[0].languages if all(code in sample.languages for sample in samples)]
-    if base not in languages:
-        base = languages[0] if languages else base
-    wanted = [f"{base}-*", f"*-{base}"] if pairs is None else pairs if isinstance(pairs, str) else list(pairs)
-    expanded = expand_pairs(wanted, languages)
-    if not expanded:
-        raise DataError(
-            f"the samples exist in {' '.join(languages)} only, which makes no code-switched pair; "
-            "expected at least two languages"
+@dataclass(frozen=True)
+class CheckpointRun:
+    """One checkpoint on the problems of a checked design: every pass writes its rows, shard by shard."""
+
+    checkpoint: Checkpoint
+    checked: Checked
+    encoder: Encoder
+    writer: ResultsWriter
+    shards: Shards
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that all rows share."""
+        seed = self.checkpoint.provenance.get("seed")
+        return {"checkpoint": self.checkpoint.name} | ({} if seed is None else {"seed": seed})
+
+    def measure(self) -> list[KeptPattern]:
+        """Measure everything; return the patterns kept."""
+        left_out: dict[str, Any] = {}
+        problems = fitting(self.encoder, self.checked, self.checkpoint.name, left_out)
+        if left_out or self.checked.incomplete:
+            lacking = {"lacking": len(self.checked.incomplete), "samples_lacking": list(self.checked.incomplete)}
+            self.writer.manifest["left_out"][self.checkpoint.name] = left_out | (
+                lacking if self.checked.incomplete else {}
+            )
+        checked = replace(self.checked, problems=tuple(problems))
+        absent = unavailable(self.checkpoint, checked)
+        for name, reason in absent.items():
+            self._note(name, reason)
+        one = replace(self, checked=checked.without(list(absent)))
+        patterns = one._attention()
+        one._answers()
+        one._vectors()
+        one._interventions()
+        if self.shards.is_first:
+            measure_languages(one.checked.of("text"), self.checkpoint, one.checked, self.writer)
+        return patterns
+
+    def _note(self, name: str, reason: str) -> None:
+        self.writer.append(np.array([np.nan]), metric=name, dataset=self.checked.dataset, reason=reason, **self.columns)
+
+    def _shards(self, name: str, pieces: Sequence[Any], work: Any) -> list[dict[str, Any]]:
+        """Do one pass, shard by shard, and return its sums."""
+        name = f"{name}-{self.checkpoint.name}-{self.checkpoint.hash[:12]}"
+        return list(self.shards.states(name, pieces, work, self.writer))
+
+    def _attention(self) -> list[KeptPattern]:
+        """Measure all that attention and logits of the compared versions tell, in one pass over the problems."""
+        checked = self.checked
+        heads = tuple(one.name for one in checked.of("attention", "sums"))
+        keys = frozenset(checked.design.keep_patterns)
+        attention = list(read_by(checked.metrics))
+        if "instability" in checked.names and "js_stability" not in checked.names:
+            attention.append(get_metric("js_stability"))
+        answers = checked.of("logits")
+        if not (attention or heads or answers or keys):
+            return []
+        kept: list[KeptPattern] = []
+
+        def work(piece: list[ProblemPlan], target: Any) -> dict[str, Any]:
+            means = InstabilityMeans()
+
+            def sink(values: np.ndarray[Any, Any], labels: Mapping[str, Any], **more: Any) -> None:
+                if more["metric"] == "js_stability":
+                    means.add(values, labels, more)
+                layer = more.pop("layer")
+                if more["metric"] in checked.names:
+                    target.append(values, labels, **self.columns, **more, layer=None if layer < 0 else layer)
+
+            patterns = PatternReader(self.checkpoint.name, self.checkpoint.tokenizer, keys)
+            structure = HeadStructureReader(heads)
+            readers: list[Any] = [
+                *([AttentionReader(sink, attention)] if attention else []),
+                *([structure] if heads else []),
+                *([AnswerReader(sink, answers)] if answers else []),
+                *([patterns] if keys else []),
+            ]
+            batches = paired_batches(checked.problems, piece, self.encoder, checked.design.batch_size, advance)
+            capture(self.checkpoint, batches, readers)
+            if patterns.kept and self.shards.directory is not None:
+                write_patterns(patterns.kept, target.directory)
+            kept.extend(patterns.kept)
+            return {"means": means.state(), "heads": structure.state()}
+
+        design = checked.design
+        forced = design.forced and self.checkpoint.is_cross_query
+        plans = plan(checked.problems, checked.pairs, base=checked.base, controls=design.controls, forced=forced)
+        means, structure = InstabilityMeans(), HeadStructureReader(heads)
+        show = design.show_progress and self.shards.is_first
+        with progress(f"{self.checkpoint.name}: attention", len(plans), show=show) as advance:
+            for state in self._shards("attention", plan_shards(plans, design.batch_size, SHARD_BATCHES), work):
+                means.merge(InstabilityMeans(**state["means"]))
+                structure.add_state(state["heads"])
+        if self.shards.directory is not None:
+            kept = [one for one in read_patterns(self.shards.finished()) if one.checkpoint == self.checkpoint.name]
+        if self.shards.is_first:
+            self._write_sums(means, structure)
+            if kept and "attention" in checked.names:
+                attention_of_units(kept, self.writer, self.writer.manifest)
+        return kept
+
+    def _write_sums(self, means: InstabilityMeans, structure: HeadStructureReader) -> None:
+        """Write what is known only when all problems were seen."""
+        columns = {"dataset": self.checked.dataset, **self.columns}
+        indices = list(means.rows()) if "instability" in self.checked.names else []
+        if "instability" in self.checked.names and not indices:
+            self._note(
+                "instability", "no floor or no chance: expected theories with several questions, and several theories"
+            )
+        for index, more in indices:
+            reason = None if np.isfinite(index).all() else f"chance is less than {LEAST_GAP} bits above floor in some heads"
+            self.writer.append(index[None], metric="instability", reason=reason, **columns, **more)
+        for value, more in structure.rows(self.checked.base):
+            self.writer.append(np.array([value]), **columns, **more)
+
+    def _run(self, pairs: Sequence[tuple[str, str]], problems: Sequence[ParallelSample]) -> Run:
+        design = self.checked.design
+        return Run(
+            self.checkpoint, problems, pairs, self.checked.base, design.interventions, design.batch_size, design.seed
         )
-    named = {"default": DEFAULT_METRICS, "all": METRICS}
-    chosen = named.get(metrics) if isinstance(metrics, str) else tuple(metrics)
-    if chosen is None:
-        chosen = tuple(part.strip() for part in str(metrics).split(","))
-    if unknown := [name for name in chosen if name not in METRICS]:
-        raise DataError(f"got the metrics {unknown}; expected default, all, or some of {', '.join(METRICS)}")
-    if missing := sorted(set(keep_patterns) - {sample.key for sample in samples}):
-        raise DataError(f"asked to keep the patterns of {missing[:3]}, which are not among the {len(samples)} samples")
-    if too_long not in ("error", "skip"):
-        raise DataError(f"got too_long={too_long!r}; expected 'error' or 'skip'")
-    if batch_size < 1:
-        raise DataError(f"got batch_size={batch_size}; expected at least 1")
-    return Measurement(tuple(expanded), chosen, base, controls, forced, frozenset(keep_patterns), batch_size, too_long)
+
+    def _answers(self) -> None:
+        """Measure the answers on the pairs of which only these are asked for."""
+        checked = self.checked
+        contexts = {checked.base, *(context for context, _ in checked.pairs)}
+        pairs = [pair for pair in checked.answers if not (pair[0] == pair[1] and pair[0] in contexts)]
+        if not (metrics := checked.of("logits")) or not pairs:
+            return
+        size = checked.design.batch_size * SHARD_BATCHES
+        pieces = [checked.problems[start : start + size] for start in range(0, len(checked.problems), size)]
+
+        def work(piece: Sequence[ParallelSample], target: Any) -> dict[str, Any]:
+            run = replace(self._run(pairs, piece), with_reference=False)
+            measure_answers(metrics, run, target, self.columns)
+            advance(len(piece))
+            return {}
+
+        show = checked.design.show_progress and self.shards.is_first
+        with progress(f"{self.checkpoint.name}: answers", len(checked.problems), show=show) as advance:
+            self._shards("answers", pieces, work)
+
+    def _vectors(self) -> None:
+        """Measure what vectors of sentences and of problems tell."""
+        if not self.checked.of("vectors"):
+            return
+
+        def work(piece: tuple[str, list[ParallelSample]], target: Any) -> dict[str, Any]:
+            block, texts = piece
+            vectors = sentence_vectors(
+                self.checkpoint, texts, languages=self.checked.languages, encoder=self.encoder,
+                show_progress=self.checked.design.show_progress,
+            )  # fmt: skip
+            columns = {**self.columns, "dataset": self.checked.dataset, "block": block}
+            measure_vectors(self.checked, vectors, target, columns)
+            return {}
+
+        self._shards("vectors", list(text_sets(self.checked).items()), work)
+
+    def _interventions(self) -> None:
+        """Measure what interventions do to the answer, on a few problems."""
+        checked, options = self.checked, self.checked.design.interventions
+        metrics = checked.of("intervention")
+        if not metrics:
+            return
+        switched = [pair for pair in checked.pairs if pair[0] != pair[1]]
+        pairs = [pair for pair in switched if pair[0] == checked.base] or switched or list(checked.pairs)
+        problems = few(checked.problems, checked.base, options.problems)
+        self.writer.manifest.setdefault("effects", {})[self.checkpoint.name] = {"problems": len(problems)}
+        run = self._run(pairs[: options.pairs], problems)
+
+        def work(piece: Any, target: Any) -> dict[str, Any]:
+            measure_interventions(piece, run, target, self.columns)
+            advance(1)
+            return {}
+
+        pieces = [several for _, several in by_computation(metrics)]
+        show = checked.design.show_progress and self.shards.is_first
+        with progress(f"{self.checkpoint.name}: interventions", len(pieces), show=show) as advance:
+            self._shards("interventions", pieces, work)
 
 
-def _loaded(checkpoints: Checkpoint | str | Sequence[Checkpoint | str]) -> list[Checkpoint]:
-    items = [checkpoints] if isinstance(checkpoints, (Checkpoint, str)) else list(checkpoints)
-    loaded = [item if isinstance(item, Checkpoint) else load(item) for item in items]
-    names = [(checkpoint.name, checkpoint.provenance.get("seed")) for checkpoint in loaded]
-    if twice := sorted({name for name, seed in names if names.count((name, seed)) > 1}):
-        raise DataError(
-            f"got several checkpoints named {', '.join(twice)}; give each a name of its own: load(spec, name=...). "
-            "One name is for runs of one recipe with different training seeds"
-        )
-    if not loaded:
-        raise DataError("got no checkpoint to measure; expected at least one")
-    return loaded
-
-
-def _measure_one(
-    checkpoint: Checkpoint,
-    samples: Sequence[ParallelSample],
-    options: Measurement,
-    writer: ResultsWriter,
-    kept: list[KeptPattern] | None,
-    shards: Shards,
-) -> None:
-    encoder = checkpoint.encoder()
-    problems = _fitting(checkpoint, samples, options, encoder)
-    columns: dict[str, Any] = {"checkpoint": checkpoint.name}
-    if "seed" in checkpoint.provenance:
-        columns["seed"] = checkpoint.provenance["seed"]
-    dataset = ", ".join(sorted({sample.dataset for sample in problems}))
-    missing = _missing(checkpoint, problems, options)
-    for name, reason in missing.items():
-        writer.append(np.array([np.nan]), metric=name, dataset=dataset, reason=reason, **columns)
-    options = replace(options, metrics=tuple(name for name in options.metrics if name not in missing))
-    _measure_patterns(checkpoint, problems, options, encoder, writer, kept, columns, dataset, shards)
-    if not (names := options.wants(NEUTRALITY_METRICS)) or not shards.is_first:
-        return
-    sets = {"sentence": sentences_of(problems, options.languages_of(), options.max_sentences)}
-    if any(len({*s.context[options.base], s.question.get(options.base, "")} - {""}) > 1 for s in problems):
-        sets["problem"] = evenly(problems, options.max_sentences)
-    for block, texts in sets.items():
-        vectors = sentence_vectors(
-            checkpoint, texts, languages=options.languages_of(), encoder=encoder, show_progress=options.show_progress
-        )
-        more = {**columns, "dataset": dataset, "block": block}
-        measure_neutrality(vectors, names, writer, more, seed=options.seed, show_progress=options.show_progress)
-
-
-def _measure_patterns(
-    checkpoint: Checkpoint,
-    problems: Sequence[ParallelSample],
-    options: Measurement,
-    encoder: Encoder,
-    writer: ResultsWriter,
-    kept: list[KeptPattern] | None,
-    columns: dict[str, Any],
-    dataset: str,
-    shards: Shards,
-) -> None:
-    """Measure all that attention and logits tell, in one pass over the problems, shard by shard."""
-    attention = options.wants(ATTENTION_METRICS)
-    if "instability" in options.metrics and "js_stability" not in attention:
-        attention.append("js_stability")
-    patterns = options.keep_patterns if kept is not None else frozenset()
-    if not (attention or options.wants((*HEAD_METRICS, *OUTPUT_METRICS)) or patterns):
-        return
-
-    def work(part: list[ProblemPlan], target: ResultsWriter) -> dict[str, Any]:
-        means = InstabilityMeans()
-
-        def sink(values: np.ndarray[Any, Any], labels: Mapping[str, Any], **more: Any) -> None:
-            if more["metric"] == "js_stability":
-                means.add(values, labels, more)
-            layer = more.pop("layer")
-            if more["metric"] in options.metrics:
-                target.append(values, labels, **columns, **more, layer=None if layer < 0 else layer)
-
-        reducers: list[Any] = [AttentionReducer(sink, attention)] if attention else []
-        heads = HeadStructureReducer(options.wants(HEAD_METRICS))
-        if heads.metrics:
-            reducers.append(heads)
-        if options.wants(OUTPUT_METRICS):
-            reducers.append(OutputReducer(sink))
-        if patterns and kept is not None:
-            reducers.append(PatternReducer(checkpoint.name, checkpoint.tokenizer, patterns, kept))
-        capture(checkpoint, paired_batches(problems, part, encoder, options.batch_size, advance), reducers)
-        return {"means": means.state(), "heads": heads.state()}
-
-    forced = options.forced and checkpoint.is_cross_query
-    plans = plan(problems, options.pairs, base=options.base, controls=options.controls, forced=forced)
-    means, heads = InstabilityMeans(), HeadStructureReducer(options.wants(HEAD_METRICS))
-    show = options.show_progress and shards.is_first
-    with progress(f"{checkpoint.name}: attention", len(plans), show=show) as advance:
-        parts = plan_shards(plans, options.batch_size, SHARD_BATCHES)
-        for state in shards.states(f"measure-{checkpoint.name}", parts, work, writer):
-            means.merge(InstabilityMeans(**state["means"]))
-            heads.add_state(state["heads"])
-    if shards.is_first:
-        _write_sums(means, heads, options, writer, columns, dataset)
-
-
-def _write_sums(
-    means: InstabilityMeans,
-    heads: HeadStructureReducer,
-    options: Measurement,
-    writer: ResultsWriter,
-    columns: dict[str, Any],
-    dataset: str,
-) -> None:
-    """Write what is known only when all samples were seen."""
-    indices = list(means.rows()) if "instability" in options.metrics else []
-    if "instability" in options.metrics and not indices:
-        why = "no floor or no chance: expected theories with several questions, and several theories"
-        writer.append(np.array([np.nan]), metric="instability", dataset=dataset, reason=why, **columns)
-    for index, more in indices:
-        reason = None if np.isfinite(index).all() else f"chance is less than {LEAST_GAP} bits above floor in some heads"
-        writer.append(index[None], metric="instability", dataset=dataset, reason=reason, **columns, **more)
-    for value, more in heads.rows(options.base):
-        writer.append(np.array([value]), dataset=dataset, **columns, **more)
-
-
-def _missing(checkpoint: Checkpoint, problems: Sequence[ParallelSample], options: Measurement) -> dict[str, str]:
+def unavailable(checkpoint: Checkpoint, checked: Checked) -> dict[str, str]:
     """Return the metrics that were asked for and cannot be computed, each with the reason."""
-    found: dict[str, str] = {}
-    if all(sample.label is None for sample in problems):
-        found |= dict.fromkeys(OUTPUT_METRICS, "no labels")
+    reasons: dict[str, str] = {}
+    answers = [one.name for one in checked.metrics if "logits" in one.needs]
+    labels = {problem.label for problem in checked.problems}
+    if labels == {None}:
+        reasons |= dict.fromkeys(answers, "no labels")
+    elif any(not problem.question for problem in checked.problems):
+        reasons |= dict.fromkeys([one.name for one in checked.of("intervention")], "problems without a question")
     if checkpoint.head != "classification":
-        found |= dict.fromkeys(OUTPUT_METRICS, "no classification head")
-    else:
+        reasons |= dict.fromkeys(answers, "no classification head")
+    elif answers:
         try:
-            checkpoint.check_labels(problems)
+            checkpoint.check_labels(checked.problems)
         except DataError as error:
-            found |= dict.fromkeys(OUTPUT_METRICS, str(error))
+            reasons |= dict.fromkeys(answers, str(error))
     if not checkpoint.is_cross_query:
-        found |= dict.fromkeys(SHARES, "one query only: not a cross-query model")
-    if not options.controls:
-        found["instability"] = "measured without controls"
-    return {name: reason for name, reason in found.items() if name in options.metrics}
+        shares = [one.name for one in checked.of("attention", "queries")]
+        reasons |= dict.fromkeys(shares, "one query only: not a cross-query model")
+    if not checked.design.controls:
+        reasons["instability"] = "measured without controls"
+    patching = [name for name in checked.names if name.startswith("patching_")]
+    if not any(pair[0] == checked.base != pair[1] for pair in checked.pairs):
+        for name in patching:
+            reasons.setdefault(name, f"no code-switched pair whose context is in {checked.base}")
+    if not checked.design.keep_patterns:
+        reasons["attention"] = "no patterns kept: keep_patterns names no problem"
+    return {name: reason for name, reason in reasons.items() if name in checked.names}
 
 
-def _fitting(
-    checkpoint: Checkpoint, samples: Sequence[ParallelSample], options: Measurement, encoder: Encoder
-) -> list[ParallelSample]:
+def few(problems: Sequence[ParallelSample], base: str, count: int | None) -> list[ParallelSample]:
+    """Return the shortest problems, of as many theories as there are; None: all."""
+    if count is None:
+        return list(problems)
+    ordered = sorted(problems, key=lambda problem: (sum(map(len, problem.context[base])), problem.key))
+    first = list({problem.group: problem for problem in reversed(ordered)}.values())[::-1]
+    chosen = {problem.key for problem in first}
+    return [*first, *(problem for problem in ordered if problem.key not in chosen)][:count]
+
+
+def fitting(encoder: Encoder, checked: Checked, name: str, left_out: dict[str, Any]) -> list[ParallelSample]:
     """Leave out, or refuse, problems that are too long in any of the versions that will run."""
-    languages = options.languages_of()
+    # The longest version has the longest context and the longest question of all languages.
+    pairs = [*((code, code) for code in checked.languages), *checked.pairs, *checked.answers]
     fits, excess = [], []
-    for sample in samples:
-        # The longest version has the longest context and the longest question of all languages.
-        lengths = [encoder.length(sample.pair(code, code)) for code in languages]
-        if max(lengths) <= encoder.max_length and all(
-            encoder.length(sample.pair(*pair)) <= encoder.max_length for pair in options.pairs
-        ):
-            fits.append(sample)
+    for problem in checked.problems:
+        lengths = (encoder.length(problem.pair(*pair)) for pair in pairs)
+        if all(length <= encoder.max_length for length in lengths):
+            fits.append(problem)
         else:
-            excess.append(sample.key)
+            excess.append(problem.key)
     if excess:
         what = (
-            f"{len(excess)} of {len(samples)} samples have more than the {encoder.max_length} tokens that "
-            f"{checkpoint.name} takes: {', '.join(excess[:5])}{', ...' if len(excess) > 5 else ''}"
+            f"{len(excess)} of {len(checked.problems)} samples have more than the {encoder.max_length} tokens that "
+            f"{name} takes: {', '.join(excess[:5])}{', ...' if len(excess) > 5 else ''}"
         )
-        if options.too_long == "error" or not fits:
+        if checked.design.too_long == "error" or not fits:
             raise DataError(f"{what}. Leave them out with too_long='skip' (--too-long skip), or use shorter problems")
-        options.left_out[checkpoint.name] = {"too_long": len(excess), "samples": excess}
+        left_out |= {"too_long": len(excess), "samples": excess}
     return fits

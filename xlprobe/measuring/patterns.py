@@ -1,62 +1,42 @@
-"""Raw patterns of the few samples that a user names, for maps and the explorer."""
+"""Raw patterns of the few problems that a user names, for maps and the explorer, and their rows of the table."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from xlprobe.errors import DataError
-from xlprobe.measuring.stream import AttentionCapture
+from xlprobe.measuring.attention import paired
+from xlprobe.measuring.forward import AttentionCapture
+from xlprobe.results.patterns import KeptPattern
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from xlprobe.samples.types import Sample
-
-__all__ = ["KeptPattern", "PatternReducer"]
+__all__ = ["KeptPattern", "PatternReader", "attention_of_units"]
 
 
 @dataclass
-class KeptPattern:
-    """One sample's attention in every layer, as float16 (layer, head, query, key), with what names its tokens."""
-
-    checkpoint: str
-    sample: Sample
-    tokens: list[str]
-    segment_ids: np.ndarray[Any, Any]
-    unit_ids: np.ndarray[Any, Any]
-    special: np.ndarray[Any, Any]
-    layers: dict[str, list[np.ndarray[Any, Any]]] = field(default_factory=dict)
-
-    def pattern(self, term: str = "pattern") -> np.ndarray[Any, Any] | None:
-        """Return (layer, head, query, key) of "pattern", "mono" or "cross"; None where the model has no such term."""
-        return np.stack(self.layers[term]) if term in self.layers else None
-
-
-@dataclass
-class PatternReducer:
-    """Keeps the patterns of the samples whose keys are asked for; appends one `KeptPattern` per version to `kept`."""
+class PatternReader:
+    """Keeps the patterns of the problems whose keys are asked for, one `KeptPattern` per version, in `kept`."""
 
     checkpoint: str
     tokenizer: PreTrainedTokenizerBase
     keys: Collection[str]
-    kept: list[KeptPattern]
-    needs: frozenset[str] = frozenset({"pattern", "terms"})
+    kept: list[KeptPattern] = field(default_factory=list)
+    needs: frozenset[str] = frozenset({"pattern", "queries"})
     _open: dict[int, KeptPattern] = field(default_factory=dict, repr=False)
 
     def update(self, capture: AttentionCapture) -> None:
         """Keep one layer's pattern of the wanted samples of a batch."""
-        batch = capture.batch
         if capture.layer == 0 or not self._open:
             self._open = {}
-            owned = getattr(batch, "owned", torch.arange(len(batch))).tolist()
-            for row in owned:
-                version = getattr(batch, "versions", [None] * len(batch))[row]
-                if batch.samples[row].key in self.keys and (version is None or version.routed_as is None):
+            batch = paired(capture.batch)
+            for row in batch.owned.tolist():
+                if batch.samples[row].key in self.keys and batch.versions[row].routed_as is None:
                     self._open[row] = self._start(capture, row)
                     self.kept.append(self._open[row])
         if not self._open:
@@ -73,16 +53,57 @@ class PatternReducer:
         batch = capture.batch
         length = int(batch.lengths[row])
         tokens: Any = self.tokenizer.convert_ids_to_tokens(batch.input_ids[row, :length].tolist())
-        parts = (batch.segment_ids, batch.unit_ids, batch.special_mask)
-        segments, units, special = (part[row, :length].cpu().numpy() for part in parts)
+        ids = (batch.segment_ids, batch.unit_ids, batch.special_mask)
+        segments, units, special = (one[row, :length].cpu().numpy() for one in ids)
         return KeptPattern(self.checkpoint, batch.samples[row], list(tokens), segments, units, special)
-
-    def merge(self, other: PatternReducer) -> None:
-        """Take over what another reducer kept."""
-        if other.checkpoint != self.checkpoint:
-            raise DataError(f"cannot merge patterns of {other.checkpoint!r} into those of {self.checkpoint!r}")
-        self.kept.extend(other.kept)
 
     def result(self) -> list[KeptPattern]:
         """Return the patterns kept."""
         return self.kept
+
+
+MAPS = "attention_maps"
+"""Where the manifest keeps the texts and the places of tokens, which rows cannot hold."""
+
+
+def attention_of_units(kept: Sequence[KeptPattern], writer: Any, manifest: dict[str, Any]) -> None:
+    """Write the first kept problem's attention between units, and into the manifest what its units say.
+
+    Rows have the metric `attention`, the head mean of each layer, and as block the places of the querying and the
+    attended unit ("3->1"): 0 is all special tokens together, then the context's sentences from 1, the question last.
+    A value is what a unit's tokens spend on all tokens of the other on average, range [0, 1]; over the attended units
+    they sum to 1.
+    """
+    known = manifest.get(MAPS, {})
+    key = known.get("sample", kept[0].sample.key)
+    texts: dict[str, list[str]] = known.get("texts", {})
+    places: dict[str, dict[str, Any]] = known.get("tokens", {})
+    for one in kept:
+        sample = one.sample
+        if sample.key != key:
+            continue
+        pair = f"{sample.context_language}-{sample.question_language}"
+        texts[pair] = [*sample.context, *([sample.question] if sample.question else [])]
+        units = np.where(one.special, 0, one.unit_ids + 1)
+        places.setdefault(one.checkpoint, {})[pair] = {"units": units.tolist(), "segments": one.segment_ids.tolist()}
+        pooled = _pooled(one, units, len(texts[pair]) + 1)
+        layer, query, attended = np.indices(pooled.shape).reshape(3, -1)
+        labels = {
+            "layer": layer,
+            "block": np.array([f"{q}->{k}" for q, k in zip(query, attended, strict=True)], dtype=object),
+        }
+        writer.append(
+            pooled.reshape(-1), labels, metric="attention", checkpoint=one.checkpoint, dataset=sample.dataset,
+            context_language=sample.context_language, question_language=sample.question_language, sample=sample.key,
+            group=sample.group,
+        )  # fmt: skip
+    manifest[MAPS] = {"sample": key, "texts": texts, "tokens": places}
+
+
+def _pooled(one: KeptPattern, units: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """Mean over heads of the attention between units, (layer, unit, unit)."""
+    pattern = one.pattern()
+    assert pattern is not None
+    member = np.eye(count)[units]
+    share = member / member.sum(axis=0).clip(min=1)
+    return np.asarray(np.einsum("lqk,qs,kt->lst", pattern.astype(np.float64).mean(axis=1), share, member))

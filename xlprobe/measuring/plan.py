@@ -144,16 +144,16 @@ def plan(
         for turn, number in enumerate(members):
             floor = members[(turn + 1) % len(members)] if len(members) > 1 else None
             chance = others[turn % len(others)] if others else None
-            found = list(_comparisons(number, pairs, contexts, base if with_base else None, forced))
+            comparisons = list(_comparisons(number, pairs, contexts, base if with_base else None, forced))
             if controls:
-                found += _controls(number, contexts, floor, chance)
+                comparisons += _controls(number, contexts, floor, chance)
             owned = [Version(number, context, context) for context in contexts]
             if with_base:
                 owned.append(Version(number, base, base))
-            owned += [comparison.left for comparison in found]
-            owned += [c.right for c in found if c.condition == "forced"]
+            owned += [one.left for one in comparisons]
+            owned += [one.right for one in comparisons if one.condition == "forced"]
             owned += [Version(number, *pair) for pair in pairs]
-            plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(found)))
+            plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(comparisons)))
     return plans
 
 
@@ -209,7 +209,7 @@ def paired_batches(
 
 
 def plan_shards(plans: Sequence[ProblemPlan], batch_size: int, batches: int) -> list[list[ProblemPlan]]:
-    """Cut plans into parts of `batches` batches each; the parts' batches are those of the whole."""
+    """Cut plans into shards of `batches` batches each; the shards' batches are those of the whole."""
     gathered = list(_gathered(plans, batch_size))
     starts = range(0, len(gathered), batches)
     return [[one for batch in gathered[start : start + batches] for one in batch] for start in starts]
@@ -239,13 +239,13 @@ def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPla
     for version, row in rows.items():
         if version.routed_as is not None:
             language_ids[row, batch.segment_ids[row] == 1] = language_id(version.routed_as)
-    found = [c for one in plans for c in one.comparisons]
+    every = [c for one in plans for c in one.comparisons]
     comparisons = Comparisons(
-        torch.tensor([rows[c.left] for c in found], dtype=torch.long),
-        torch.tensor([rows[c.right] for c in found], dtype=torch.long),
-        torch.tensor([c.by_token for c in found], dtype=torch.bool),
-        np.array([c.condition for c in found], dtype=object),
-        np.array([c.reference for c in found], dtype=object),
+        torch.tensor([rows[c.left] for c in every], dtype=torch.long),
+        torch.tensor([rows[c.right] for c in every], dtype=torch.long),
+        torch.tensor([c.by_token for c in every], dtype=torch.bool),
+        np.array([c.condition for c in every], dtype=object),
+        np.array([c.reference for c in every], dtype=object),
     )
     owned = torch.tensor(sorted({rows[version] for one in plans for version in one.versions}), dtype=torch.long)
     values = {field.name: getattr(batch, field.name) for field in fields(Batch)} | {"language_ids": language_ids}

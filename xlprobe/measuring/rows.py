@@ -15,13 +15,13 @@ from xlprobe.measuring.plan import Comparisons, PairedBatch
 from xlprobe.metrics import Profile, Roles
 from xlprobe.metrics.tensors import at_once
 
-__all__ = ["Emit", "Labels", "Part", "Rows", "Sink"]
+__all__ = ["BatchRows", "Emit", "Labels", "PairGroup", "Sink"]
 
 Labels = Mapping[str, np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Part:
+class PairGroup:
     """Comparisons, and whether all have the same cells on both sides; `observed` picks those that are no controls."""
 
     left: Tensor
@@ -33,15 +33,15 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Rows:
+class BatchRows:
     """What all layers share of one batch: the roles of its tokens, its rows' labels, and what is compared."""
 
     batch: PairedBatch
-    _parts: dict[tuple[str, str], list[Part]] = field(default_factory=dict)
+    _groups: dict[tuple[str, str], list[PairGroup]] = field(default_factory=dict)
 
     @cached_property
     def roles(self) -> Roles:
-        """The parts that the tokens play."""
+        """The roles that the tokens play."""
         return Roles.from_ids(self.batch.segment_ids, self.batch.unit_ids, self.batch.special_mask)
 
     @cached_property
@@ -51,25 +51,25 @@ class Rows:
         columns = [
             (s.dataset, s.context_language, s.question_language, s.key, s.group, s.depth) for s in self.batch.samples
         ]
-        found = {
+        labels = {
             name: np.array(column, dtype=object) for name, column in zip(names, zip(*columns, strict=True), strict=True)
         }
         routed = np.array([version.routed_as is not None for version in self.batch.versions])
-        return {**found, "condition": np.where(routed, "forced", "observed").astype(object)}
+        return {**labels, "condition": np.where(routed, "forced", "observed").astype(object)}
 
     @cached_property
     def owned_labels(self) -> Labels:
         """The labels of the rows that are reported."""
         return {name: column[self.batch.owned.cpu().numpy()] for name, column in self.labels.items()}
 
-    def parts(self, profile: Profile, block: str, pooling: str) -> list[Part]:
+    def pair_groups(self, profile: Profile, block: str, pooling: str) -> list[PairGroup]:
         """Return the comparisons that a pooling allows: all at once where they are few, else in up to four kinds.
 
         The kinds are observed ones and controls, for which less is computed, each by whether both sides have the same
         cells; else they are cut to what both have, which costs a copy. The texts alone decide, so the first layer's
         profile settles it.
         """
-        if (block, pooling) not in self._parts:
+        if (block, pooling) not in self._groups:
             every = self.batch.comparisons
             every = every[every.by_token] if pooling == "token" else every
             rows, cells = profile.rows.cpu(), profile.cells.cpu()
@@ -83,10 +83,10 @@ class Rows:
                     for kind in (True, False)
                     for same in (True, False)
                 ]
-            self._parts[block, pooling] = [self._part(these, same) for these, same in kinds if len(these)]
-        return self._parts[block, pooling]
+            self._groups[block, pooling] = [self._group(these, same) for these, same in kinds if len(these)]
+        return self._groups[block, pooling]
 
-    def _part(self, these: Comparisons, alike: bool) -> Part:
+    def _group(self, these: Comparisons, alike: bool) -> PairGroup:
         labels = {name: column[these.left.numpy()] for name, column in self.labels.items()}
         labels |= {"condition": these.condition, "reference": these.reference}
         # A against B is B against A: both rows of chance count as one observation, under the name of either theory.
@@ -96,8 +96,8 @@ class Rows:
         sides = these.left.to(self.batch.input_ids.device), these.right.to(self.batch.input_ids.device)
         observed = torch.nonzero(these.is_observed)[:, 0]
         if len(observed) == len(these):
-            return Part(*sides, alike, labels, observed, labels)
-        return Part(
+            return PairGroup(*sides, alike, labels, observed, labels)
+        return PairGroup(
             *sides, alike, labels, observed, {name: column[observed.numpy()] for name, column in labels.items()}
         )
 
@@ -117,15 +117,15 @@ class Emit:
     """
 
     sink: Sink
-    rows: Rows
+    rows: BatchRows
     layers: Sequence[int]
 
     def __call__(self, values: Tensor, labels: Labels, **columns: Any) -> None:
         """Report one value per row and head, or per row."""
-        found = values.float().cpu().numpy()
-        heads = max(found.shape[1] // len(self.layers), 1)
-        for number, layer in enumerate(self.layers[: found.shape[1]]):
-            self.sink(found[:, number * heads : (number + 1) * heads], labels, layer=layer, **columns)
+        array = values.float().cpu().numpy()
+        heads = max(array.shape[1] // len(self.layers), 1)
+        for number, layer in enumerate(self.layers[: array.shape[1]]):
+            self.sink(array[:, number * heads : (number + 1) * heads], labels, layer=layer, **columns)
 
     def owned(self, values: Tensor, **columns: Any) -> None:
         """Report values of the rows that are owned."""

@@ -13,12 +13,12 @@ from jaxtyping import Float
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import DataError
-from xlprobe.measuring.stream import HiddenCapture, capture
+from xlprobe.measuring.forward import HiddenCapture, capture
 from xlprobe.progress import progress
 from xlprobe.samples.encoding import Encoder, batches
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["SentenceReducer", "SentenceVectors", "evenly", "sentence_vectors", "sentences_of"]
+__all__ = ["SentenceReader", "SentenceVectors", "evenly", "sentence_vectors", "sentences_of"]
 
 _BYTES_IN_MEMORY = 256 * 2**20
 
@@ -42,7 +42,7 @@ class SentenceVectors:
 
 
 @dataclass
-class SentenceReducer:
+class SentenceReader:
     """Averages each sentence's hidden states over its text tokens, layer by layer, into `vectors`."""
 
     rows: dict[tuple[str, str], int]
@@ -59,12 +59,6 @@ class SentenceReducer:
             row = self.rows[sample.key, sample.context_language]
             self.vectors[sample.context_language][capture.layer, row] = mean
 
-    def merge(self, other: SentenceReducer) -> None:
-        """Take over the sentences that another reducer filled in."""
-        for language, theirs in other.vectors.items():
-            filled = np.any(theirs != 0, axis=(0, 2))
-            self.vectors[language][:, filled] = theirs[:, filled]
-
     def result(self) -> dict[str, Float[np.ndarray, "layer sentence width"]]:  # type: ignore[type-arg]
         """Return the vectors by language."""
         return self.vectors
@@ -76,19 +70,18 @@ def sentences_of(problems: Sequence[ParallelSample], languages: Sequence[str], l
     Two problems often share facts; a sentence counts once. Its group is the sentence itself, because the same
     sentence belongs to many theories. Where there are more than `limit`, they are taken evenly over the problems.
     """
-    found: dict[tuple[str, ...], ParallelSample] = {}
+    by_texts: dict[tuple[str, ...], ParallelSample] = {}
     for problem in problems:
         columns = [[*problem.context[code], *filter(None, [problem.question.get(code)])] for code in languages]
         for texts in zip(*columns, strict=True):
-            if texts not in found:
-                key = f"sentence-{len(found)}"
+            if texts not in by_texts:
+                key = f"sentence-{len(by_texts)}"
                 context = {code: (text,) for code, text in zip(languages, texts, strict=True)}
-                found[texts] = ParallelSample(key, key, problem.dataset, context)
-    kept = list(found.values())
+                by_texts[texts] = ParallelSample(key, key, problem.dataset, context)
     # A sentence that two others share in one language cannot be told apart there; keep the first of each.
     seen: set[tuple[str, str]] = set()
     distinct = []
-    for sample in kept:
+    for sample in by_texts.values():
         texts_here = {(code, units[0]) for code, units in sample.context.items()}
         if not texts_here & seen:
             distinct.append(sample)
@@ -123,7 +116,7 @@ def sentence_vectors(
     vectors = {code: _space(shape, len(languages)) for code in languages}
     rows = {(sample.key, code): row for row, sample in enumerate(sentences) for code in languages}
     plain = [sentence.pair(code, code) for sentence in sentences for code in languages]
-    reducer = SentenceReducer(rows, vectors)
+    reader = SentenceReader(rows, vectors)
     with progress(f"{checkpoint.name}: sentences", len(plain), show=show_progress) as advance:
 
         def counted() -> Any:
@@ -131,7 +124,7 @@ def sentence_vectors(
                 yield batch
                 advance(len(batch))
 
-        capture(checkpoint, counted(), [reducer])
+        capture(checkpoint, counted(), [reader])
     texts = tuple(sentence.context[languages[0]][0] for sentence in sentences)
     return SentenceVectors(tuple(s.key for s in sentences), tuple(s.group for s in sentences), texts, vectors)
 

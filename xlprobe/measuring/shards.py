@@ -1,10 +1,10 @@
-"""Sharing one run among processes: `accelerate launch -m xlprobe measure ...` and `... evaluate ...`.
+"""The work of a run, cut into shards that are kept until its table is whole: to go on after a stop, and to share it.
 
-The work is cut into shards that depend on the data alone. Process r of n takes every n-th shard and writes each, when
-it is finished, into a hidden directory beside the table; the first process puts them together in their order. What a
-run that broke off has finished is found there and not done again. Directories must be shared by all machines. The
-numbers are those of a single process, because a single process sums over the same shards in the same order.
-"""
+Shards depend on the data alone. Each is written, when it is finished, into a hidden directory beside the table; what a
+run that broke off has finished is there when the same command runs again, and is not done twice. Where several
+processes share a run (`accelerate launch -m xlprobe measure ...`), process r of n takes every n-th shard, and the first
+puts them together in their order; directories must then be shared by all machines. The numbers are those of a single
+process, because a single process sums over the same shards in the same order."""
 
 from __future__ import annotations
 
@@ -13,95 +13,108 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from xlprobe.errors import ResultsError
+from xlprobe.files import disk_errors
+from xlprobe.measuring.processes import process_count, process_number
+from xlprobe.measuring.states import decoded, encoded
 from xlprobe.results import COLUMNS, Results, ResultsWriter
+from xlprobe.results.schema import CODED
+from xlprobe.results.writer import RowGatherer
 
-__all__ = ["Shards", "pin_device", "process_count", "process_number", "refuse_processes"]
+__all__ = ["SHARD_BATCHES", "Shards"]
 
 SHARD_BATCHES = 16
 """Batches to a shard: few enough that little is lost with a process, many enough that files stay few."""
 
 _POLL, _PATIENCE = 0.5, 6 * 3600.0
 PATIENCE = "XLPROBE_SHARD_TIMEOUT"
+ROWS, STATE = "rows.arrow", "state.json"
 
 State = dict[str, Any]
-
-
-class Target(Protocol):
-    """Where rows go: the table's writer, or a list in memory."""
-
-    def append_table(self, table: Any) -> None:
-        """Take the rows of an Arrow table."""
-
-
 Work = Callable[[Any, Any], State]
 
 
-def process_count() -> int:
-    """Return how many processes share this run, as accelerate and torchrun say it in $WORLD_SIZE."""
-    return max(1, int(os.environ.get("WORLD_SIZE", "1") or 1))
+class ShardWriter(RowGatherer):
+    """Writes the rows of one shard, quickly rather than small; `directory` may take further files of the shard."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self.directory = directory
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        self._stream = pa.ipc.new_stream(str(directory / ROWS), CODED, options=options)
+
+    def _store(self, table: pa.Table) -> None:
+        with disk_errors(self.directory / ROWS):
+            self._stream.write_table(table.unify_dictionaries())
+
+    def close(self) -> None:
+        """Write what is left."""
+        try:
+            self._flush_all()
+        finally:
+            self._thread.shutdown()
+            with disk_errors(self.directory / ROWS):
+                self._stream.close()
 
 
-def process_number() -> int:
-    """Return the number of this process among those that share the run, from 0."""
-    return int(os.environ.get("RANK", "0") or 0) if process_count() > 1 else 0
-
-
-def pin_device() -> None:
-    """Leave this process only the GPU of its own, so that "cuda" is another one in each; call before CUDA starts."""
-    if process_count() == 1:
-        return
-    local = int(os.environ.get("LOCAL_RANK", "0") or 0)
-    visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip()]
-    os.environ["CUDA_VISIBLE_DEVICES"] = visible[local % len(visible)] if visible else str(local)
-
-
-def refuse_processes(command: str, instead: str) -> None:
-    """Raise `ResultsError` where several processes run a command that only one can."""
-    if process_count() > 1:
-        raise ResultsError(f"{process_count()} processes run {command}, which is for one; {instead}")
+def rows_of(shard: Path) -> Iterator[pa.Table]:
+    """Yield the rows of a finished shard, piece by piece."""
+    with pa.memory_map(str(shard / ROWS)) as file, pa.ipc.open_stream(file) as stream:
+        for batch in stream:
+            yield pa.Table.from_batches([batch])
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The shards of one run; with one process (`count` 1) nothing is written beside the table.
+    """The shards of one run, of which this process does every `count`-th from `number`.
 
-    `fingerprint` tells runs apart: checkpoints, data, options and versions. Shards of another one are never used.
+    Without a `directory` none is kept. `fingerprint` tells runs apart: data, options and versions. Shards of another
+    one are never used.
     """
 
-    directory: Path
-    fingerprint: str
+    directory: Path | None = None
+    fingerprint: str = ""
     number: int = 0
     count: int = 1
     patience: float = _PATIENCE
+    said: bool = False
+    """Whether the run has a place to say that it goes on."""
     _own: list[Path] = field(default_factory=list, repr=False)
 
     @classmethod
-    def of_run(cls, directory: str | Path | None, about: Mapping[str, Any]) -> Shards:
+    def of_run(cls, directory: str | Path | None, about: Mapping[str, Any], *, say: bool = False) -> Shards:
         """Return the shards of a run whose table goes to `directory`; `about` is what identifies the run.
 
-        Raises `ResultsError` where several processes have no directory that all of them know.
+        With `say` the run tells on standard error what it need not do again. Raises `ResultsError` where several
+        processes have no directory that all of them know.
         """
         count = process_count()
-        if count > 1 and directory is None:
+        if directory is None:
+            if count == 1:
+                return cls()
             raise ResultsError(
                 f"{count} processes share this run and have no directory in common; say out=DIRECTORY (--out), on a "
                 "disk that all of them see"
             )
         known = {key: value for key, value in about.items() if key != "created"}
         fingerprint = hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:16]
-        place = Path(directory or ".") / f".shards-{fingerprint}"
+        place = Path(directory) / f".shards-{fingerprint}"
+        done = sum(1 for _ in place.glob("[!.]*"))
+        if say and done and count == 1:
+            print(f"going on in {directory}: {done} shards of this run were finished before", file=sys.stderr)
         return cls(place, fingerprint, process_number(), count, float(os.environ.get(PATIENCE, _PATIENCE)))
 
     @property
@@ -115,93 +128,94 @@ class Shards:
             return ResultsWriter(directory, manifest)
         return ResultsWriter(tempfile.mkdtemp(prefix="xlprobe-"), manifest)
 
-    def states(self, name: str, parts: Sequence[Any], work: Work, writer: Target) -> Iterator[State]:
-        """Do the work, part by part, and yield each part's state in order.
+    def states(self, name: str, pieces: Sequence[Any], work: Work, writer: Any) -> Iterator[State]:
+        """Do the work, piece by piece, and yield each one's state in order.
 
-        `work(part, writer)` writes rows and returns sums: nested mappings of numbers and arrays. `name` tells the
-        passes of a run apart. Processes other than the first yield nothing: they do their parts and leave them to it.
+        `work(piece, writer)` writes rows and returns sums: nested mappings of numbers and arrays. `name` tells the
+        passes of a run apart. Processes other than the first yield nothing: they do their shards and leave them to it.
         """
-        if self.count == 1:
-            for part in parts:
-                yield work(part, writer)
+        if self.directory is None:
+            for piece in pieces:
+                yield work(piece, writer)
             return
-        for place, part in enumerate(parts):
+        for place, piece in enumerate(pieces):
             if place % self.count == self.number:
-                self._own.append(self._finish(self._path(name, place), part, work))
-        if not self.is_first:
+                self._own.append(self._finish(self._path(name, place), piece, work))
+            if self.count == 1:
+                yield self._collect(self._path(name, place), writer)
+        if self.count == 1 or not self.is_first:
             return
-        for place in range(len(parts)):
-            table = self._wait(self._path(name, place), len(parts))
-            for rows in table.tables():
-                writer.append_table(rows)
-            yield _decoded(table.manifest["state"])
+        for place in range(len(pieces)):
+            self._wait(self._path(name, place), len(pieces))
+            yield self._collect(self._path(name, place), writer)
+
+    def finished(self) -> list[Path]:
+        """Return the directories of the shards that are finished."""
+        return [] if self.directory is None else sorted(self.directory.glob("[!.]*"))
 
     def close(self) -> Results | None:
         """Remove the shards once the table is written; other processes than the first return their own rows."""
         if self.is_first:
-            if self.count > 1:
+            if self.directory is not None:
                 shutil.rmtree(self.directory, ignore_errors=True)
             return None
-        own = [Results.load(path) for path in self._own if path.is_dir()]
-        return Results.concat(own) if own else Results(pd.DataFrame({name: [] for name in COLUMNS}))
+        own = [table for path in self._own if path.is_dir() for table in rows_of(path)]
+        return Results(pa.concat_tables(own)) if own else Results(pd.DataFrame({name: [] for name in COLUMNS}))
 
     def _path(self, name: str, place: int) -> Path:
+        assert self.directory is not None
         # Names of models may hold slashes.
-        plain = re.sub(r"[^A-Za-z0-9.-]+", "_", name)
+        plain = re.sub(r"[^A-Za-z0-9.-]+", "_", name)[:80]
         return self.directory / f"{plain}-{zlib.crc32(name.encode()):08x}-{place:05d}"
 
-    def _finish(self, path: Path, part: Any, work: Work) -> Path:
-        """Do one part and give its directory its name when it is whole."""
+    def _finish(self, path: Path, piece: Any, work: Work) -> Path:
+        """Do one piece and give its directory its name when it is whole."""
         if path.is_dir():
             return path
-        self.directory.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=self.directory, prefix=f".{path.name}."))
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
-            with ResultsWriter(partial, {"fingerprint": self.fingerprint}) as writer:
-                writer.manifest["state"] = _encoded(work(part, writer))
-            partial.rename(path)
+            writer = ShardWriter(partial)
+            try:
+                state = work(piece, writer)
+            finally:
+                writer.close()
+            with disk_errors(path):
+                (partial / STATE).write_text(json.dumps(encoded(state)), encoding="utf-8")
+                partial.rename(path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
         return path
 
-    def _wait(self, path: Path, parts: int) -> Results:
+    def _collect(self, path: Path, writer: Any) -> State:
+        for rows in rows_of(path):
+            writer.append_table(rows)
+        state: State = decoded(json.loads((path / STATE).read_text(encoding="utf-8")))
+        return state
+
+    def _wait(self, path: Path, shards: int) -> None:
         """Wait for a shard of another process for as long as any shard is being finished."""
         latest, since = -1, time.monotonic()
         while not path.is_dir():
-            finished = sum(1 for _ in self.directory.glob("[!.]*"))
-            if finished != latest:
-                latest, since = finished, time.monotonic()
+            done = len(self.finished())
+            if done != latest:
+                latest, since = done, time.monotonic()
             if time.monotonic() - since > self.patience:
                 raise ResultsError(
-                    f"waited {self.patience:.0f} s for {path.name} (one of {parts} shards) of another process, which "
-                    f"seems to have failed. Run again: the {finished} finished ones in {self.directory} are used"
+                    f"waited {self.patience:.0f} s for {path.name} (one of {shards} shards) of another process, which "
+                    f"seems to have failed. Run again: the {done} finished ones in {self.directory} are used"
                 )
             time.sleep(_POLL)
-        return Results.load(path)
 
 
-def _encoded(value: Any) -> Any:
-    """Turn sums into what JSON holds without loss; keys may be tuples, arrays keep their type and shape."""
-    if isinstance(value, Mapping):
-        return {"map": [[_encoded(key), _encoded(entry)] for key, entry in value.items()]}
-    if isinstance(value, tuple):
-        return {"tuple": [_encoded(entry) for entry in value]}
-    if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value)
-        return {"array": array.tolist(), "dtype": str(array.dtype), "shape": list(array.shape)}
-    if isinstance(value, list):
-        return {"list": [_encoded(entry) for entry in value]}
-    return value
-
-
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if "map" in value:
-        return {_decoded(key): _decoded(entry) for key, entry in value["map"]}
-    if "tuple" in value:
-        return tuple(_decoded(entry) for entry in value["tuple"])
-    if "list" in value:
-        return [_decoded(entry) for entry in value["list"]]
-    return np.array(value["array"], dtype=value["dtype"]).reshape(value["shape"])
+def sweep(directory: Path) -> None:
+    """Remove what writers that were killed left in a table's directory."""
+    for pattern in (".results.parquet.*", ".manifest.json.*", ".shards-*/.*"):
+        for left in directory.glob(pattern):
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                with suppress(OSError):
+                    left.unlink()

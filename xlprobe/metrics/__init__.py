@@ -1,9 +1,10 @@
-"""Metrics: pure functions from attention patterns and hidden states to numbers. They know no model and no file.
+"""Metrics: declarations, and pure functions from attention patterns, logits and vectors to numbers; no model, no file.
 
+A `Metric` is declared once, by xlprobe itself or with `metric`; `METRICS` has all by name.
 Attention: `Roles` and `PooledPattern` cut a batch's pattern into profiles; `compare` compares two of them;
 `normalised_entropy`, `attention_distance`, `norm_weighted`, `block_mass` and `query_shares` describe one;
 `head_divergences` relates heads. Representations: `cka`, `retrieval_rates`, `language_eta_squared`,
-`language_probe`, `language_mdl_bits`. `METRICS` declares the properties of each by its name in the table.
+`language_probe`, `language_mdl_bits`. The answer: `gold_margin`, `correct`.
 Those that compute are imported on first use, so that labels and ranges can be looked up quickly.
 """
 
@@ -12,14 +13,15 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from xlprobe.metrics.registry import METRICS, Metric, get_metric
+from xlprobe.metrics import registry as registry  # declares the metrics that xlprobe comes with
+from xlprobe.metrics.base import METRICS, SETS, Metric, by_computation, get_metric, metric, metrics_in
+from xlprobe.metrics.blocks import BLOCKS, MASS_BLOCKS
 
 if TYPE_CHECKING:
     from xlprobe.metrics.alignment import AlignmentSums, cka
     from xlprobe.metrics.comparison import SIMILARITIES, compare, compare_pairs
     from xlprobe.metrics.heads import attention_rollout, head_divergences, head_rsa, top_heads_jaccard
     from xlprobe.metrics.mass import (
-        MASS_BLOCKS,
         BlockMass,
         block_mass,
         cross_lingual_mass,
@@ -38,10 +40,11 @@ if TYPE_CHECKING:
         retrieval_rates,
     )
     from xlprobe.metrics.norms import norm_weighted, value_norms
+    from xlprobe.metrics.outcome import correct, gold_margin
     from xlprobe.metrics.pooling import excise, unit_pool
     from xlprobe.metrics.probes import LanguageProbe, language_mdl_bits, language_probe, online_code_length
     from xlprobe.metrics.profiles import PooledPattern, Profile, UnitPattern, align, profile
-    from xlprobe.metrics.roles import BLOCKS, Roles
+    from xlprobe.metrics.roles import Roles
     from xlprobe.metrics.shape import attention_distance, normalised_entropy, pattern_distance, profile_entropy
     from xlprobe.metrics.stability import (
         argmax_agreement,
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
         pearson,
         total_variation,
     )
+    from xlprobe.metrics.vectors import LanguageVectors, principal_places
 
 _NAMES = {
     "alignment": ("AlignmentSums", "cka"),
@@ -60,7 +64,6 @@ _NAMES = {
     "heads": ("attention_rollout", "head_divergences", "head_rsa", "top_heads_jaccard"),
     "mass": (
         "BlockMass",
-        "MASS_BLOCKS",
         "block_mass",
         "cross_lingual_mass",
         "mass_expectation",
@@ -78,10 +81,11 @@ _NAMES = {
         "retrieval_rates",
     ),
     "norms": ("norm_weighted", "value_norms"),
+    "outcome": ("correct", "gold_margin"),
     "pooling": ("excise", "unit_pool"),
     "probes": ("LanguageProbe", "language_mdl_bits", "language_probe", "online_code_length"),
     "profiles": ("PooledPattern", "Profile", "UnitPattern", "align", "profile"),
-    "roles": ("BLOCKS", "Roles"),
+    "roles": ("Roles",),
     "shape": ("attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"),
     "stability": (
         "argmax_agreement",
@@ -93,6 +97,7 @@ _NAMES = {
         "pearson",
         "total_variation",
     ),
+    "vectors": ("LanguageVectors", "principal_places"),
 }
 _LAZY = {name: f"xlprobe.metrics.{module}" for module, names in _NAMES.items() for name in names}
 
@@ -101,10 +106,12 @@ __all__ = [
     "MASS_BLOCKS",
     "METRICS",
     "RETRIEVALS",
+    "SETS",
     "SIMILARITIES",
     "AlignmentSums",
     "BlockMass",
     "LanguageProbe",
+    "LanguageVectors",
     "Metric",
     "PooledPattern",
     "Profile",
@@ -115,13 +122,16 @@ __all__ = [
     "attention_distance",
     "attention_rollout",
     "block_mass",
+    "by_computation",
     "cka",
     "compare",
     "compare_pairs",
+    "correct",
     "cosine",
     "cross_lingual_mass",
     "excise",
     "get_metric",
+    "gold_margin",
     "halves",
     "head_divergences",
     "head_rsa",
@@ -135,11 +145,14 @@ __all__ = [
     "language_subspace",
     "mass_expectation",
     "mass_lift",
+    "metric",
+    "metrics_in",
     "norm_weighted",
     "normalised_entropy",
     "online_code_length",
     "pattern_distance",
     "pearson",
+    "principal_places",
     "profile",
     "profile_entropy",
     "query_shares",

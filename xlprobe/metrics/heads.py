@@ -51,7 +51,7 @@ def head_rsa(first: Any, second: Any) -> float:
         raise DataError(f"got {len(pairs[0])} and {len(pairs[1])} pairs of heads; expected the same heads in both")
     if len(pairs[0]) < 3 or pairs[0].isnan().any() or pairs[1].isnan().any():
         return math.nan
-    ranks = [as_float64(rankdata(part.numpy())) for part in pairs]
+    ranks = [as_float64(rankdata(values.numpy())) for values in pairs]
     centred = [rank - rank.mean() for rank in ranks]
     length = math.sqrt(float(centred[0] @ centred[0]) * float(centred[1] @ centred[1]))
     return float(centred[0] @ centred[1]) / length if length else math.nan
@@ -73,14 +73,14 @@ def top_heads_jaccard(first: Any, second: Any, k: int) -> float:
     Range [0, 1], up = the same heads; 0: none in common. Symmetric; depends on the order of scores alone. Scores
     of any shape are taken together (layer, head); NaN scores take no part. NaN where fewer than k heads have a score.
     """
-    scores = [as_float64(part).reshape(-1) for part in (first, second)]
+    scores = [as_float64(side).reshape(-1) for side in (first, second)]
     if scores[0].shape != scores[1].shape or k < 1:
         raise DataError(f"got {len(scores[0])} and {len(scores[1])} scores, k={k}; expected the same heads and k >= 1")
-    if any(int((~part.isnan()).sum()) < k for part in scores):
+    if any(int((~side.isnan()).sum()) < k for side in scores):
         return math.nan
     tops = []
-    for part in scores:
-        order = torch.argsort(part.nan_to_num(-math.inf, -math.inf, -math.inf), descending=True, stable=True)
+    for side in scores:
+        order = torch.argsort(side.nan_to_num(-math.inf, -math.inf, -math.inf), descending=True, stable=True)
         tops.append(set(order[:k].tolist()))
     return len(tops[0] & tops[1]) / len(tops[0] | tops[1])
 

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from xlprobe.errors import DataError
+from xlprobe.metrics.blocks import MASS_BLOCKS, SHARE_BLOCKS
 from xlprobe.metrics.profiles import PooledPattern, UnitPattern
 from xlprobe.metrics.tensors import as_float64
 
 __all__ = [
-    "MASS_BLOCKS",
     "BlockMass",
     "block_mass",
     "cross_lingual_mass",
@@ -21,12 +21,6 @@ __all__ = [
     "mass_lift",
     "query_shares",
 ]
-
-MASS_BLOCKS = ("question->context", "context->question", "cls->context", "cls->question")
-"""The directions in which mass is measured."""
-
-SHARE_BLOCKS = (*MASS_BLOCKS, "context->context", "question->question", "")
-"""The blocks for which the two queries' shares are told apart; "" is all text."""
 
 
 def cross_lingual_mass(
@@ -59,8 +53,8 @@ def mass_lift(
     0, because the log odds are infinite there. As a language border is also a segment border, take the difference
     between a code-switched sample and its in-language reference before calling it an effect of language.
     """
-    parts = [as_float64(part) for part in (to_target, to_other, n_target, n_other)]
-    logs = [torch.where(part > 0, part, torch.nan).log() for part in parts]
+    amounts = [as_float64(amount) for amount in (to_target, to_other, n_target, n_other)]
+    logs = [torch.where(amount > 0, amount, torch.nan).log() for amount in amounts]
     return (logs[0] - logs[1]) - (logs[2] - logs[3])
 
 
@@ -99,11 +93,25 @@ def query_shares(
     query does not take part. NaN where the block has no mass. Special tokens are left out, padding has none.
     Source: arXiv 2310.15258, section 3.
     """
-    if block not in SHARE_BLOCKS:
-        raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, SHARE_BLOCKS))}")
+    if block not in (*SHARE_BLOCKS, ""):
+        raise DataError(f"got block={block!r}; expected one of {', '.join(SHARE_BLOCKS)}, or '' for all text")
     whole, part = _block_total(total, block), _block_total(cross, block)
     share = (part / whole).clamp(0.0, 1.0)
     return 1.0 - share, share
+
+
+def mass_by_name(pattern: UnitPattern, block: str) -> dict[str, Float[Tensor, "batch head"]]:
+    """Return what `block_mass` measures under the names that it has in the table; the expectation is of all heads."""
+    mass = block_mass(pattern, block)
+    return {
+        "cross_lingual_mass": mass.observed, "mass_expectation": mass.expected[:, None], "mass_lift": mass.lift,
+    }  # fmt: skip
+
+
+def shares_by_name(total: UnitPattern, cross: UnitPattern, block: str) -> dict[str, Float[Tensor, "batch head"]]:
+    """Return `query_shares` under the names that they have in the table."""
+    mono_share, cross_share = query_shares(total, cross, block)
+    return {"share_mono": mono_share, "share_cross": cross_share}
 
 
 def text_mass(pooled: PooledPattern | UnitPattern) -> Float[Tensor, "batch head"]:

@@ -111,15 +111,15 @@ def retrieval_items(
     first = halves(len(x) if groups is None else groups, seed)
     if len(first) != len(x):
         raise DataError(f"got {len(first)} groups for {len(x)} items; expected one for each")
-    found = {name: torch.full((len(x),), math.nan, dtype=torch.float64) for name in RETRIEVALS}
+    hits = {name: torch.full((len(x),), math.nan, dtype=torch.float64) for name in RETRIEVALS}
     if min(int(first.sum()), int((~first).sum())) < 2:
-        return found
+        return hits
     every = [x, y] if languages is None else [as_float64(part) for part in languages.values()]
     for fitted in (first, ~first):
         basis = language_subspace(torch.stack([part[fitted].mean(dim=0) for part in every]))
         sides = [(x[~fitted], x[fitted].mean(dim=0)), (y[~fitted], y[fitted].mean(dim=0))]
         for name in RETRIEVALS[:-1]:
-            found[name][~fitted] = 0.0
+            hits[name][~fitted] = 0.0
         for (source, own), (target, other) in (sides, sides[::-1]):
             variants = {
                 "retrieval_raw": (source, target),
@@ -128,8 +128,8 @@ def retrieval_items(
                 "retrieval_language_removed": (remove_subspace(source, basis), remove_subspace(target, basis)),
             }
             for name, pair in variants.items():
-                found[name][~fitted] += retrieval_hits(*pair, distance=distance) / 2
-    return found | {"neutrality_gap": found["retrieval_centred"] - found["retrieval_raw"]}
+                hits[name][~fitted] += retrieval_hits(*pair, distance=distance) / 2
+    return hits | {"neutrality_gap": hits["retrieval_centred"] - hits["retrieval_raw"]}
 
 
 def retrieval_rates(x: Any, y: Any, **options: Any) -> dict[str, float]:
@@ -150,10 +150,10 @@ def language_eta_squared(representations: Mapping[str, Any]) -> float:
     Range [0, 1], down = more neutral; 0: all languages have the same mean. Unchanged by rotation, scale and shift,
     and by the order of items and languages. NaN without variance. Known from analysis of variance.
     """
-    parts = [as_float64(part) for part in representations.values()]
-    if len(parts) < 2:
-        raise DataError(f"got {len(parts)} languages; expected at least two")
-    overall = torch.cat(parts).mean(dim=0)
-    between = sum(len(part) * float(((part.mean(dim=0) - overall) ** 2).sum()) for part in parts)
-    total = sum(float(((part - overall) ** 2).sum()) for part in parts)
+    sets = [as_float64(vectors) for vectors in representations.values()]
+    if len(sets) < 2:
+        raise DataError(f"got {len(sets)} languages; expected at least two")
+    overall = torch.cat(sets).mean(dim=0)
+    between = sum(len(one) * float(((one.mean(dim=0) - overall) ** 2).sum()) for one in sets)
+    total = sum(float(((one - overall) ** 2).sum()) for one in sets)
     return between / total if total > 0 else math.nan

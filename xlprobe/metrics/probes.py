@@ -116,18 +116,18 @@ def language_mdl_bits(
 def _stack(
     representations: Mapping[str, Any], groups: Sequence[Any] | None
 ) -> tuple[Float[ndarray, "row width"], Int[ndarray, " row"], Int[ndarray, " row"]]:
-    parts = [np.asarray(part, dtype=np.float64) for part in representations.values()]
-    if len(parts) < 2 or len({part.shape for part in parts}) != 1 or parts[0].ndim != 2:
+    sets = [np.asarray(vectors, dtype=np.float64) for vectors in representations.values()]
+    if len(sets) < 2 or len({one.shape for one in sets}) != 1 or sets[0].ndim != 2:
         raise DataError(
-            f"got representations { ({name: np.shape(part) for name, part in representations.items()}) }; expected at "
-            "least two languages with the same (item, width)"
+            f"got representations { ({name: np.shape(vectors) for name, vectors in representations.items()}) }; "
+            "expected at least two languages with the same (item, width)"
         )
-    items = len(parts[0])
+    items = len(sets[0])
     labels = list(range(items)) if groups is None else list(groups)
     if len(labels) != items:
         raise DataError(f"got {len(labels)} groups for {items} items; expected one for each")
     group = np.unique(np.asarray([str(label) for label in labels]), return_inverse=True)[1]
-    return np.concatenate(parts), np.repeat(np.arange(len(parts)), items), np.tile(group, len(parts))
+    return np.concatenate(sets), np.repeat(np.arange(len(sets)), items), np.tile(group, len(sets))
 
 
 def _shuffled(group: Int[ndarray, " row"], rng: np.random.Generator) -> Int[ndarray, " row"]:

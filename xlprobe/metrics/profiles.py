@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from xlprobe.errors import DataError
+from xlprobe.metrics.blocks import BLOCKS
 from xlprobe.metrics.pooling import pool_keys
-from xlprobe.metrics.roles import BLOCKS, Roles, Span
+from xlprobe.metrics.roles import Roles, Span
 from xlprobe.metrics.tensors import as_float, at_once, row_entropy, safe_divide, weighted_mean
 
 __all__ = ["Memory", "PooledPattern", "Profile", "UnitPattern", "align", "profile"]
@@ -36,25 +37,31 @@ class Profile:
     sink: Float[Tensor, "batch head row"]
     rows: Bool[Tensor, "batch row"]
     cells: Bool[Tensor, "batch cell"]
+    origin: tuple[Profile, Int[Tensor, " batch"]] | None = field(default=None, repr=False)
+    """The profile whose samples these are, and which: what is known of its rows is not computed again."""
 
     @cached_property
     def entropy(self) -> Float[Tensor, "batch head row"]:
         """Entropy of each row in nats."""
-        return row_entropy(self.values)
+        return row_entropy(self.values) if self.origin is None else _picked(self.origin[0].entropy, self.origin[1])
 
     @cached_property
     def squares(self) -> Float[Tensor, "batch head row"]:
         """Sum of the squared values of each row."""
+        if self.origin is not None:
+            return _picked(self.origin[0].squares, self.origin[1])
         return torch.linalg.vector_norm(self.values, dim=-1).square()
 
     @cached_property
     def largest(self) -> Float[Tensor, "batch head row"]:
         """Largest value of each row."""
-        return self.values.amax(dim=-1)
+        return self.values.amax(dim=-1) if self.origin is None else _picked(self.origin[0].largest, self.origin[1])
 
     @cached_property
     def num_cells(self) -> Float[Tensor, " batch"]:
         """Number of existing cells of each sample."""
+        if self.origin is not None:
+            return _picked(self.origin[0].num_cells, self.origin[1])
         return self.cells.sum(dim=-1).double()
 
     @property
@@ -62,19 +69,12 @@ class Profile:
         """Mean over the block's rows of the attention mass on special tokens, in [0, 1]; NaN without rows."""
         return weighted_mean(self.sink, self.rows[:, None].expand_as(self.sink))
 
-    def pick(self, name: str, samples: Int[Tensor, " picked"]) -> Tensor:
-        """Return one field of some samples; of a single one a view."""
-        array = getattr(self, name)
-        # index_select is four times as fast as indexing.
-        return array.narrow(0, int(samples[0]), 1) if len(samples) == 1 else array.index_select(0, samples)
-
     def select(self, samples: Int[Tensor, " picked"] | Sequence[int]) -> Profile:
-        """Return the profile of some samples of the batch, in the order asked for, with what is known of their rows."""
+        """Return the profile of some samples of the batch, in the order asked for."""
         samples = torch.as_tensor(samples, device=self.values.device)
-        picked = Profile(*(self.pick(field.name, samples) for field in fields(self)))
-        known = [name for name in ("entropy", "squares", "largest", "num_cells") if name in self.__dict__]
-        picked.__dict__.update({name: self.pick(name, samples) for name in known})
-        return picked
+        arrays = (self.values, self.weights, self.sink, self.rows, self.cells)
+        values, weights, sink, rows, cells = (_picked(array, samples) for array in arrays)
+        return Profile(values, weights, sink, rows, cells, (self, samples))
 
     @classmethod
     def side_by_side(cls, profiles: Sequence[Profile]) -> Profile:
@@ -82,6 +82,12 @@ class Profile:
         first = profiles[0]
         joined = [torch.cat([getattr(one, name) for one in profiles], dim=1) for name in ("values", "weights", "sink")]
         return cls(joined[0], joined[1], joined[2], first.rows, first.cells)
+
+
+def _picked(array: Tensor, samples: Int[Tensor, " picked"]) -> Tensor:
+    """Return some samples of an array; of a single one a view."""
+    # index_select is four times as fast as indexing.
+    return array.narrow(0, int(samples[0]), 1) if len(samples) == 1 else array.index_select(0, samples)
 
 
 @dataclass
@@ -120,16 +126,16 @@ class UnitPattern:
 
     def profile(self, block: str = "context->context", pooling: ProfilePooling = "mass") -> Profile:
         """Return one block, rows and cells being units; pooling as in `xlprobe.metrics.unit_pool`."""
-        queries, keys = _parts_of(block)
+        queries, keys = _roles_of(block)
         if pooling not in ("mass", "density"):
             raise DataError(f"got pooling={pooling!r}; expected 'token', 'mass' or 'density'")
-        parts = self.roles.cell_parts
+        cell_ranges = self.roles.cell_ranges
         number = self.roles.row_numbers["cls"]
-        picked_rows = slice(number, number + 1) if queries == "cls" else parts[queries]
+        picked_rows = slice(number, number + 1) if queries == "cls" else cell_ranges[queries]
         picked = self.pooled[:, :, picked_rows]
         rows = self.roles.rows_exist[:, picked_rows]
-        sizes = self.roles.unit_sizes[:, parts[keys]]
-        values = picked[..., parts[keys]]
+        sizes = self.roles.unit_sizes[:, cell_ranges[keys]]
+        values = picked[..., cell_ranges[keys]]
         weights = values.sum(dim=-1)
         if pooling == "density":
             values = safe_divide(values, sizes[:, None, None, :])
@@ -188,11 +194,11 @@ class PooledPattern:
         languages. With "mass" and "density" rows and cells are units (`xlprobe.metrics.unit_pool`). `memory` is where
         the values of tokens go: a later profile with the same one overwrites them.
         """
-        queries, keys = _parts_of(block)
+        queries, keys = _roles_of(block)
         return self._token_profile(queries, keys, memory) if pooling == "token" else self.units.profile(block, pooling)
 
     def _token_profile(self, queries: str, keys: str, memory: Memory | None) -> Profile:
-        cells, parts = self.roles.spans[keys], self.roles.cell_parts[keys]
+        cells, cell_range = self.roles.spans[keys], self.roles.cell_ranges[keys]
         if queries not in ("context", "text"):
             number = self.roles.row_numbers[queries]
             rows = self.roles.rows_exist[:, number : number + 1]
@@ -205,7 +211,7 @@ class PooledPattern:
             span = self.roles.spans[queries]
             rows, by_cell = span.mask, _take(self.by_cell, span, 2)
             values = self._rows(span, cells, memory or Memory())
-        weights = by_cell[..., parts].sum(dim=-1) * rows[:, None].to(by_cell.dtype)
+        weights = by_cell[..., cell_range].sum(dim=-1) * rows[:, None].to(by_cell.dtype)
         return Profile(values, weights, by_cell[..., -1], rows, cells.mask)
 
     def _rows(self, span: Span, cells: Span, memory: Memory) -> Float[Tensor, "batch head row cell"]:
@@ -216,11 +222,11 @@ class PooledPattern:
         size = at_once(values[0].numel())
         for start in range(0, len(values), size):
             some = slice(start, start + size)
-            part = _take(_take(self.pattern[some], span.select(some), 2), cells.select(some), 3)
+            block = _take(_take(self.pattern[some], span.select(some), 2), cells.select(some), 3)
             if scale is not None:
-                part = torch.mul(part, scale[some], out=values[some])
-            total = part.sum(dim=-1, keepdim=True)
-            torch.mul(part, safe_divide(torch.ones_like(total), total), out=values[some])
+                block = torch.mul(block, scale[some], out=values[some])
+            total = block.sum(dim=-1, keepdim=True)
+            torch.mul(block, safe_divide(torch.ones_like(total), total), out=values[some])
         return values
 
     def _mean_row(self, number: int) -> Float[Tensor, "batch head 1 key"]:
@@ -241,7 +247,12 @@ class PooledPattern:
         return scale * cells.mask[:, None, None, :].to(scale.dtype)
 
 
-def _parts_of(block: str) -> tuple[str, str]:
+def sink_mass(profile: Profile) -> Float[Tensor, "batch head"]:
+    """Mean over a block's rows of the attention mass on special tokens; range [0, 1], NaN without rows."""
+    return profile.sink_mass
+
+
+def _roles_of(block: str) -> tuple[str, str]:
     if block not in BLOCKS:
         raise DataError(f"got block={block!r}; expected one of {', '.join(map(repr, BLOCKS))}")
     return BLOCKS[block]

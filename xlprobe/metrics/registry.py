@@ -1,165 +1,273 @@
-"""Every metric by the name it has in the table, with the properties it is declared, and tested, to have.
-
-Imports nothing heavy: tables and figures look labels and ranges up here.
-"""
+"""The metrics that xlprobe comes with, declared; imports nothing heavy."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
-from xlprobe.errors import DataError
+from xlprobe.metrics.base import Metric, declare, norm_weighted_version
+from xlprobe.metrics.blocks import COMPARED_BLOCKS, MASS_BLOCKS, POOLINGS, SHAPE_BLOCKS, SHARE_BLOCKS
 
-__all__ = ["METRICS", "Metric", "get_metric"]
+__all__: list[str] = []
 
-Need = Literal["patterns", "values", "hidden states", "head", "gradients"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What a metric promises.
-
-    `low`, `high`: its range. `direction`: "up" or "down" is where attention is more stable, or representations more
-    neutral, or an effect larger; "none" where neither is better. `zero`: what 0 means. `level`: one value per sample,
-    or one per set. `needs`: what must be captured. `symmetric`: whether its two sides may change places (None: it has
-    one side). `invariant_to`: what changes nothing. `function`: where its formula is.
-    """
-
-    name: str
-    label: str
-    low: float
-    high: float
-    direction: Literal["up", "down", "none"]
-    zero: str
-    level: Literal["sample", "set"]
-    needs: tuple[Need, ...]
-    function: str
-    symmetric: bool | None = None
-    invariant_to: tuple[str, ...] = ()
-
-    def load(self) -> Any:
-        """Return the function that computes it."""
-        module, name = self.function.rsplit(".", 1)
-        return getattr(import_module(module), name)
+UNIT, SIGNED, ANY, POSITIVE = (0.0, 1.0), (-1.0, 1.0), (-math.inf, math.inf), (0.0, math.inf)
+_P, _Q = ((0.5, 0.3, 0.2),), ((0.2, 0.3, 0.5),)
+_X = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 1))
+_Y = ((0, 1), (1, 0), (0, 2), (2, 1), (1, 1))
+_E = ((2, 0), (0, 1), (-1, 0))
+_F = ((6, 4), (4, 5), (3, 4))
 
 
-METRICS: dict[str, Metric] = {}
-"""All metrics by name."""
-
-_CELLS, _HEADS, _SPACE = ("order of cells",), ("order of heads",), ("rotation", "scale")
+def _built_in(name: str, kind: Any, label: str, compute: str, **declared: Any) -> Metric:
+    return declare(Metric(name, kind, label, compute, **declared), built_in=True)
 
 
-def _add(
-    name: str,
-    label: str,
-    span: tuple[float, float],
-    direction: Literal["up", "down", "none"],
-    zero: str,
-    function: str,
-    needs: tuple[Need, ...] = ("patterns",),
-    level: Literal["sample", "set"] = "sample",
-    symmetric: bool | None = None,
-    invariant_to: tuple[str, ...] = (),
-) -> None:
-    METRICS[name] = Metric(
-        name, label, *span, direction, zero, level, needs, f"xlprobe.{function}", symmetric, invariant_to
-    )
+# Two versions compared, row by row.
+_COMPARED: dict[str, Any] = {
+    "takes": "rows", "range": UNIT, "needs": ("pattern",), "blocks": COMPARED_BLOCKS, "poolings": POOLINGS,
+    "symmetric": True, "invariant_to": ("order of cells",),
+    "undefined": "no row of attention that both versions have, or a single cell",
+}  # fmt: skip
+_ROBUST = {**_COMPARED, "controls": False}
+STABILITY = _built_in(
+    "js_stability", "comparison", "stability (1 - JSD, bits)", "metrics.comparison:rows_js_stability", **_COMPARED,
+    direction="up", zero="no attended cell in common", formula="metrics.stability:js_stability",
+    known=(((_P, _Q), 1 - 0.0958156), ((((1, 0),), ((0, 1),)), 0.0)), reference="Lin 1991", within="default",
+)  # fmt: skip
+_built_in(
+    "total_variation", "comparison", "total variation", "metrics.comparison:rows_total_variation", **_ROBUST,
+    direction="down", zero="equal", formula="metrics.stability:total_variation", known=(((_P, _Q), 0.3),),
+)  # fmt: skip
+_built_in(
+    "cosine", "comparison", "cosine", "metrics.comparison:rows_cosine", **_ROBUST, direction="up",
+    zero="no attended cell in common", formula="metrics.stability:cosine", known=(((_P, _Q), 0.763158),),
+)  # fmt: skip
+_built_in(
+    "hellinger", "comparison", "Hellinger distance", "metrics.comparison:rows_hellinger", **_ROBUST, direction="down",
+    zero="equal", formula="metrics.stability:hellinger", known=(((_P, _Q), 0.259893),),
+)  # fmt: skip
+_built_in(
+    "pearson", "comparison", "Pearson correlation", "metrics.comparison:rows_pearson",
+    **{**_ROBUST, "range": SIGNED, "undefined": "a row is constant, or no row that both versions have"},
+    direction="up", zero="unrelated", formula="metrics.stability:pearson", known=(((_P, _Q), -0.928571),),
+)  # fmt: skip
+_built_in(
+    "argmax_agreement", "comparison", "argmax agreement", "metrics.comparison:rows_argmax_agreement", **_ROBUST,
+    direction="up", zero="never the same cell first", formula="metrics.stability:argmax_agreement",
+    known=(((_P, _Q), 0.0),),
+)  # fmt: skip
+_built_in(
+    "instability", "comparison", "instability index", "metrics.stability:instability_index", takes="means", range=ANY,
+    direction="down", zero="as stable as another question", undefined="chance is not above floor", per="set",
+    needs=("pattern",), known=(((0.3, 0.1, 0.5), 0.5),), within="default",
+)  # fmt: skip
 
-
-_UNIT, _SIGNED, _ANY, _POSITIVE = (0.0, 1.0), (-1.0, 1.0), (-math.inf, math.inf), (0.0, math.inf)
-
-# Comparisons of two attention profiles.
-_SIDE = "metrics.stability."
-_add("js_stability", "stability (1 - JSD, bits)", _UNIT, "up", "no attended cell in common", f"{_SIDE}js_stability",
-     symmetric=True, invariant_to=_CELLS)  # fmt: skip
-_add("total_variation", "total variation", _UNIT, "down", "equal", f"{_SIDE}total_variation", symmetric=True,
-     invariant_to=_CELLS)  # fmt: skip
-_add("cosine", "cosine", _UNIT, "up", "no attended cell in common", f"{_SIDE}cosine", symmetric=True,
-     invariant_to=_CELLS)  # fmt: skip
-_add("hellinger", "Hellinger distance", _UNIT, "down", "equal", f"{_SIDE}hellinger", symmetric=True,
-     invariant_to=_CELLS)  # fmt: skip
-_add("pearson", "Pearson correlation", _SIGNED, "up", "unrelated", f"{_SIDE}pearson", symmetric=True,
-     invariant_to=_CELLS)  # fmt: skip
-_add("argmax_agreement", "argmax agreement", _UNIT, "up", "never the same cell first", f"{_SIDE}argmax_agreement",
-     symmetric=True, invariant_to=_CELLS)  # fmt: skip
-_add("instability", "instability index", _ANY, "down", "as stable as another question", f"{_SIDE}instability_index",
-     level="set")  # fmt: skip
-
-# One pattern by itself.
-_add("entropy", "normalised entropy", _UNIT, "none", "all on one cell", "metrics.shape.normalised_entropy",
-     invariant_to=_CELLS)  # fmt: skip
-_add("attention_distance", "attention distance / length", _UNIT, "none", "attends to itself",
-     "metrics.shape.attention_distance")  # fmt: skip
-_add("sink_mass", "mass on special tokens", _UNIT, "none", "nothing on special tokens", "metrics.pooling.excise",
-     invariant_to=_CELLS)  # fmt: skip
-_add("cross_lingual_mass", "cross-lingual mass", _UNIT, "none", "nothing across", "metrics.mass.cross_lingual_mass")
-_add("mass_expectation", "expected mass", _UNIT, "none", "no tokens across", "metrics.mass.mass_expectation")
-_add("mass_lift", "lift (log odds)", _ANY, "none", "as uniform attention", "metrics.mass.mass_lift")
-_add("share_mono", "share of Q", _UNIT, "none", "Q takes no part", "metrics.mass.query_shares")
-_add("share_cross", "share of Q_cross", _UNIT, "none", "Q_cross takes no part", "metrics.mass.query_shares")
+# One version's attention.
+_SHAPE: dict[str, Any] = {"needs": ("pattern",), "range": UNIT, "within": "default"}
+_CELLS = ("order of cells",)
+_built_in(
+    "entropy", "attention", "normalised entropy", "metrics.shape:profile_entropy", takes="rows", **_SHAPE,
+    blocks=SHAPE_BLOCKS, poolings=("token",), zero="all on one cell",
+    undefined="no attention in the block, or one cell",
+    invariant_to=_CELLS, formula="metrics.shape:normalised_entropy", known=((((0.5, 0.3, 0.2),), 0.937231),),
+    reference="Ghader and Monz 2017, arXiv 1710.03348",
+)  # fmt: skip
+_built_in(
+    "attention_distance", "attention", "attention distance / length", "metrics.shape:pattern_distance", takes="pooled",
+    **_SHAPE, zero="attends to itself", undefined="no text", formula="metrics.shape:attention_distance",
+    known=(((((1.0, 0.0, 0.0), (0.5, 0.5, 0.0), (0.2, 0.3, 0.5)),), (0.0, 0.5, 0.7)),),
+    reference="Vig and Belinkov 2019, arXiv 1906.04284",
+)  # fmt: skip
+_built_in(
+    "sink_mass", "attention", "mass on special tokens", "metrics.profiles:sink_mass", takes="rows", **_SHAPE,
+    blocks=SHAPE_BLOCKS, zero="nothing on special tokens", undefined="no rows in the block", invariant_to=_CELLS,
+    formula="metrics.pooling:excise",
+)  # fmt: skip
+_MASS: dict[str, Any] = {
+    "takes": "units", "needs": ("pattern",), "blocks": MASS_BLOCKS, "within": "default",
+    "undefined": "all attention is on special tokens",
+}  # fmt: skip
+_BY_NAME = "metrics.mass:mass_by_name"
+MASS = _built_in(
+    "cross_lingual_mass", "attention", "cross-lingual mass", _BY_NAME, **_MASS, range=UNIT, zero="nothing across",
+    formula="metrics.mass:cross_lingual_mass", known=(((0.25, 0.25), 0.5),),
+)  # fmt: skip
+_built_in(
+    "mass_expectation", "attention", "expected mass", _BY_NAME, **{**_MASS, "undefined": "no tokens"}, range=UNIT,
+    zero="no tokens across", per="sample", formula="metrics.mass:mass_expectation", known=(((6, 2), 0.75),),
+)  # fmt: skip
+LIFT = _built_in(
+    "mass_lift", "attention", "lift (log odds)", _BY_NAME,
+    **{**_MASS, "undefined": "one side has no attention or no tokens"}, range=ANY, zero="as uniform attention",
+    formula="metrics.mass:mass_lift", known=(((0.25, 0.25, 6, 2), -1.098612), ((0.25, 0.25, 2, 1), -0.693147)),
+)  # fmt: skip
+_SHARES: dict[str, Any] = {
+    "takes": "queries", "needs": ("pattern", "queries"), "range": UNIT, "within": "default",
+    "blocks": SHARE_BLOCKS, "undefined": "no attention in the block",
+    "formula": "metrics.mass:query_shares", "reference": "arXiv 2310.15258, section 3",
+}  # fmt: skip
+_built_in("share_mono", "attention", "share of Q", "metrics.mass:shares_by_name", **_SHARES, zero="Q takes no part")
+_built_in(
+    "share_cross", "attention", "share of Q_cross", "metrics.mass:shares_by_name", **_SHARES,
+    zero="Q_cross takes no part",
+)  # fmt: skip
 
 # The same on attention weighted by value norms.
-_VALUES: tuple[Need, ...] = ("patterns", "values")
-_add("norm_js_stability", "norm-weighted stability", _UNIT, "up", "no attended cell in common",
-     f"{_SIDE}js_stability", _VALUES, symmetric=True, invariant_to=_CELLS)  # fmt: skip
-_add("norm_cross_lingual_mass", "norm-weighted mass", _UNIT, "none", "nothing across",
-     "metrics.mass.cross_lingual_mass", _VALUES)  # fmt: skip
-_add("norm_mass_lift", "norm-weighted lift (log odds)", _ANY, "none", "as uniform attention",
-     "metrics.mass.mass_lift", _VALUES)  # fmt: skip
-
-# Structure of heads.
-_add("head_rsa", "similarity of head structure", _SIGNED, "up", "unrelated", "metrics.heads.head_rsa", level="set",
-     symmetric=True, invariant_to=(*_HEADS, "monotone change"))  # fmt: skip
-_add("top_heads_jaccard", "overlap of the top heads", _UNIT, "up", "none in common",
-     "metrics.heads.top_heads_jaccard", level="set", symmetric=True,
-     invariant_to=(*_HEADS, "monotone change"))  # fmt: skip
-
-# Neutrality of representations.
-_HIDDEN: tuple[Need, ...] = ("hidden states",)
-_NEUTRAL = "metrics.neutrality."
-_add("cka", "debiased linear CKA", _ANY, "up", "unrelated", "metrics.alignment.cka", _HIDDEN, "set", True,
-     (*_SPACE, "shift", "order of items"))  # fmt: skip
-for _name, _label, _invariant in (
-    ("retrieval_raw", "retrieval", _SPACE),
-    ("retrieval_centred", "retrieval, language-centred", (*_SPACE, "language shift")),
-    ("retrieval_offset", "retrieval, offset by language", _SPACE),
-    ("retrieval_language_removed", "retrieval, language subspace removed", _SPACE),
+for _one, _label in (
+    (STABILITY, "norm-weighted stability"),
+    (MASS, "norm-weighted mass"),
+    (LIFT, "norm-weighted lift (log odds)"),
 ):
-    _add(_name, _label, _UNIT, "up", "no translation found", f"{_NEUTRAL}retrieval_rates", _HIDDEN, "set", True,
-         _invariant)  # fmt: skip
-_add("neutrality_gap", "neutrality gap (centred - raw)", _SIGNED, "down", "languages differ by no shift",
-     f"{_NEUTRAL}retrieval_rates", _HIDDEN, "set", True, _SPACE)  # fmt: skip
-_add("language_eta_squared", "variance between languages", _UNIT, "down", "equal language means",
-     f"{_NEUTRAL}language_eta_squared", _HIDDEN, "set", True, (*_SPACE, "shift", "order of items"))  # fmt: skip
-_PROBE = "metrics.probes."
-_add("language_probe_accuracy", "language probe", _UNIT, "down", "never right", f"{_PROBE}language_probe", _HIDDEN,
-     "set", None, ("shift",))  # fmt: skip
-_add("language_probe_control", "language probe, control task", _UNIT, "none", "never right",
-     f"{_PROBE}language_probe", _HIDDEN, "set", None, ("shift",))  # fmt: skip
-_add("language_probe_selectivity", "selectivity of the language probe", _SIGNED, "down", "as good on the control",
-     f"{_PROBE}language_probe", _HIDDEN, "set", None, ("shift",))  # fmt: skip
-_add("language_mdl_bits", "description length of the language (bits)", _POSITIVE, "up", "language known for free",
-     f"{_PROBE}language_mdl_bits", _HIDDEN, "set", None, ("shift",))  # fmt: skip
+    declare(norm_weighted_version(_one, _label, reference="Kobayashi et al. 2020, arXiv 2004.10102"), built_in=True)
 
-# Effects of interventions, and the outcome itself.
-_EFFECTS = "measuring.effects."
-_add("knock_out_effect", "effect of knock-out on the gold margin", _ANY, "none", "no effect",
-     f"{_EFFECTS}knock_out", ("head",))  # fmt: skip
-_add("head_importance", "head importance", _POSITIVE, "up", "no effect on the loss", f"{_EFFECTS}head_importance",
-     ("head", "gradients"))  # fmt: skip
-_add("ablation_effect", "effect of ablation on the gold margin", _ANY, "none", "no effect",
-     f"{_EFFECTS}head_ablation", ("head",))  # fmt: skip
-_add("patching_recovery", "recovery by patching", _ANY, "up", "nothing recovered", f"{_EFFECTS}patching_recovery",
-     ("head",))  # fmt: skip
-_add("correct", "accuracy", _UNIT, "up", "wrong", f"{_EFFECTS}outcomes", ("head",))
-_add("gold_margin", "gold logit margin", _ANY, "up", "undecided", f"{_EFFECTS}outcomes", ("head",))
+# Structure of heads, and the attention of single problems.
+_SUMS: dict[str, Any] = {"takes": "sums", "needs": ("pattern",), "per": "set", "direction": "up", "symmetric": True}
+_HEADS = ("order of heads", "monotone change")
+_built_in(
+    "head_rsa", "attention", "similarity of head structure", "metrics.heads:head_rsa", **_SUMS, range=SIGNED,
+    zero="unrelated", undefined="fewer than three heads", blocks=COMPARED_BLOCKS, poolings=("mass", "density"),
+    invariant_to=_HEADS, known=((((1, 2, 3, 4, 5, 6), (1, 3, 2, 4, 6, 5)), 0.885714),),
+    reference="Kriegeskorte et al. 2008",
+)  # fmt: skip
+_built_in(
+    "top_heads_jaccard", "attention", "overlap of the top heads", "metrics.heads:top_heads_jaccard", **_SUMS,
+    range=UNIT, zero="none in common", undefined="too few heads with a value", blocks=MASS_BLOCKS, invariant_to=_HEADS,
+    known=((((3, 2, 1, 0), (3, 2, 0, 1), 2), 1.0),),
+)  # fmt: skip
+_built_in(
+    "attention", "attention", "attention between units", "metrics.pooling:unit_pool", takes="kept",
+    needs=("pattern", "queries"), range=UNIT, zero="none", undefined="no tokens", per="sample",
+    within="figures",
+)  # fmt: skip
 
+# The answer.
+_ANSWER: dict[str, Any] = {
+    "needs": ("logits",), "takes": "logits", "per": "sample", "direction": "up", "undefined": "no label",
+    "within": "default",
+}  # fmt: skip
+_built_in(
+    "correct", "logits", "accuracy", "metrics.outcome:correct", **_ANSWER, range=UNIT, zero="wrong",
+    known=(((((1.0, 3.0),), (1,)), 1.0), ((((2.0, 2.0),), (1,)), 0.0)),
+)  # fmt: skip
+_built_in(
+    "gold_margin", "logits", "gold logit margin", "metrics.outcome:gold_margin", **_ANSWER, range=ANY,
+    zero="undecided", known=(((((1.0, 3.0, 2.0),), (1,)), 1.0),),
+)  # fmt: skip
 
-def get_metric(name: str) -> Metric:
-    """Return a metric by name, or raise `DataError` naming those there are."""
-    try:
-        return METRICS[name]
-    except KeyError:
-        raise DataError(f"got the metric {name!r}; expected one of {', '.join(METRICS)}") from None
+# Vectors of parallel texts.
+_SPACE = ("rotation", "scale")
+_PAIR: dict[str, Any] = {
+    "needs": ("hidden",), "takes": "pair", "per": "set", "symmetric": True, "within": "default",
+    "undefined": "fewer than four texts, or no variance",
+}  # fmt: skip
+_built_in(
+    "cka", "vectors", "debiased linear CKA", "metrics.vectors:alignment", **_PAIR, range=ANY, direction="up",
+    zero="unrelated", invariant_to=(*_SPACE, "shift", "order of items"), formula="metrics.alignment:cka",
+    known=(((_X, _Y), 0.577350),),
+    reference="Kornblith et al. 2019, arXiv 1905.00414; Murphy et al. 2024, arXiv 2405.01012",
+)  # fmt: skip
+for _name, _label, _invariant, _source in (
+    ("retrieval_raw", "retrieval", _SPACE, "Pires et al. 2019, arXiv 1906.01502"),
+    ("retrieval_centred", "retrieval, language-centred", (*_SPACE, "language shift"),
+     "Libovicky et al. 2020, arXiv 2004.05160"),
+    ("retrieval_offset", "retrieval, offset by language", _SPACE, "Pires et al. 2019, arXiv 1906.01502"),
+    ("retrieval_language_removed", "retrieval, language subspace removed", _SPACE, ""),
+):  # fmt: skip
+    _built_in(
+        _name, "vectors", _label, "metrics.vectors:retrievals", **_PAIR | {"undefined": "a half has under two texts"},
+        range=UNIT, direction="up", zero="no translation found", invariant_to=_invariant, reference=_source,
+        formula="metrics.neutrality:retrieval" if _name == "retrieval_raw" else "metrics.neutrality:retrieval_rates",
+        known=(((_E, _F), 2 / 3),) if _name == "retrieval_raw" else (),
+    )  # fmt: skip
+_built_in(
+    "neutrality_gap", "vectors", "neutrality gap (centred - raw)", "metrics.vectors:retrievals",
+    **_PAIR | {"undefined": "a half has under two texts"}, range=SIGNED, direction="down",
+    zero="languages differ by no shift", invariant_to=_SPACE, formula="metrics.neutrality:retrieval_rates",
+)  # fmt: skip
+_LANGUAGES: dict[str, Any] = {"needs": ("hidden",), "takes": "languages", "per": "set", "within": "default"}
+_built_in(
+    "language_eta_squared", "vectors", "variance between languages", "metrics.vectors:variance_between", **_LANGUAGES,
+    range=UNIT, direction="down", zero="equal language means", undefined="no variance", symmetric=True,
+    invariant_to=(*_SPACE, "shift", "order of items"), formula="metrics.neutrality:language_eta_squared",
+    known=((({"a": ((0, 0), (2, 0)), "b": ((0, 4), (2, 4))},), 0.8),),
+)  # fmt: skip
+_PROBE: dict[str, Any] = {
+    **_LANGUAGES, "undefined": "fewer groups than folds", "invariant_to": ("shift",),
+    "formula": "metrics.probes:language_probe", "reference": "Hewitt and Liang 2019, arXiv 1909.03368",
+}  # fmt: skip
+for _name, _label, _span, _direction, _zero in (
+    ("language_probe_accuracy", "language probe", UNIT, "down", "never right"),
+    ("language_probe_control", "language probe, control task", UNIT, "none", "never right"),
+    ("language_probe_selectivity", "selectivity of the language probe", SIGNED, "down", "as good on the control"),
+):
+    _built_in(
+        _name,
+        "vectors",
+        _label,
+        "metrics.vectors:probe_by_name",
+        **_PROBE,
+        range=_span,
+        direction=_direction,
+        zero=_zero,
+    )
+_built_in(
+    "language_mdl_bits", "vectors", "description length of the language (bits)", "metrics.vectors:description_length",
+    **_LANGUAGES, range=POSITIVE, direction="up", zero="language known for free", undefined="fewer than four groups",
+    invariant_to=("shift",), formula="metrics.probes:language_mdl_bits",
+    reference="Voita and Titov 2020, arXiv 2003.12298",
+)  # fmt: skip
+for _name, _label in (("map_x", "first principal axis"), ("map_y", "second principal axis")):
+    _built_in(
+        _name, "vectors", _label, "metrics.vectors:principal_places", **_LANGUAGES | {"within": "figures"}, range=ANY,
+        zero="the mean of all texts", undefined="fewer than eight texts",
+    )  # fmt: skip
+
+# Interventions.
+_EFFECT: dict[str, Any] = {
+    "needs": ("logits",), "takes": "run", "per": "sample", "undefined": "no label", "within": "figures",
+}  # fmt: skip
+_built_in(
+    "knock_out_effect", "intervention", "effect of knock-out on the gold margin",
+    "measuring.effects.knock_outs:knock_out_effect", **_EFFECT, range=ANY, zero="no effect",
+    formula="measuring.effects:knock_out", reference="Geva et al. 2023, arXiv 2304.14767",
+)  # fmt: skip
+_built_in(
+    "ablation_effect", "intervention", "effect of ablation on the gold margin",
+    "measuring.effects.head_effects:ablation_effect", **_EFFECT | {"within": "all"}, range=ANY, zero="no effect",
+    formula="measuring.effects:head_ablation", reference="Michel et al. 2019, arXiv 1905.10650",
+)  # fmt: skip
+_built_in(
+    "head_importance", "intervention", "head importance", "measuring.effects.head_effects:importance",
+    **_EFFECT | {"per": "head"}, range=POSITIVE, direction="up", zero="no effect on the loss",
+    formula="measuring.effects:head_importance", reference="Michel et al. 2019, arXiv 1905.10650",
+)  # fmt: skip
+_PATCHED: dict[str, Any] = {
+    **_EFFECT, "range": ANY, "formula": "measuring.effects:patching_recovery",
+    "reference": "Vig et al. 2020, arXiv 2004.12265; Zhang and Nanda 2024, arXiv 2309.16042",
+}  # fmt: skip
+_PATCHING = "measuring.effects.head_effects:patching"
+_built_in(
+    "patching_recovery", "intervention", "recovery by patching", _PATCHING,
+    **_PATCHED | {"undefined": "clean and corrupt differ by less than the least gap, or no label"}, direction="up",
+    zero="nothing recovered",
+)  # fmt: skip
+_built_in(
+    "patching_gain", "intervention", "gold margin gained by patching", _PATCHING, **_PATCHED, direction="up",
+    zero="nothing gained",
+)  # fmt: skip
+_built_in(
+    "patching_gap", "intervention", "gold margin to be recovered", _PATCHING, **_PATCHED, zero="nothing to be recovered"
+)
+
+# Texts and languages.
+_TEXT: dict[str, Any] = {"takes": "texts", "per": "set", "within": "figures"}
+_built_in(
+    "tokens_per_word", "text", "tokens per word of the base language", "measuring.languages:tokens_per_word", **_TEXT,
+    range=POSITIVE, zero="no tokens", undefined="no words",
+)  # fmt: skip
+_built_in(
+    "typological_distance", "text", "syntactic distance to the base language",
+    "measuring.languages:typological_distances", **_TEXT, range=UNIT, zero="no difference on record",
+    undefined="no data, or URIEL+ is not installed",
+    reference="Khan et al. 2024, arXiv 2409.18472",
+)  # fmt: skip

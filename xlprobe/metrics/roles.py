@@ -12,18 +12,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.pooling import mean_weights, unit_matrix
 
-__all__ = ["BLOCKS", "Roles", "Span"]
-
-BLOCKS: dict[str, tuple[str, str]] = {
-    "context->context": ("context", "context"),
-    "context->question": ("context", "question"),
-    "question->context": ("question", "context"),
-    "question->question": ("question", "question"),
-    "cls->context": ("cls", "context"),
-    "cls->question": ("cls", "question"),
-    "": ("text", "text"),
-}
-"""The parts of an attention pattern by name: (queries, keys). Text is context and question together."""
+__all__ = ["Roles", "Span"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Span:
 
 @dataclass(frozen=True)
 class Roles:
-    """The parts that the tokens of a batch play.
+    """The roles that the tokens of a batch play.
 
     Text tokens are those of a unit: not [CLS], separators, padding, or a prompt's prefix. `rows` averages queries
     and `cells` sums keys; `cells` has the context's units, then the question, then the special tokens (the sink);
@@ -73,7 +62,7 @@ class Roles:
         *,
         num_units: int | None = None,
     ) -> Roles:
-        """Read the parts from a batch's ids (see `xlprobe.samples.encoding.Batch`).
+        """Read the roles from a batch's ids (see `xlprobe.samples.encoding.Batch`).
 
         `num_units` is the number of context units to make room for; by default what the batch needs.
         """
@@ -118,7 +107,7 @@ class Roles:
         return {"question": self.num_units, "cls": self.num_units + 1, "context": self.num_units + 2}
 
     @property
-    def cell_parts(self) -> dict[str, slice]:
+    def cell_ranges(self) -> dict[str, slice]:
         """Where the cells of context, question and both (text) are in `cells`."""
         units = self.num_units
         return {"context": slice(0, units), "question": slice(units, units + 1), "text": slice(0, units + 1)}

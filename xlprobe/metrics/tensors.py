@@ -17,7 +17,7 @@ CHUNK_ELEMENTS = 2**17
 
 
 def at_once(numbers: int) -> int:
-    """Return how many parts of so many numbers are taken at a time; at least one."""
+    """Return how many pieces of so many numbers are taken at a time; at least one."""
     return max(CHUNK_ELEMENTS // max(numbers, 1), 1)
 
 
@@ -79,6 +79,6 @@ def by_rows(function: Callable[..., Tensor], *arrays: Float[Tensor, "*batch cell
         result = function(*flat)
     else:
         step = at_once(flat[0].shape[-1])
-        parts = zip(*(array.split(step) for array in flat), strict=True)
-        result = torch.cat([function(*part) for part in parts])
+        pieces = zip(*(array.split(step) for array in flat), strict=True)
+        result = torch.cat([function(*piece) for piece in pieces])
     return result.reshape(shape)

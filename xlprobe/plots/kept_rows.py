@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from xlprobe.errors import ResultsError
 from xlprobe.plots.facts import manifests
 
 if TYPE_CHECKING:
-    from xlprobe.measuring.patterns import KeptPattern
     from xlprobe.results import Results
+    from xlprobe.results.patterns import KeptPattern
 
 __all__ = ["attention_rows", "told"]
 
@@ -28,9 +26,9 @@ def attention_rows(kept: Sequence[KeptPattern], sample: str | None = None) -> Re
     A value is what a unit's tokens spend on all tokens of the other on average, range [0, 1]; over the attended units
     they sum to 1. `sample` is the problem's key, by default the first. Raises `ResultsError` without patterns.
     """
-    import pandas as pd
-
+    from xlprobe.measuring.patterns import attention_of_units
     from xlprobe.results import Results
+    from xlprobe.results.blocks import RowBuffer
 
     if not kept:
         raise ResultsError("got no patterns; keep some with measure(..., keep_patterns=[keys], kept=list)")
@@ -39,41 +37,9 @@ def attention_rows(kept: Sequence[KeptPattern], sample: str | None = None) -> Re
     if not chosen:
         known = ", ".join(sorted({one.sample.key for one in kept}))
         raise ResultsError(f"got the problem {key!r}; the patterns are of {known}")
-    frames: list[Any] = []
-    texts: dict[str, list[str]] = {}
-    places: dict[str, dict[str, Any]] = {}
-    for one in chosen:
-        pair = f"{one.sample.context_language}-{one.sample.question_language}"
-        texts[pair] = [*one.sample.context, *([one.sample.question] if one.sample.question else [])]
-        units = np.where(one.special, 0, one.unit_ids + 1)
-        places.setdefault(one.checkpoint, {})[pair] = {"units": units.tolist(), "segments": one.segment_ids.tolist()}
-        frames.append(_rows(one, units, len(texts[pair]) + 1))
-    return Results(pd.concat(frames, ignore_index=True), {KEY: {"sample": key, "texts": texts, "tokens": places}})
-
-
-def _rows(one: KeptPattern, units: np.ndarray, count: int) -> Any:
-    import pandas as pd
-
-    pattern = one.pattern()
-    assert pattern is not None
-    member = np.eye(count)[units]
-    share = member / member.sum(axis=0).clip(min=1)
-    pooled = np.einsum("lqk,qs,kt->lst", pattern.astype(np.float64).mean(axis=1), share, member)
-    layer, query, key = np.indices(pooled.shape).reshape(3, -1)
-    return pd.DataFrame(
-        {
-            "checkpoint": one.checkpoint,
-            "dataset": getattr(one.sample, "dataset", ""),
-            "context_language": one.sample.context_language,
-            "question_language": one.sample.question_language,
-            "sample": one.sample.key,
-            "group": getattr(one.sample, "group", None),
-            "metric": "attention",
-            "layer": layer,
-            "block": [f"{q}->{k}" for q, k in zip(query, key, strict=True)],
-            "value": pooled.reshape(-1),
-        }
-    )
+    rows, manifest = RowBuffer(), {}  # type: ignore[var-annotated]
+    attention_of_units(chosen, rows, manifest)
+    return Results(rows.table(), manifest)
 
 
 def told(results: Results) -> dict[str, Any] | None:

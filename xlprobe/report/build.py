@@ -6,20 +6,19 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.files import write_atomically
 from xlprobe.languages import get_language
 from xlprobe.report.page import render
 from xlprobe.results import Results
+from xlprobe.results.patterns import read_patterns
 
 if TYPE_CHECKING:
-    from xlprobe.checkpoints.checkpoint import Checkpoint
-    from xlprobe.measuring.patterns import KeptPattern
     from xlprobe.samples.types import ParallelSample
 
-__all__ = ["ReportOptions", "build", "measure_table"]
+__all__ = ["ReportOptions", "build", "measured"]
 
 DEFAULT_PROBLEMS = 32
 """How many generated problems the default report measures."""
@@ -40,27 +39,23 @@ class ReportOptions:
     languages: tuple[str, ...] = ("en", "fr", "ar", "zh")
     pairs: str | None = None
     limit: int | None = None
-    metrics: str = "default"
+    metrics: str = "figures"
     results: Path | None = None
     out: Path = Path("figures")
     seed: int = 0
     device: str = "cpu"
     batch_size: int = 64
-    too_long: str = "error"
+    too_long: Literal["error", "skip"] = "error"
 
 
 def build(options: ReportOptions) -> Path:
     """Make the report and return the page's path."""
     _check_writable(options.out)
-    kept: list[KeptPattern] = []
-    if options.results is not None:
-        results = Results.load(options.results)
-        if len(results) == 0:
-            raise ResultsError(f"the table {options.results} has no rows; measure something first")
-    else:
-        results, kept = _measured(options)
+    results = measured(options) if options.results is None else Results.load(options.results)
+    if len(results) == 0:
+        raise ResultsError(f"the table {options.results} has no rows; measure something first")
     drawn, left_out = _draw(results, options.out)
-    explorer = _explorer(kept, options)
+    explorer = _explorer(results, options)
     path = options.out / "report.html"
     write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer=explorer))
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
@@ -70,11 +65,12 @@ def build(options: ReportOptions) -> Path:
     return path
 
 
-def _explorer(kept: list[KeptPattern], options: ReportOptions) -> str | None:
-    """Write the explorer's page and return its name; a table drawn again takes the page that lies beside it."""
+def _explorer(results: Results, options: ReportOptions) -> str | None:
+    """Write the explorer's page and return its name; where no patterns are left, a page beside the table is taken."""
     from xlprobe.plots.explorer import explorer_data
     from xlprobe.plots.explorer.parts import document
 
+    kept = read_patterns(results.path) if results.path is not None else []
     path = options.out / EXPLORER
     if kept:
         write_atomically(path, document(explorer_data(kept), report="report.html"))
@@ -85,59 +81,32 @@ def _explorer(kept: list[KeptPattern], options: ReportOptions) -> str | None:
     return EXPLORER if path.exists() and (kept or options.results is not None) else None
 
 
-def _measured(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
-    """Measure all that the report draws; return the table and the patterns kept."""
-    from xlprobe.report.extras import complete
-
-    results, checkpoints, samples, kept = _measure(options)
-    results = complete(
-        results,
-        checkpoints,
-        samples,
-        kept,
-        languages=options.languages,
-        out=options.out,
-        batch_size=options.batch_size,
-        seed=options.seed,
-    )
-    return results, kept
-
-
-def measure_table(options: ReportOptions) -> tuple[Results, list[KeptPattern]]:
-    """Load the checkpoints, make or read the samples, and measure; the table is written to `options.out`."""
-    results, _, _, kept = _measure(options)
-    return results, kept
-
-
-def _measure(
-    options: ReportOptions,
-) -> tuple[Results, list[Checkpoint], list[ParallelSample], list[KeptPattern]]:
+def measured(options: ReportOptions) -> Results:
+    """Make or read the samples, and measure the checkpoints; the table is written to `options.out`."""
     for code in options.languages:
         get_language(code)
     if len(set(options.languages)) < 2:
         raise DataError(f"got the languages {' '.join(options.languages)!r}; expected at least two, such as 'en fr'")
     _check_writable(options.out)
     samples = _samples(options)
-    from xlprobe.checkpoints import default_specs, load
+    from xlprobe.checkpoints import default_specs
+    from xlprobe.measuring.design import Design
     from xlprobe.measuring.measurement import measure
 
-    checkpoints = [load(spec, device=options.device) for spec in options.checkpoints or default_specs()]
-    kept: list[KeptPattern] = []
-    results = measure(
-        checkpoints,
-        samples,
+    about = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
+    design = Design(
         pairs=options.pairs,
-        metrics=options.metrics,
         base=options.languages[0],
+        answers=[f"{one}-{other}" for one in options.languages for other in options.languages],
         keep_patterns=[sample.key for sample in _one_per_theory(samples)[:2]],
-        out=options.out,
         batch_size=options.batch_size,
         too_long=options.too_long,
         seed=options.seed,
-        kept=kept,
-        arguments={key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()},
+        device=options.device,
+        about=about,
     )
-    return results, checkpoints, samples, kept
+    specs = options.checkpoints or default_specs()
+    return measure(specs, samples, design=design, metrics=options.metrics, out=options.out)
 
 
 def _samples(options: ReportOptions) -> list[ParallelSample]:

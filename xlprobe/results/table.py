@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,13 @@ from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
 from xlprobe.results.writer import MANIFEST_KEY, TABLE, ResultsWriter
 
 __all__ = ["Results"]
+
+
+class _Directory:
+    """A temporary directory, removed with the last who holds it, and at the latest when the program ends."""
+
+    def __init__(self, path: Path) -> None:
+        self.remove = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
 
 
 class Results:
@@ -36,18 +46,25 @@ class Results:
             raise ResultsError(f"got a table without the columns {missing}; expected {', '.join(COLUMNS)}")
         self._dataset: ds.Dataset = rows
         self._filter: ds.Expression | None = None
+        self._held: Any = None
+        self.path: Path | None = None
+        """Where the table's file is, if it is one of its own; patterns that were kept are beside it."""
         self.manifest: dict[str, Any] = dict(manifest or {})
 
     def select(self, **filters: Any) -> Results:
         """Return the rows whose columns hold the given values: `select(metric="js_stability", layer=[0, 1])`.
 
-        A list means any of its values, None means null. Unknown columns raise `ResultsError`.
+        A list means any of its values, None means null. Unknown columns, and metrics that neither the table nor xlprobe
+        knows, raise `ResultsError`.
         """
         chosen = Results(self._dataset, self.manifest)
+        chosen.path, chosen._held = self.path, self._held
         expression = self._filter
         for name, wanted in filters.items():
             if name not in COLUMNS:
                 raise ResultsError(f"got the column {name!r}; expected one of {', '.join(COLUMNS)}")
+            if name == "metric" and wanted is not None:
+                self._refuse_unknown([wanted] if isinstance(wanted, str) else list(wanted))
             if wanted is None:
                 term = ds.field(name).is_null()
             elif isinstance(wanted, Iterable) and not isinstance(wanted, str):
@@ -57,6 +74,19 @@ class Results:
             expression = term if expression is None else expression & term
         chosen._filter = expression
         return chosen
+
+    def _refuse_unknown(self, metrics: Sequence[str]) -> None:
+        """Refuse names that neither this table nor xlprobe knows: they are misspelt, not without rows."""
+        from xlprobe.metrics import METRICS
+
+        if not (strange := [name for name in metrics if name not in METRICS]):
+            return
+        present = self.unique("metric")
+        for name in strange:
+            if name not in present:
+                close = difflib.get_close_matches(name, {*METRICS, *present}, n=1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                raise ResultsError(f"got the metric {name!r}; the table has {', '.join(present) or 'none'}{hint}")
 
     def to_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows as a pandas frame; text columns are categories."""
@@ -188,8 +218,11 @@ class Results:
         return Path(directory) / TABLE
 
     @classmethod
-    def load(cls, path: str | Path) -> Results:
-        """Open a table: a directory that holds `results.parquet`, or the Parquet file itself."""
+    def load(cls, path: str | Path, *, temporary: bool = False) -> Results:
+        """Open a table: a directory that holds `results.parquet`, or the Parquet file itself.
+
+        A `temporary` directory is removed when nobody has the table any more.
+        """
         path = Path(path)
         file = path / TABLE if path.is_dir() else path
         try:
@@ -199,7 +232,10 @@ class Results:
             raise ResultsError(
                 f"cannot read the table {file}: {str(error).splitlines()[0]}. Expected a {TABLE} written by xlprobe"
             ) from error
-        return cls(dataset, json.loads(metadata.get(MANIFEST_KEY, b"{}")))
+        results = cls(dataset, json.loads(metadata.get(MANIFEST_KEY, b"{}")))
+        results.path = file
+        results._held = _Directory(path) if temporary else None
+        return results
 
     @classmethod
     def concat(cls, parts: Sequence[Results]) -> Results:

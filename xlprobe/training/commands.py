@@ -84,7 +84,7 @@ def evaluate(
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     from xlprobe.files import write_atomically
-    from xlprobe.measuring.shards import pin_device, process_number
+    from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.results import Results
     from xlprobe.training.evaluation import accuracy_table
     from xlprobe.training.evaluation import evaluate as run

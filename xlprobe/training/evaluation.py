@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
-from xlprobe.measuring.shards import SHARD_BATCHES, Shards, process_count
+from xlprobe.measuring.inputs import problems_of
+from xlprobe.measuring.shards import SHARD_BATCHES, Shards
+from xlprobe.metrics import correct, gold_margin
 from xlprobe.progress import progress
 from xlprobe.results import Results
+from xlprobe.results.blocks import RowBuffer
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.statistics import summarise
 from xlprobe.training.half_precision import computing
@@ -48,7 +51,8 @@ def evaluate(
     until all are done; the first process returns all rows, the others their own. Raises `TrainingError` for a
     checkpoint without a classifier, `DataError` for labels that it lacks.
     """
-    checkpoint = load(checkpoint) if isinstance(checkpoint, str) else checkpoint
+    checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
+    samples = problems_of(samples)
     checkpoint = replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
     if checkpoint.head != "classification":
         raise TrainingError(
@@ -63,7 +67,7 @@ def evaluate(
         raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
     about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
     options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size, "bf16": bf16}
-    shards = Shards.of_run(out, {**about, **options}) if process_count() > 1 else Shards(Path(), "")
+    shards = Shards.of_run(out, {**about, **options}, say=show_progress)
     fixed = {"checkpoint": checkpoint.name, "step": step, "seed": seed}
 
     def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
@@ -72,27 +76,14 @@ def evaluate(
             advance(len(frame) // 2)
         return {}
 
-    rows = _Rows([])
+    rows = RowBuffer()
     parts = list(_parts(cells, samples, encoder, batch_size * SHARD_BATCHES))
     show = show_progress and shards.is_first
     with progress(f"evaluate {checkpoint.name}", sum(counts), show=show) as advance:
         for _ in shards.states(f"evaluate-{checkpoint.name}", parts, work, rows):
             pass
     own = shards.close()
-    return own if own is not None else Results(pd.concat(rows.frames, ignore_index=True), about)
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Takes rows into memory."""
-
-    frames: list[pd.DataFrame]
-
-    def append_frame(self, frame: pd.DataFrame) -> None:
-        self.frames.append(frame)
-
-    def append_table(self, table: Any) -> None:
-        self.frames.append(table.to_pandas())
+    return own if own is not None else Results(rows.table(), about)
 
 
 def _parts(
@@ -123,9 +114,8 @@ def _cell(
         batch = encoder.encode(samples[start : start + size]).to(device)
         with torch.no_grad(), computing(bf16):
             logits = checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query)).logits.float().cpu()
-        gold = logits.gather(1, batch.labels.cpu()[:, None])[:, 0]
-        others = logits.scatter(1, batch.labels.cpu()[:, None], float("-inf")).amax(dim=1)
-        margin = (gold - others).numpy()
+        labels = batch.labels.cpu()
+        answers = {"correct": correct(logits, labels).numpy(), "gold_margin": gold_margin(logits, labels).numpy()}
         columns = {
             "dataset": [sample.dataset for sample in batch.samples],
             "context_language": [sample.context_language for sample in batch.samples],
@@ -134,10 +124,7 @@ def _cell(
             "group": [sample.group for sample in batch.samples],
             "depth": [sample.depth for sample in batch.samples],
         }
-        parts = [
-            pd.DataFrame({**columns, "metric": name, "value": values})
-            for name, values in (("correct", (margin > 0).astype(float)), ("gold_margin", margin))
-        ]
+        parts = [pd.DataFrame({**columns, "metric": name, "value": values}) for name, values in answers.items()]
         yield pd.concat(parts, ignore_index=True)
 
 

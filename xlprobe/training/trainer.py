@@ -23,7 +23,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
-from xlprobe.measuring.shards import process_count, process_number
+from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.training.half_precision import computing
 from xlprobe.training.parts import parts_of
 from xlprobe.training.settings import TrainSettings

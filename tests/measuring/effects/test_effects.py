@@ -8,7 +8,7 @@ from torch import nn
 from xlprobe import effects
 from xlprobe.errors import DataError
 from xlprobe.interventions import HeadImportance, KnockOut
-from xlprobe.measuring.effects.runs import Run
+from xlprobe.measuring.effects.runs import BatchRun, Run
 from xlprobe.metrics import METRICS
 from xlprobe.statistics import difference_in_differences, summarise
 
@@ -46,14 +46,15 @@ def test_effects_keep_to_their_registered_range(all_effects, name):
     assert len(values)
     assert ((values >= metric.low) & (values <= metric.high)).all()
     assert frame["group"].notna().all()
-    assert metric.level == "sample"
-    assert callable(metric.load())
+    assert metric.kind in ("intervention", "logits")
+    assert callable(metric.function)
+    assert callable(metric.documented)
 
 
 def test_gold_margin():
     logits = torch.tensor([[1.0, 3.0, 2.0], [1.0, 3.0, 2.0], [0.0, 0.0, 0.0]])
-    assert effects.gold_margins(logits, torch.tensor([1, 0, 2]))[:2].tolist() == [1.0, -2.0]
-    assert torch.isnan(effects.gold_margins(logits, torch.tensor([-100, 0, 0]))).tolist() == [True, False, False]
+    assert effects.gold_margin(logits, torch.tensor([1, 0, 2]))[:2].tolist() == [1.0, -2.0]
+    assert torch.isnan(effects.gold_margin(logits, torch.tensor([-100, 0, 0]))).tolist() == [True, False, False]
 
 
 def test_knock_out_rows(all_effects, problems):
@@ -71,11 +72,10 @@ def test_knock_out_rows(all_effects, problems):
 
 def test_knock_out_by_hand(checkpoint, problems):
     table = effects.knock_out(checkpoint, problems[:1], pairs="en-fr", edges=["cls->context"], control=False)
-    run = Run.of(checkpoint, problems[:1], "en-fr")
-    batch = run.batch(problems[:1], ("en", "fr"))
-    clean = run.margins(batch)
-    with KnockOut(checkpoint.model, "cls", "context").on(batch):
-        cut = run.margins(batch)
+    one = BatchRun(Run(checkpoint, problems[:1], [("en", "fr")], "en"), problems[:1], ("en", "fr"))
+    clean = one.margins()
+    with KnockOut(checkpoint.model, "cls", "context").on(one.batch):
+        cut = one.margins()
     value = table.select(question_language="fr").to_frame()["value"].item()
     assert value == pytest.approx((cut - clean).item(), abs=1e-6)
     assert value != 0
@@ -109,8 +109,7 @@ def test_the_reference_can_be_taken_off(all_effects):
 
 def test_importance_is_the_gradient_of_the_loss(checkpoint, problems):
     frame = effects.head_importance(checkpoint, problems[:2], pairs="en-fr").to_frame()
-    run = Run.of(checkpoint, problems[:2], "en-fr", batch_size=2)
-    batch = run.batch(problems[:2], ("en", "fr"))
+    batch = Run(checkpoint, problems[:2], [("en", "fr")], "en").batch(problems[:2], ("en", "fr"))
     importance = HeadImportance(checkpoint.model)
     importance.update(batch)
     mean = frame[frame["question_language"] == "fr"].pivot_table(index="layer", columns="head", values="value")
@@ -151,15 +150,27 @@ def test_patching_recovers_all_where_nothing_else_differs(tiny, problems):
     checkpoint = tiny.checkpoint("bert", "ForSequenceClassification")
     checkpoint.model.bert.encoder.layer = checkpoint.model.bert.encoder.layer[:1]
     checkpoint.model.config.num_hidden_layers = 1
-    frame = effects.patching_recovery(checkpoint, problems, pairs="en-fr", min_gap=1e-4).to_frame()
+    frame = effects.patching_recovery(checkpoint, problems, pairs="en-fr", least_gap=1e-4)
+    frame = frame.select(metric="patching_recovery").to_frame()
     assert np.allclose(frame["value"].dropna(), 1, atol=1e-3)
     assert frame["value"].notna().sum() >= 4
-    single = effects.patching_recovery(checkpoint, problems, pairs="en-fr", min_gap=1e-4, by="head").to_frame()
+    heads = effects.patching_recovery(checkpoint, problems, pairs="en-fr", least_gap=1e-4, by="head")
+    single = heads.select(metric="patching_recovery").to_frame()
     assert not np.allclose(single["value"].dropna(), 1, atol=1e-3)
 
 
+def test_recovery_is_the_ratio_of_gain_and_gap(checkpoint, problems):
+    frame = effects.patching_recovery(checkpoint, problems, pairs="en-fr", least_gap=0.0).to_frame()
+    wide = frame.pivot_table(index="sample", columns=["metric", "layer"], values="value", observed=True, dropna=False)
+    gap = frame[frame["metric"] == "patching_gap"].set_index("sample")["value"]
+    for layer in (0, 1):
+        ratio = wide["patching_gain", layer] / gap.reindex(wide.index)
+        assert np.allclose(ratio, wide["patching_recovery", layer], rtol=1e-4, equal_nan=True)
+
+
 def test_nothing_to_recover_is_nan_with_a_reason(checkpoint, problems):
-    frame = effects.patching_recovery(checkpoint, problems, pairs="en-fr", min_gap=1e9).to_frame()
+    table = effects.patching_recovery(checkpoint, problems, pairs="en-fr", least_gap=1e9)
+    frame = table.select(metric="patching_recovery").to_frame()
     assert frame["value"].isna().all()
     assert frame["reason"].str.contains("differ by less").all()
 

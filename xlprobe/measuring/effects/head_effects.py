@@ -2,155 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import DataError
-from xlprobe.interventions import Ablate, HeadImportance, Patch, head_means, record
-from xlprobe.measuring.effects.runs import Pairs, Run
-from xlprobe.progress import progress
-from xlprobe.results import Results
-from xlprobe.samples import ParallelSample
+from xlprobe.interventions import Ablate, HeadImportance, Patch, head_means
+from xlprobe.measuring.effects.runs import BatchRun, Run
 
-__all__ = ["head_ablation", "head_importance", "patching_recovery"]
+__all__ = ["ablation_effect", "importance", "patching"]
+
+Yielded = Iterator[tuple[dict[str, Any], Tensor]]
 
 
-def head_importance(
-    checkpoint: Checkpoint,
-    samples: Sequence[ParallelSample],
-    *,
-    pairs: Pairs = None,
-    base: str = "en",
-    show_progress: bool = False,
-) -> Results:
-    """Return how much the loss depends on each head: |dL/dxi| at xi = 1, xi a factor on the head's output.
+def importance(one: BatchRun) -> Yielded:
+    """Yield |dL/dxi| at xi = 1, xi a factor on a head's output, for each layer and head; a batch has one sample.
 
-    One row per sample, layer and head, metric `head_importance`; average them for Michel et al. 2019 (arXiv
-    1905.10650), section 4.1. Range [0, inf), 0: a small change of the head's strength does not move the loss. NaN
-    without a label. Special tokens take part, padding does not.
+    Range [0, inf); 0: a small change of the head's strength does not move the loss.
     """
-    run = Run.of(checkpoint, samples, pairs, base=base, batch_size=1)
-    rows = run.rows()
-    if run.reason:
-        return rows.missing("head_importance", run.reason)
-    with progress(f"{checkpoint.name}: head importance", len(samples), show=show_progress) as advance:
-        for chunk in run.chunks():
-            for pair in run.pairs:
-                batch = run.batch(chunk, pair)
-                values = torch.full((checkpoint.num_layers, checkpoint.num_heads), torch.nan, dtype=torch.float64)
-                if int(batch.labels[0]) >= 0:
-                    found = HeadImportance(checkpoint.model)
-                    found.update(batch)
-                    values = found.result().cpu()
-                for layer, heads in enumerate(values):
-                    for head, value in enumerate(heads):
-                        rows.add(value[None], batch, metric="head_importance", layer=layer, head=head)
-            advance(len(chunk))
-    return rows.results()
+    values = torch.full((len(one.layers), one.run.checkpoint.num_heads), torch.nan, dtype=torch.float64)
+    if int(one.batch.labels[0]) >= 0:
+        gradients = HeadImportance(one.model)
+        gradients.update(one.batch)
+        values = gradients.result().cpu()
+    for layer, heads in enumerate(values):
+        yield {"layer": layer}, heads[None]
 
 
-def head_ablation(
-    checkpoint: Checkpoint,
-    samples: Sequence[ParallelSample],
-    *,
-    pairs: Pairs = None,
-    kind: Literal["zero", "mean"] = "zero",
-    heads: Sequence[tuple[int, int]] | None = None,
-    base: str = "en",
-    batch_size: int = 32,
-    show_progress: bool = False,
-) -> Results:
-    """Return the change of the gold margin when one head at a time is replaced by zeros or by its mean output.
+def ablation_effect(one: BatchRun) -> Yielded:
+    """Yield the change of the gold margin when one head at a time is replaced by zeros, or by its mean output.
 
-    One row per sample and head, metric `ablation_effect`, condition "zero" or "mean". Range (-inf, inf); 0: no effect,
-    below 0: the answer needs the head. Means are over all tokens of the reference pair's samples. `heads` are
-    (layer, head) pairs, by default all, which takes one forward pass for each. NaN without a label.
-    Source: Michel et al. 2019 (arXiv 1905.10650), section 3.
+    Range (-inf, inf); 0: no effect, below 0: the answer needs the head.
     """
-    run = Run.of(checkpoint, samples, pairs, base=base, batch_size=batch_size)
-    rows = run.rows()
-    if run.reason:
-        return rows.missing("ablation_effect", run.reason)
-    model = checkpoint.model
-    means = None
-    if kind == "mean":
-        means = head_means(model, (run.batch(chunk, run.pairs[0]) for chunk in run.chunks()))
-    chosen = _all_heads(checkpoint) if heads is None else list(heads)
-    with progress(f"{checkpoint.name}: ablation", len(samples), show=show_progress) as advance:
-        for chunk in run.chunks():
-            for pair in run.pairs:
-                batch = run.batch(chunk, pair)
-                clean = run.margins(batch)
-                for layer, head in chosen:
-                    with Ablate(model, [(layer, head)], kind, means):
-                        effect = run.margins(batch) - clean
-                    rows.add(effect, batch, metric="ablation_effect", condition=kind, layer=layer, head=head)
-            advance(len(chunk))
-    return rows.results(kind=kind)
+    options = one.run.options
+    means = _means(one.run) if options.kind == "mean" else None
+    for layer, head in one.every_head if options.heads is None else options.heads:
+        effect = one.effect(Ablate(one.model, [(layer, head)], options.kind, means))
+        yield {"condition": options.kind, "layer": layer, "head": head}, effect
 
 
-def patching_recovery(
-    checkpoint: Checkpoint,
-    samples: Sequence[ParallelSample],
-    *,
-    pairs: Pairs = None,
-    by: Literal["layer", "head"] = "layer",
-    at: Sequence[str] = ("cls", "context"),
-    min_gap: float = 0.05,
-    base: str = "en",
-    batch_size: int = 32,
-    show_progress: bool = False,
-) -> Results:
-    """Return how much of the in-language answer comes back when heads' outputs are put into the code-switched run.
+def _means(run: Run) -> Tensor:
+    """Mean outputs over all tokens of the first pair's batches, taken once for a run."""
+    if "mean" not in run._means:
+        batches = (run.batch(chunk, run.all_pairs[0]) for chunk in run.chunks())
+        run._means["mean"] = head_means(run.checkpoint.model, batches)
+    return run._means["mean"]
 
-    (patched - corrupt) / (clean - corrupt) of the gold margin, where clean is the in-language run (en-en), corrupt the
-    code-switched one (en-X), and patched the latter with the outputs of the former at [CLS] and context positions, for
-    all heads of one layer (`by="layer"`) or one head at a time. Metric `patching_recovery`; range (-inf, inf), 0:
-    nothing recovered, 1: all. NaN where clean and corrupt differ by less than `min_gap` logits (there is nothing to
-    recover), and without a label. Only pairs whose context is in the base language can be patched: others raise
-    `DataError`. Source: Vig et al. 2020 (arXiv 2004.12265); Zhang and Nanda 2024 (arXiv 2309.16042).
+
+def patching(one: BatchRun) -> Yielded:
+    """Yield what comes back of the in-language answer when heads' outputs are put into the code-switched run.
+
+    With clean the gold margin of the in-language run, corrupt that of the code-switched one, and patched that of the
+    latter with outputs of the former: *gap* clean - corrupt, once; *gain* patched - corrupt; and their ratio, the
+    *recovery*, NaN where the gap is smaller than `least_gap`. Ranges (-inf, inf); recovery 0: nothing, 1: all. Take the
+    ratio of means of gain and gap over problems, never the mean of ratios of small gaps.
     """
-    run = Run.of(checkpoint, samples, f"{base}-*" if pairs is None else pairs, base=base, batch_size=batch_size)
-    other = [pair for pair in run.pairs if pair[0] != base]
-    if other or by not in ("layer", "head"):
-        raise DataError(
-            f"got the pairs {other} and by={by!r}; expected pairs whose context is in {base!r}, as the patched tokens "
-            "must be the same, and by='layer' or 'head'"
-        )
-    run = replace(run, pairs=tuple(pair for pair in run.pairs if pair != (base, base)))
-    if not run.pairs:
-        raise DataError(f"got no code-switched pair; expected some such as {base}-fr")
-    rows = run.rows()
-    if run.reason:
-        return rows.missing("patching_recovery", run.reason)
-    layers = range(checkpoint.num_layers)
-    sets: list[tuple[int, int | None, list[tuple[int, int]]]] = [
-        (layer, None, [(layer, head) for head in range(checkpoint.num_heads)]) for layer in layers
+    options, reference = one.run.options, one.reference
+    if reference is None:
+        return
+    gap = reference.clean - one.clean
+    yield {"metric": "patching_gap"}, gap
+    wide = torch.where(gap.abs() >= options.least_gap, gap, torch.nan)
+    sets: list[tuple[dict[str, int], list[tuple[int, int]]]] = [
+        ({"layer": layer, "head": head}, [(layer, head)]) for layer, head in one.every_head
     ]
-    if by == "head":
-        sets = [(layer, head, [(layer, head)]) for layer, head in _all_heads(checkpoint)]
-    with progress(f"{checkpoint.name}: patching", len(samples), show=show_progress) as advance:
-        for chunk in run.chunks():
-            reference = run.batch(chunk, (base, base))
-            clean, source = run.margins(reference), record(checkpoint.model, reference)
-            for pair in run.pairs:
-                batch = run.batch(chunk, pair)
-                corrupt = run.margins(batch)
-                gap = torch.where((clean - corrupt).abs() >= min_gap, clean - corrupt, torch.nan)
-                reason = f"clean and corrupt differ by less than {min_gap}, or no label"
-                for layer, head, heads in sets:
-                    with Patch(checkpoint.model, source, heads, at).on(batch):
-                        recovery: Tensor = (run.margins(batch) - corrupt) / gap
-                    columns = {"metric": "patching_recovery", "layer": layer, "head": head}
-                    rows.add(recovery, batch, reason=reason, **columns)
-            advance(len(chunk))
-    return rows.results(by=by, at=list(at), min_gap=min_gap)
+    if options.by == "layer":
+        sets = [({"layer": layer}, [pair for pair in one.every_head if pair[0] == layer]) for layer in one.layers]
+    for columns, heads in sets:
+        gain = one.effect(Patch(one.model, reference.outputs, heads, options.at).on(one.batch))
+        yield columns | {"metric": "patching_gain"}, gain
+        yield columns | {"metric": "patching_recovery"}, gain / wide
 
 
-def _all_heads(checkpoint: Checkpoint) -> list[tuple[int, int]]:
-    return [(layer, head) for layer in range(checkpoint.num_layers) for head in range(checkpoint.num_heads)]
+def checked_patching(run: Run) -> None:
+    """Refuse pairs that cannot be patched, as the patched tokens would differ."""
+    other = [pair for pair in run.pairs if pair[0] != run.base]
+    if other or run.options.by not in ("layer", "head"):
+        raise DataError(
+            f"got the pairs {other} and by={run.options.by!r}; expected pairs whose context is in {run.base!r}, as the "
+            "patched tokens must be the same, and by='layer' or 'head'"
+        )
+    if all(first == second for first, second in run.pairs):
+        raise DataError(f"got no code-switched pair; expected some such as {run.base}-fr")

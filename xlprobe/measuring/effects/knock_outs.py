@@ -1,21 +1,18 @@
-"""Effects of attention knock-out: what the answer loses when tokens of one role cannot look at those of another."""
+"""Attention knock-out: what the answer loses when tokens of one role cannot look at those of another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
-import torch
+from torch import Tensor
 
-from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import DataError
 from xlprobe.interventions import KnockOut
-from xlprobe.measuring.effects.runs import Pairs, Run
-from xlprobe.progress import progress
-from xlprobe.results import Results
-from xlprobe.samples import Batch, ParallelSample
+from xlprobe.measuring.design import Interventions
+from xlprobe.measuring.effects.runs import BatchRun
 
-__all__ = ["EDGES", "knock_out"]
+__all__ = ["EDGES", "knock_out_effect"]
 
 EDGES: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "question->context": ("question", "context"),
@@ -26,79 +23,47 @@ EDGES: dict[str, tuple[str, str | tuple[str, ...]]] = {
 }
 """The sets of edges that can be cut, by name: (queries, keys)."""
 
-Relays = Literal["open", "closed"]
 
+def knock_out_effect(one: BatchRun) -> Iterator[tuple[dict[str, Any], Tensor]]:
+    """Yield the change of the gold margin for each set of edges that is cut, and for as many random edges.
 
-def knock_out(
-    checkpoint: Checkpoint,
-    samples: Sequence[ParallelSample],
-    *,
-    pairs: Pairs = None,
-    edges: Sequence[str] = ("question->context", "context->question", "cls->context", "cls->question"),
-    relays: Sequence[Relays] = ("open",),
-    window: int | None = None,
-    control: bool = True,
-    base: str = "en",
-    batch_size: int = 32,
-    seed: int = 0,
-    show_progress: bool = False,
-) -> Results:
-    """Return the change of the gold margin when edges of attention are cut, per sample.
-
-    Rows have the metric `knock_out_effect` and the edges as block ("question->context"; with relays closed, where the
-    queries are also kept from special tokens, "question->context, relays closed"). Range (-inf, inf); 0: no effect,
-    below 0: the answer needs these edges. `window` cuts in so many layers around each layer in turn (the row's layer is
-    the middle one); None cuts in all layers at once (no layer). Conditions: "observed"; with `control` also "control",
-    equally many edges at random, and "net", observed - control. The in-language reference is among the rows:
-    `xlprobe.statistics.difference_in_differences` on "net" takes it off, which leaves what the language border does.
-    In cross-query models both terms are cut. Special tokens are cut only where relays are closed; padding never takes
-    part. NaN without a label. Source: Geva et al. 2023 (arXiv 2304.14767), section 5.
+    Range (-inf, inf); 0: no effect, below 0: the answer needs these edges.
     """
-    if unknown := sorted(set(edges) - set(EDGES)):
+    options = one.run.options
+    for block, (queries, keys), relays, window, layers in _cuts(options, len(one.layers)):
+        columns = {"block": block, "layer": window}
+        cut = {"queries": queries, "keys": keys, "layers": layers, "relays": relays}
+        effect = one.effect(KnockOut(one.model, **cut).on(one.batch))
+        yield columns | {"condition": "observed"}, effect
+        if options.control or (options.control is None and window is None):
+            chance = one.effect(KnockOut(one.model, **cut, random_seed=one.run.seed).on(one.batch))
+            yield columns | {"condition": "control"}, chance
+            yield columns | {"condition": "net"}, effect - chance
+
+
+def checked_cuts(options: Interventions) -> None:
+    """Refuse edges, relays and windows that there are not."""
+    if unknown := sorted(set(options.edges) - set(EDGES)):
         raise DataError(f"got the edges {unknown}; expected some of {', '.join(EDGES)}")
-    if not edges or not relays or set(relays) - {"open", "closed"}:
-        raise DataError(f"got edges={list(edges)}, relays={list(relays)}; expected edges, and 'open', 'closed' or both")
-    run = Run.of(checkpoint, samples, pairs, base=base, batch_size=batch_size)
-    rows = run.rows()
-    if run.reason:
-        return rows.missing("knock_out_effect", run.reason)
-    with progress(f"{checkpoint.name}: knock-out", len(samples), show=show_progress) as advance:
-        for chunk in run.chunks():
-            for pair in run.pairs:
-                batch = run.batch(chunk, pair)
-                clean = run.margins(batch)
-                for name, kind, layer, layers in _cuts(edges, relays, window, checkpoint.num_layers):
-                    block = name if kind == "open" else f"{name}, relays closed"
-                    columns: dict[str, Any] = {"metric": "knock_out_effect", "block": block, "layer": layer}
-                    queries, keys = EDGES[name]
-                    cut = KnockOut(checkpoint.model, queries, keys, layers=layers, relays=kind)
-                    effect = _effect(run, cut, batch, clean)
-                    rows.add(effect, batch, condition="observed", **columns)
-                    if control:
-                        drawn = KnockOut(checkpoint.model, queries, keys, layers=layers, relays=kind, random_seed=seed)
-                        chance = _effect(run, drawn, batch, clean)
-                        rows.add(chance, batch, condition="control", **columns)
-                        rows.add(effect - chance, batch, condition="net", **columns)
-            advance(len(chunk))
-    return rows.results(edges=list(edges), relays=list(relays), window=window, seed=seed)
+    if not options.edges or not options.relays or set(options.relays) - {"open", "closed"}:
+        raise DataError(
+            f"got edges={list(options.edges)}, relays={list(options.relays)}; expected edges, and 'open', 'closed' or "
+            "both"
+        )
+    for window in options.windows or ():
+        if window is not None and window < 1:
+            raise DataError(f"got window={window}; expected at least one layer, or None for all layers at once")
 
 
-def _cuts(
-    edges: Sequence[str], relays: Sequence[Relays], window: int | None, num_layers: int
-) -> Iterator[tuple[str, Relays, int | None, list[int]]]:
-    """Yield what is cut in turn: edges, relays, the row's layer, and the layers."""
-    if window is not None and window < 1:
-        raise DataError(f"got window={window}; expected at least one layer, or None for all layers at once")
-    for name in edges:
-        for kind in relays:
-            if window is None:
-                yield name, kind, None, list(range(num_layers))
-                continue
-            for middle in range(num_layers):
-                first = middle - (window - 1) // 2
-                yield name, kind, middle, [layer for layer in range(first, first + window) if 0 <= layer < num_layers]
-
-
-def _effect(run: Run, cut: KnockOut, batch: Batch, clean: torch.Tensor) -> torch.Tensor:
-    with cut.on(batch):
-        return run.margins(batch) - clean
+def _cuts(options: Interventions, num_layers: int) -> Iterator[tuple[str, Any, Any, int | None, list[int]]]:
+    """Yield what is cut in turn: block, (queries, keys), relays, the row's layer, and the layers."""
+    windows = options.windows if options.windows is not None else (None, 1 if num_layers < 6 else 3)
+    for window in windows:
+        for name in options.edges:
+            for relays in options.relays:
+                block = name if relays == "open" else f"{name}, relays closed"
+                for middle in range(num_layers) if window is not None else (None,):
+                    first = 0 if middle is None or window is None else middle - (window - 1) // 2
+                    size = num_layers if window is None else window
+                    layers = [layer for layer in range(first, first + size) if 0 <= layer < num_layers]
+                    yield block, EDGES[name], relays, middle, layers

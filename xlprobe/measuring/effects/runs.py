@@ -1,9 +1,11 @@
-"""What all effects share: who runs on what, the gold margin, and rows of the table."""
+"""A checkpoint's run on problems, batch by batch, as interventions see it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,175 +14,159 @@ from jaxtyping import Float
 from torch import Tensor
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
-from xlprobe.errors import DataError
-from xlprobe.languages import expand_pairs
-from xlprobe.results import Results
+from xlprobe.interventions import HeadOutputs, record
+from xlprobe.measuring.design import DEFAULT_INTERVENTIONS, Interventions
+from xlprobe.metrics import gold_margin
+from xlprobe.metrics.base import Metric, by_computation
 from xlprobe.samples import Batch, ParallelSample
 from xlprobe.samples.encoding import Encoder
 
-__all__ = ["Rows", "Run", "gold_margins", "outcomes"]
-
-Pairs = str | Sequence[str] | None
-
-
-def gold_margins(logits: Float[Tensor, "batch label"], labels: Tensor) -> Float[Tensor, " batch"]:
-    """Logit of the right label minus the largest of the others, in float64; NaN for a sample without a label.
-
-    Range (-inf, inf): above 0 the answer is right, 0 is undecided.
-    """
-    logits, labels = logits.double(), labels.to(logits.device)
-    known = labels >= 0
-    index = labels.clamp_min(0)[:, None]
-    gold = logits.gather(1, index)[:, 0]
-    others = logits.scatter(1, index, -torch.inf).amax(dim=1)
-    return torch.where(known, gold - others, torch.nan)
+__all__ = ["BatchRun", "Run", "measure_answers", "measure_interventions"]
 
 
 @dataclass(frozen=True)
 class Run:
-    """A checkpoint on problems, in pairs of languages, with the in-language reference among them.
-
-    `base` is the language of the reference, which is added where a pair is code-switched.
-    """
+    """A checkpoint on problems, in pairs of languages, with the in-language reference where one is code-switched."""
 
     checkpoint: Checkpoint
-    samples: Sequence[ParallelSample]
-    pairs: tuple[tuple[str, str], ...]
+    problems: Sequence[ParallelSample]
+    pairs: Sequence[tuple[str, str]]
     base: str
-    batch_size: int
-    encoder: Encoder
+    options: Interventions = DEFAULT_INTERVENTIONS
+    batch_size: int = 32
+    seed: int = 0
+    with_reference: bool = True
+    _means: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
-    @classmethod
-    def of(
-        cls,
-        checkpoint: Checkpoint,
-        samples: Sequence[ParallelSample],
-        pairs: Pairs = None,
-        *,
-        base: str = "en",
-        batch_size: int = 32,
-    ) -> Run:
-        """Check and expand what is to be run; `pairs` default to base-* and *-base."""
-        if not samples:
-            raise DataError("got no samples; expected at least one")
-        if batch_size < 1:
-            raise DataError(f"got batch_size={batch_size}; expected at least 1")
-        languages = [code for code in samples[0].languages if all(code in sample.languages for sample in samples)]
-        asked = [f"{base}-*", f"*-{base}"] if pairs is None else pairs
-        expanded = expand_pairs(asked if isinstance(asked, str) else list(asked), languages)
-        if any(first != second for first, second in expanded):
-            expanded = [(base, base), *(pair for pair in expanded if pair != (base, base))]
-        without = [sample.key for sample in samples if not sample.question]
-        if without:
-            raise DataError(
-                f"the samples {without[:3]} have no question; expected problems of a context and a question"
-            )
-        if checkpoint.head == "classification":
-            checkpoint.check_labels(samples)
-        return cls(checkpoint, samples, tuple(expanded), base, batch_size, checkpoint.encoder())
+    @cached_property
+    def encoder(self) -> Encoder:
+        """The checkpoint's encoder of samples."""
+        return self.checkpoint.encoder()
 
-    @property
-    def reason(self) -> str | None:
-        """Why no effect can be measured on this checkpoint, or None."""
-        return None if self.checkpoint.head == "classification" else "no classification head"
+    @cached_property
+    def all_pairs(self) -> list[tuple[str, str]]:
+        """The pairs, with the reference first where one is code-switched, if a reference is asked for."""
+        reference = (self.base, self.base)
+        if not self.with_reference or all(first == second for first, second in self.pairs):
+            return list(self.pairs)
+        return [reference, *(pair for pair in self.pairs if pair != reference)]
 
-    def chunks(self) -> Iterator[list[ParallelSample]]:
+    def chunks(self, size: int | None = None) -> Iterator[list[ParallelSample]]:
         """Yield the problems in batches of similar length; the same for every pair."""
-        code = self.base if self.base in self.samples[0].languages else self.samples[0].languages[0]
-        ordered = sorted(self.samples, key=lambda sample: self.encoder.length(sample.pair(code, code)))
-        for start in range(0, len(ordered), self.batch_size):
-            yield ordered[start : start + self.batch_size]
+        ordered = sorted(self.problems, key=lambda problem: self.encoder.length(problem.pair(self.base, self.base)))
+        step = size or self.batch_size
+        for start in range(0, len(ordered), step):
+            yield ordered[start : start + step]
 
     def batch(self, chunk: Sequence[ParallelSample], pair: tuple[str, str]) -> Batch:
         """Encode problems in one pair of languages, on the checkpoint's device."""
-        return self.encoder.encode([sample.pair(*pair) for sample in chunk]).to(self.checkpoint.device)
+        return self.encoder.encode([problem.pair(*pair) for problem in chunk]).to(self.checkpoint.device)
 
-    def logits(self, batch: Batch) -> Float[Tensor, "batch label"]:
-        """Run the checkpoint on a batch."""
-        with torch.no_grad():
-            logits: Tensor = self.checkpoint.model(**batch.model_inputs(self.checkpoint.is_cross_query)).logits
-        return logits
-
-    def margins(self, batch: Batch) -> Float[Tensor, " batch"]:
-        """Run the checkpoint on a batch and return the gold margins."""
-        return gold_margins(self.logits(batch), batch.labels)
-
-    def rows(self) -> Rows:
-        """Return an empty collector of rows of this run."""
-        return Rows(self)
+    def batch_runs(self, size: int | None = None) -> Iterator[BatchRun]:
+        """Yield every batch in every pair."""
+        for chunk in self.chunks(size):
+            reference: BatchRun | None = None
+            for pair in self.all_pairs:
+                one = BatchRun(self, chunk, pair, reference)
+                reference = one if pair == (self.base, self.base) else reference
+                yield one
 
 
-@dataclass
-class Rows:
-    """Collects rows of the table."""
+@dataclass(frozen=True)
+class BatchRun:
+    """One batch in one pair of languages; `reference` is the run of the same problems in the base language."""
 
     run: Run
-    parts: list[dict[str, Any]] = field(default_factory=list)
+    chunk: Sequence[ParallelSample]
+    pair: tuple[str, str]
+    reference: BatchRun | None = None
 
-    def add(self, values: Any, batch: Batch, *, reason: str | None = None, **columns: Any) -> None:
-        """Add one value per sample of a batch; a NaN gets `reason`, by default that the label is unknown."""
-        values = np.asarray(torch.as_tensor(values).cpu(), dtype=np.float64)
-        reference = f"{self.run.base}-{self.run.base}"
-        for value, sample in zip(values, batch.samples, strict=True):
-            switched = sample.context_language != sample.question_language
-            self.parts.append(
-                {
-                    "checkpoint": self.run.checkpoint.name,
-                    "dataset": sample.dataset,
-                    "context_language": sample.context_language,
-                    "question_language": sample.question_language,
-                    "reference": reference if switched else None,
-                    "sample": sample.key,
-                    "group": sample.group,
-                    "depth": sample.depth,
-                    "value": value,
-                    "seed": self.run.checkpoint.provenance.get("seed"),
-                    "reason": (reason or "no label") if np.isnan(value) else None,
-                    **columns,
-                }
-            )
+    @cached_property
+    def batch(self) -> Batch:
+        """The encoded batch."""
+        return self.run.batch(self.chunk, self.pair)
 
-    def missing(self, metric: str, reason: str) -> Results:
-        """Return the table that says why there is no value."""
-        import pandas as pd
+    @property
+    def model(self) -> Any:
+        """The checkpoint's model."""
+        return self.run.checkpoint.model
 
-        row = {"checkpoint": self.run.checkpoint.name, "metric": metric, "value": np.nan, "reason": reason}
-        return Results(pd.DataFrame([row]))
+    @property
+    def layers(self) -> range:
+        """The numbers of the model's layers."""
+        return range(self.run.checkpoint.num_layers)
 
-    def results(self, **arguments: Any) -> Results:
-        """Return the rows as a table; its manifest keeps the arguments and the checkpoint."""
-        import pandas as pd
+    @property
+    def every_head(self) -> list[tuple[int, int]]:
+        """All (layer, head) pairs."""
+        return [(layer, head) for layer in self.layers for head in range(self.run.checkpoint.num_heads)]
 
-        checkpoint = self.run.checkpoint
-        manifest = {
-            "arguments": {"pairs": ["-".join(pair) for pair in self.run.pairs], **arguments},
-            "checkpoints": {checkpoint.name: {"spec": checkpoint.spec, "sha256": checkpoint.hash}},
-        }
-        return Results(pd.DataFrame(self.parts), manifest)
+    def logits(self) -> Float[Tensor, "batch label"]:
+        """Run the model as it is at this moment."""
+        with torch.no_grad():
+            logits: Tensor = self.model(**self.batch.model_inputs(self.run.checkpoint.is_cross_query)).logits
+        return logits
+
+    def margins(self) -> Float[Tensor, " batch"]:
+        """Run the model as it is at this moment, and return the gold margins."""
+        return gold_margin(self.logits(), self.batch.labels)
+
+    @cached_property
+    def clean(self) -> Float[Tensor, " batch"]:
+        """The gold margins without an intervention."""
+        return self.margins()
+
+    @cached_property
+    def outputs(self) -> HeadOutputs:
+        """The outputs of all heads without an intervention."""
+        return record(self.model, self.batch)
+
+    def effect(self, intervention: AbstractContextManager[Any]) -> Float[Tensor, " batch"]:
+        """Return what the gold margins change by under an intervention."""
+        clean = self.clean  # before the intervention is there
+        with intervention:
+            return self.margins() - clean
 
 
-def outcomes(
-    checkpoint: Checkpoint,
-    samples: Sequence[ParallelSample],
-    *,
-    pairs: Pairs = None,
-    base: str = "en",
-    batch_size: int = 32,
-) -> Results:
-    """Return what the checkpoint answers: `correct` (1 right, 0 wrong) and `gold_margin` per sample.
+def measure_interventions(metrics: Sequence[Metric], run: Run, writer: Any, columns: dict[str, Any]) -> None:
+    """Write the rows of metrics of interventions on one run; `columns` go into all of them."""
+    for first, several in by_computation(metrics):
+        wanted = {one.name: one for one in several}
+        for one in run.batch_runs(1 if first.name == "head_importance" else None):
+            labels = _labels(one)
+            for more, values in first.function(one):
+                name = more.get("metric", first.name)
+                if name not in wanted:
+                    continue
+                _write(writer, wanted[name], values, labels, {"metric": name, **columns, **more})
 
-    The margin is the gold logit minus the largest other one (range (-inf, inf)). NaN without a label, or without a
-    classification head, with the reason.
-    """
-    run = Run.of(checkpoint, samples, pairs, base=base, batch_size=batch_size)
-    rows = run.rows()
-    if run.reason:
-        return rows.missing("correct", run.reason)
-    for chunk in run.chunks():
-        for pair in run.pairs:
-            batch = run.batch(chunk, pair)
-            logits = run.logits(batch)
-            right = (logits.argmax(dim=1) == batch.labels).double()
-            rows.add(torch.where(batch.labels >= 0, right, torch.nan), batch, metric="correct")
-            rows.add(gold_margins(logits, batch.labels), batch, metric="gold_margin")
-    return rows.results()
+
+def measure_answers(metrics: Sequence[Metric], run: Run, writer: Any, columns: dict[str, Any]) -> None:
+    """Write the rows of metrics of the logits on one run."""
+    for one in run.batch_runs():
+        logits, labels = one.logits(), _labels(one)
+        for metric in metrics:
+            values = metric.function(logits, one.batch.labels)
+            _write(writer, metric, values, labels, {"metric": metric.name, **columns})
+
+
+def _write(writer: Any, metric: Metric, values: Any, labels: dict[str, Any], columns: dict[str, Any]) -> None:
+    array = np.asarray(torch.as_tensor(values).cpu(), dtype=np.float64)
+    absent = np.isnan(array).reshape(len(array), -1).any(axis=1)
+    reason = {"reason": np.where(absent, metric.undefined or None, None)} if absent.any() else {}
+    writer.append(array, {**labels, **reason}, **columns)
+
+
+def _labels(one: BatchRun) -> dict[str, Any]:
+    reference = f"{one.run.base}-{one.run.base}" if one.pair[0] != one.pair[1] else None
+    samples = one.batch.samples
+    columns = {
+        "dataset": [sample.dataset for sample in samples],
+        "context_language": [one.pair[0]] * len(samples),
+        "question_language": [one.pair[1]] * len(samples),
+        "reference": [reference] * len(samples),
+        "sample": [sample.key for sample in samples],
+        "group": [sample.group for sample in samples],
+        "depth": [sample.depth for sample in samples],
+    }
+    return {name: np.array(column, dtype=object) for name, column in columns.items()}

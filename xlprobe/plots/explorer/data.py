@@ -14,7 +14,7 @@ from xlprobe.languages import get_language
 from xlprobe.plots.style import language_colour
 
 if TYPE_CHECKING:
-    from xlprobe.measuring.patterns import KeptPattern
+    from xlprobe.results.patterns import KeptPattern
 
 __all__ = ["explorer_data", "pool_slots", "quantise", "slots_of"]
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer.data import explorer_data
 from xlprobe.plots.explorer.parts import document
+from xlprobe.results import Results
+from xlprobe.results.patterns import read_patterns
 
 if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
-    from xlprobe.measuring.patterns import KeptPattern
+    from xlprobe.results.patterns import KeptPattern
     from xlprobe.samples.types import ParallelSample
 
 __all__ = ["explore"]
@@ -21,7 +23,7 @@ MEGABYTE = 1_000_000
 
 
 def explore(
-    what: Sequence[KeptPattern] | KeptPattern | Sequence[Checkpoint | str] | Checkpoint | str,
+    what: Results | Sequence[KeptPattern] | KeptPattern | Sequence[Checkpoint | str] | Checkpoint | str,
     samples: Sequence[ParallelSample] | ParallelSample | None = None,
     *,
     pairs: str | Sequence[str] | None = None,
@@ -30,16 +32,21 @@ def explore(
 ) -> Any:
     """Return the interactive attention explorer as an IPython HTML object.
 
-    `what` is one or several kept patterns (`measure(..., keep_patterns=[keys], kept=list)`), or one or several
-    checkpoints with the problems to run them on (`samples`) in the given `pairs`. The cell holds at most `max_mb`
-    megabytes: patterns token by token are rounded or left out to keep to it, and when even the patterns sentence by
-    sentence are too many, `ResultsError` says so instead of freezing the notebook. `height` is in pixels.
+    `what` is a table whose patterns were kept (`measure(..., keep_patterns=[keys])`), one or several of them, or one or
+    several checkpoints with the problems to run them on (`samples`) in the given `pairs`. The cell holds at most
+    `max_mb` megabytes: patterns token by token are rounded or left out to keep to it, and when even the patterns
+    sentence by sentence are too many, `ResultsError` says so instead of freezing the notebook. `height` is in pixels.
     """
     from IPython.display import HTML
 
+    if isinstance(what, Results):
+        what = read_patterns(what.path) if what.path is not None else []
     items: list[Any] = [what] if isinstance(what, str) or not isinstance(what, Sequence) else list(what)
     if not items:
-        raise ResultsError("got nothing to explore; expected kept patterns, or checkpoints and samples")
+        raise ResultsError(
+            "got nothing to explore; expected a table of measure(..., keep_patterns=[keys]), kept patterns, or "
+            "checkpoints and samples"
+        )
     kept = items if all(hasattr(item, "unit_ids") for item in items) else _patterns(items, samples, pairs)
     page = document(explorer_data(kept, budget=int(max_mb * MEGABYTE * 0.8)))
     size = len(page.encode()) / MEGABYTE

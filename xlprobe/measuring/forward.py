@@ -1,4 +1,4 @@
-"""One forward pass over the data that feeds every reducer, layer by layer."""
+"""One forward pass over the data that feeds every reader, layer by layer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.samples.encoding import Batch
 
-__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reducer", "capture"]
+__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture"]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class AttentionCapture:
 
     `pattern` is the whole attention, rows sum to 1. `mono` and `cross` are the two terms of a cross-query model
     (`mono + cross = pattern`; arXiv 2310.15258, section 3), None for a plain encoder. `values` are the value vectors
-    and `output_weight` the projection after the heads, both only where a reducer needs "values".
+    and `output_weight` the projection after the heads, both only where a reader needs "values".
     """
 
     layer: int
@@ -63,12 +63,11 @@ class OutputCapture:
 
 
 @runtime_checkable
-class Reducer(Protocol):
-    """Takes captures as they come and keeps only what it needs of them.
+class Reader(Protocol):
+    """Takes captures as they come, and keeps only what it needs of them.
 
-    `needs` names what it wants: "pattern", "terms" (`mono` and `cross`), "values", "hidden", "logits". `update` gets
-    every capture of these kinds; `merge` takes over what another reducer of the same kind saw; `result` is the same
-    however the data were split.
+    `needs` names what it wants: "pattern", "queries" (`mono` and `cross`), "values", "hidden", "logits". `update` gets
+    every capture of these kinds; `result` is asked for when all batches were run.
     """
 
     needs: frozenset[str]
@@ -76,34 +75,31 @@ class Reducer(Protocol):
     def update(self, capture: Any) -> None:
         """Take what one batch gave."""
 
-    def merge(self, other: Any) -> None:
-        """Take what another reducer of the same kind has seen."""
-
     def result(self) -> Any:
-        """Return the values of all that was seen."""
+        """Return what was made of all that was seen."""
 
 
 _C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
-_ATTENTION = frozenset({"pattern", "terms", "values"})
+_ATTENTION = frozenset({"pattern", "queries", "values"})
 _KINDS = _ATTENTION | {"hidden", "logits"}
 
 
 def capture(
     checkpoint: Checkpoint,
     batches: Iterable[Batch],
-    reducers: Sequence[Reducer],
+    readers: Sequence[Reader],
     *,
     layers: Iterable[int] | None = None,
 ) -> list[Any]:
-    """Run batches through a checkpoint once, feed every reducer, and return their results.
+    """Run batches through a checkpoint once, feed every reader, and return their results.
 
     Memory holds one layer's attention of one batch at a time. `layers` limits the attention that is captured (from
     0). Gradients are off, the model is in evaluation mode for the time being, and all hooks are removed at the end.
-    Raises `CaptureError` for a reducer that needs what the checkpoint does not have.
+    Raises `CaptureError` for a reader that needs what the checkpoint does not have.
     """
-    needs = frozenset().union(*(reducer.needs for reducer in reducers)) if reducers else frozenset()
+    needs = frozenset().union(*(reader.needs for reader in readers)) if readers else frozenset()
     if unknown := needs - _KINDS:
-        raise CaptureError(f"a reducer needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
+        raise CaptureError(f"a reader needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
     if "logits" in needs and checkpoint.head != "classification":
         raise CaptureError(
             f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classification head"
@@ -114,20 +110,20 @@ def capture(
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
         if needs & _ATTENTION:
-            hooks = _attention_hooks(checkpoint, [r for r in reducers if r.needs & _ATTENTION], needs, chosen, current)
+            hooks = _attention_hooks(checkpoint, [r for r in readers if r.needs & _ATTENTION], needs, chosen, current)
             stack.enter_context(observe(model, hooks))
         if "hidden" in needs:
-            stack.enter_context(_observe_hidden(model, [r for r in reducers if "hidden" in r.needs], current))
+            stack.enter_context(_observe_hidden(model, [r for r in readers if "hidden" in r.needs], current))
         for batch in batches:
             moved = batch.to(checkpoint.device)
             current[:] = [moved]
             output = model(**moved.model_inputs(checkpoint.is_cross_query))
-            for reducer in reducers:
-                if "logits" in reducer.needs:
-                    reducer.update(OutputCapture(moved, output.logits))
+            for reader in readers:
+                if "logits" in reader.needs:
+                    reader.update(OutputCapture(moved, output.logits))
             del output
             _give_back_memory()
-    return [reducer.result() for reducer in reducers]
+    return [reader.result() for reader in readers]
 
 
 def _give_back_memory() -> None:
@@ -152,11 +148,11 @@ def _evaluation(model: nn.Module) -> Iterator[None]:
 
 
 def _attention_hooks(
-    checkpoint: Checkpoint, reducers: list[Reducer], needs: frozenset[str], layers: list[int], current: list[Batch]
+    checkpoint: Checkpoint, readers: list[Reader], needs: frozenset[str], layers: list[int], current: list[Batch]
 ) -> list[tuple[str, Any]]:
     """Gather a layer's activations as they come, and hand them on with the last of them, `hook_z`."""
     wanted = ["hook_pattern"]
-    if "terms" in needs and checkpoint.is_cross_query:
+    if "queries" in needs and checkpoint.is_cross_query:
         wanted.append("hook_pattern_cross")
     if "values" in needs:
         wanted.append("hook_v")
@@ -182,8 +178,8 @@ def _attention_hooks(
                 outputs[layer],
             )
             seen.clear()
-            for reducer in reducers:
-                reducer.update(captured)
+            for reader in readers:
+                reader.update(captured)
 
         return hook
 
@@ -212,14 +208,14 @@ def _output_weights(model: nn.Module) -> list[Tensor | None]:
 
 
 @contextmanager
-def _observe_hidden(model: nn.Module, reducers: list[Reducer], current: list[Batch]) -> Iterator[None]:
+def _observe_hidden(model: nn.Module, readers: list[Reader], current: list[Batch]) -> Iterator[None]:
     base: Any = model.base_model
 
     def hook(number: int) -> Any:
         def take(module: nn.Module, inputs: Any, output: Any) -> None:
             hidden = output[0] if isinstance(output, tuple) else output
-            for reducer in reducers:
-                reducer.update(HiddenCapture(number, current[0], hidden))
+            for reader in readers:
+                reader.update(HiddenCapture(number, current[0], hidden))
 
         return take
 

@@ -19,7 +19,7 @@ CASES = [("bert", False), ("xlm-roberta", False), ("bert", True), ("xlm-roberta"
 class Keep:
     """Keeps the unpadded patterns and hidden states by sample and layer."""
 
-    needs: frozenset[str] = frozenset({"pattern", "terms", "values", "hidden"})
+    needs: frozenset[str] = frozenset({"pattern", "queries", "values", "hidden"})
     found: dict[Any, Any] = field(default_factory=dict)
 
     def update(self, capture):
@@ -35,9 +35,6 @@ class Keep:
             else:
                 value = capture.hidden[row, :length]
             self.found[kind, key, capture.layer] = value.clone()
-
-    def merge(self, other):
-        self.found.update(other.found)
 
     def result(self):
         return self.found

@@ -1,0 +1,31 @@
+"""The blocks of an attention pattern that metrics are of, and the ways to pool; imports nothing heavy."""
+
+from __future__ import annotations
+
+__all__ = ["BLOCKS", "COMPARED_BLOCKS", "MASS_BLOCKS", "POOLINGS", "SHAPE_BLOCKS", "SHARE_BLOCKS"]
+
+BLOCKS: dict[str, tuple[str, str]] = {
+    "context->context": ("context", "context"),
+    "context->question": ("context", "question"),
+    "question->context": ("question", "context"),
+    "question->question": ("question", "question"),
+    "cls->context": ("cls", "context"),
+    "cls->question": ("cls", "question"),
+    "": ("text", "text"),
+}
+"""The blocks of an attention pattern by name: (queries, keys). Text is context and question together."""
+
+MASS_BLOCKS = ("question->context", "context->question", "cls->context", "cls->question")
+"""The directions in which mass is measured."""
+
+COMPARED_BLOCKS = ("context->context", "cls->context", "question->context")
+"""The blocks in which two versions are compared: the context has the same tokens, or the same units, in both."""
+
+SHAPE_BLOCKS = ("context->context", "question->context")
+"""The blocks whose rows of tokens are described."""
+
+SHARE_BLOCKS = (*MASS_BLOCKS, "context->context", "question->question")
+"""The blocks for which the two queries' shares are told apart."""
+
+POOLINGS = ("token", "mass", "density")
+"""Token by token, or unit by unit by mass or by density (see `xlprobe.metrics.unit_pool`)."""
