@@ -21,7 +21,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         raise ResultsError(
             f"cannot write {path}: {error.strerror or error}. Nothing half-written keeps its name: what was there "
-            "before is whole, and so is what a run had finished. Make room or choose another directory, and run it again"
+            "before is whole, and so is what a run had finished. Make room or choose another place, and run it again"
         ) from error
 
 
