@@ -14,7 +14,6 @@ from xlprobe.samples.types import ParallelSample
 __all__ = ["Checked", "Design", "Interventions", "Pairs", "check", "complete_problems", "with_options"]
 
 Pairs = str | Sequence[str | tuple[str, str]] | None
-OnTrouble = Literal["error", "skip"]
 
 
 @dataclass(frozen=True)
@@ -67,8 +66,8 @@ class Design:
     seed: int = 0
     keep_patterns: Sequence[str] = ()
     max_texts: int = 500
-    too_long: OnTrouble = "error"
-    lacking: OnTrouble = "error"
+    too_long: str = "error"
+    lacking: str = "error"
     interventions: Interventions = DEFAULT_INTERVENTIONS
     labels: Sequence[str] = ()
     batch_size: int = 32

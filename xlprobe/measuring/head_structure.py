@@ -126,7 +126,7 @@ class HeadStructureReader:
     def _scores(self, pair: _Pair, halves: tuple[int, ...], block: str) -> Any:
         layers = sorted({key[4] for key in self._mass})
         means = [_mean(self._mass, pair, halves, block, "", layer) for layer in layers]
-        return None if any(one is None for one in means) else np.stack(means)
+        return None if any(one is None for one in means) else np.stack([one for one in means if one is not None])
 
 
 def _pair_of(version: Version) -> _Pair:

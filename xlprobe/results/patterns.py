@@ -52,7 +52,7 @@ def write_patterns(kept: Sequence[KeptPattern], directory: Path) -> Path:
     partial, path = directory / f".{PATTERNS}", directory / PATTERNS
     try:
         with disk_errors(path), partial.open("wb") as file:
-            np.savez_compressed(file, about=text, **arrays)
+            np.savez_compressed(file, **{"about": text, **arrays})  # type: ignore[arg-type]
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
