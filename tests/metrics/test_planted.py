@@ -10,11 +10,11 @@ from xlprobe.metrics import (
     Roles,
     block_mass,
     compare,
-    instability_index,
     norm_weighted,
     pattern_distance,
     profile_entropy,
 )
+from xlprobe.statistics import instability_index
 
 SAMPLES = (((5, 4, 6), 4), ((3, 7), 5), ((4, 4, 4, 4), 3), ((8, 2, 5), 4))
 
@@ -126,7 +126,7 @@ def test_instability_lies_between_floor_and_chance(batch):
     assert index[0] == 0
     assert index[2] == 1
     assert 0 < index[1] < 1
-    assert torch.isnan(instability_index(distance(0.5), distance(1.0), distance(0.1)))
+    assert np.isnan(instability_index(distance(0.5), distance(1.0), distance(0.1)))
 
 
 def test_norms_move_the_norm_weighted_profile_alone(batch):

@@ -94,7 +94,7 @@ SPACES = {
 }
 SINGLE = {
     "entropy": lambda rng: METRICS["entropy"].documented(rows(rng)).numpy(),
-    "instability": lambda rng: METRICS["instability"].documented(rng.random(9), rng.random(9), rng.random(9)).numpy(),
+    "instability": lambda rng: METRICS["instability"].documented(rng.random(9), rng.random(9), rng.random(9)),
     **{
         name: batched(name)
         for name in (

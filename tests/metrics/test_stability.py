@@ -8,12 +8,10 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import pearsonr
 
-from xlprobe.errors import DataError
 from xlprobe.metrics import (
     argmax_agreement,
     cosine,
     hellinger,
-    instability_index,
     js_divergence,
     js_stability,
     pearson,
@@ -80,15 +78,3 @@ def test_stability_weighs_rows_by_the_smaller_residual():
 
 def test_stability_without_weight_is_undefined():
     assert math.isnan(js_stability(P[None], Q[None], np.zeros(1), np.ones(1)).item())
-
-
-def test_instability_index_needs_chance_above_floor():
-    assert instability_index(0.3, 0.1, 0.5).item() == pytest.approx(0.5)
-    assert instability_index([0.3, 0.1], [0.1, 0.1], [0.5, 0.5]).tolist() == pytest.approx([0.5, 0.0])
-    assert math.isnan(instability_index(0.3, 0.5, 0.5).item())
-    assert math.isnan(instability_index(0.3, 0.5, 0.4).item())
-
-
-def test_rows_of_other_lengths_are_refused():
-    with pytest.raises(DataError, match="3 and 2 cells"):
-        js_divergence(P, np.array([0.5, 0.5]))

@@ -205,7 +205,9 @@ class CheckpointRun:
                 "instability", "no floor or no chance: expected theories with several questions, and several theories"
             )
         for index, more in indices:
-            reason = None if np.isfinite(index).all() else f"chance is less than {LEAST_GAP} bits above floor in some heads"
+            reason = (
+                None if np.isfinite(index).all() else f"chance is less than {LEAST_GAP} bits above floor in some heads"
+            )
             self.writer.append(index[None], metric="instability", reason=reason, **columns, **more)
         for value, more in structure.rows(self.checked.base):
             self.writer.append(np.array([value]), **columns, **more)

@@ -57,7 +57,7 @@ _built_in(
     known=(((_P, _Q), 0.0),),
 )  # fmt: skip
 _built_in(
-    "instability", "comparison", "instability index", "metrics.stability:instability_index", takes="means", range=ANY,
+    "instability", "comparison", "instability index", "statistics:instability_index", takes="means", range=ANY,
     direction="down", zero="as stable as another question", undefined="chance is not above floor", per="set",
     needs=("pattern",), known=(((0.3, 0.1, 0.5), 0.5),), within="default",
 )  # fmt: skip

@@ -9,13 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.metrics.tensors import as_float, as_float64, row_entropy, weighted_mean
+from xlprobe.metrics.tensors import as_float, row_entropy, weighted_mean
 
 __all__ = [
     "argmax_agreement",
     "cosine",
     "hellinger",
-    "instability_index",
     "js_divergence",
     "js_stability",
     "pearson",
@@ -126,15 +125,3 @@ def argmax_agreement(p: Float[Tensor, "*batch cell"], q: Float[Tensor, "*batch c
     tops = p.amax(dim=-1), q.amax(dim=-1)
     agree = ((p + q).amax(dim=-1) == tops[0] + tops[1]).to(p.dtype)
     return agree.masked_fill((tops[0] == 0) | (tops[1] == 0), math.nan)
-
-
-def instability_index(
-    switched: Float[Tensor, "*batch"], floor: Float[Tensor, "*batch"], chance: Float[Tensor, "*batch"]
-) -> Float[Tensor, "*batch"]:
-    """Instability relative to its controls: (d_switched - d_floor) / (d_chance - d_floor), d = 1 - stability.
-
-    0: as stable as another question in the same language; 1: no more alike than two unrelated problems; its range is
-    not bounded by them. Down = more stable. NaN where chance is not above floor: then the scale has no length.
-    """
-    d, low, high = as_float64(switched), as_float64(floor), as_float64(chance)
-    return ((d - low) / (high - low)).masked_fill(high <= low, math.nan)
