@@ -149,7 +149,8 @@ def describe(rows: Results, interval: str = "Bands: 95 % intervals over theories
     undefined, total = int(table["n_nan"].sum()), int(table["n"].sum() + table["n_nan"].sum())
     parts = [f"Checkpoint{'s' if ', ' in names else ''}: {names}."]
     if samples:
-        parts.append(f"{samples} problems from {groups} theories{f' of {datasets}' if datasets else ''}.")
+        problems, theories = f"problem{'s' * (samples != 1)}", "theory" if groups == 1 else "theories"
+        parts.append(f"{samples} {problems} from {groups} {theories}{f' of {datasets}' if datasets else ''}.")
     elif datasets:
         parts.append(f"Data: {datasets}.")
     if codes:

@@ -10,7 +10,7 @@ from typing import Any
 from xlprobe.plots import FIGURES
 from xlprobe.plots.facts import checkpoints, pair_label, switched_pairs
 from xlprobe.report.inline import inline_svg
-from xlprobe.report.summary import summary
+from xlprobe.report.summary import TERMS, linked, summary
 from xlprobe.report.tables import MAX_ROWS, figure_table
 from xlprobe.results import Results
 
@@ -57,7 +57,8 @@ def render(
         title="How checkpoints reason across languages" if len(names) > 1 else f"How {names[0]} reads across languages",
         checkpoints=names,
         pairs=[pair_label(*pair) for pair in switched_pairs(results)],
-        summary=summary(results),
+        summary=_opening(results),
+        terms={_anchor(term): (term, meaning) for term, meaning in TERMS.items()},
         groups=groups,
         figures=[figure for members in groups.values() for figure in members],
         left_out={FIGURES[name].title if name in FIGURES else name: why for name, why in (left_out or {}).items()},
@@ -69,6 +70,24 @@ def render(
         max_rows=MAX_ROWS,
         version=__version__,
     )
+
+
+def _opening(results: Results) -> dict[str, Any]:
+    """Return the page's first table and sentences, in parts of (text, anchor of its definition or None)."""
+
+    def parts(text: str) -> list[tuple[str, str | None]]:
+        return [(part, None if term is None else _anchor(term)) for part, term in linked(text)]
+
+    found = summary(results)
+    return {
+        "columns": [parts(column) for column in found.columns],
+        "rows": found.rows,
+        "sentences": [parts(sentence) for sentence in found.sentences],
+    }
+
+
+def _anchor(term: str) -> str:
+    return "term-" + term.replace(" ", "-")
 
 
 def _grouped(drawn: Sequence[str]) -> dict[str, list[str]]:

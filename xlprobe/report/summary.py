@@ -1,166 +1,244 @@
-"""What the table says, in plain sentences with numbers and intervals."""
+"""What the table says: one table and at most five sentences, each claim by the one rule of `statistics.verdict`."""
 
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xlprobe.plots.estimates import changes, estimate, theory_means
-from xlprobe.plots.facts import checkpoints, contrasts, pair_label
+from xlprobe.report.headline import BLOCKS, Measured, measured
 from xlprobe.results import Results
+from xlprobe.statistics import MIN_GROUPS, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["summary"]
+__all__ = ["CONFOUNDED", "TERMS", "Summary", "linked", "plain", "summary"]
 
-_BLOCK = "question->context"
-_OF_SENTENCES = ("retrieval_", "neutrality_gap", "map_")
+CONFOUNDED = 0.05
+"""From which difference in accuracy on a comparison is said to be confounded with training success."""
+
+TERMS = {
+    "stability": "How alike a head's attention is in two versions of a problem: 1 minus the Jensen-Shannon divergence "
+    "in bits; 1 is the same, 0 has nothing in common.",
+    "floor": "The stability of another question about the same facts, in one language: what any other question costs, "
+    "without a language border.",
+    "above floor": "Stability across languages minus floor, problem by problem. 0: a language border costs what "
+    "another question costs; below 0: it costs more.",
+    "lift": "How much more the question attends to the context than evenly spread attention would, in log odds; here, "
+    "how much a language border changes it.",
+    "retrieval": "How often a sentence's nearest neighbour in another language is its translation, language means "
+    "removed, at the layer that is best on the other half of the sentences. Its interval is over sentences.",
+    "both queries": "A cross-query model puts a second query to work across languages. Here its version in one "
+    "language is read with both queries too, so that only the language differs.",
+    "theory": "A set of facts and rules; the questions about one theory count together. Intervals are 95 %, over "
+    f"theories, and need at least {MIN_GROUPS} of them.",
+    "training run": "One model trained from one seed. Two single runs may differ by chance of training alone.",
+    "confounded": "A model that solves fewer problems may attend differently for that reason, whatever its mechanism.",
+}
+"""The words of art of the page's opening, and what they mean."""
+
+_NAMES = dict(zip(BLOCKS, ("question to context", "context to context", "first token to context"), strict=True))
 
 
-def summary(results: Results) -> list[str]:
-    """Return sentences about scope, stability, mass, neutrality, correctness and contrasts, as far as rows go."""
-    found = [_scope(results)]
-    for name in checkpoints(results):
-        rows = results.select(checkpoint=name)
-        for part in (_stability, _mass, _neutrality, _correct):
-            if sentence := part(rows, name):
-                found.append(sentence)
-    for crossed, base in contrasts(results):
-        if sentence := _contrast(results, crossed, base):
-            found.append(sentence)
-    return found
+_LINK = re.compile(r"\[([a-z ]+)(?:\|([a-z ]+))?\]")
 
 
-def _scope(results: Results) -> str:
-    # Sentences of neutrality and maps are counted apart: they are no problems.
-    asked = results.select(metric=[name for name in results.unique("metric") if not name.startswith(_OF_SENTENCES)])
-    samples, groups = len(asked.unique("sample")), len(asked.unique("group"))
-    names = checkpoints(results)
-    what = f"{samples} problems from {groups} theories" if samples else "sets of sentences"
-    return (
-        f"{len(names)} checkpoint{'s' if len(names) > 1 else ''} ({', '.join(names)}), {what}, "
-        f"{len(results):,} measurements. Intervals: 95 %, over theories."
+@dataclass(frozen=True)
+class Summary:
+    """The page's opening: columns and rows of its table, and its sentences.
+
+    In columns and sentences `[floor]` and `[theories|theory]` are links to a definition of `TERMS`; see `linked`.
+    """
+
+    columns: list[str]
+    rows: list[list[str]]
+    sentences: list[str]
+
+
+def summary(results: Results) -> Summary:
+    """Return the page's opening, as far as the table's rows go."""
+    found = measured(results)
+    columns = _columns(found)
+    said = [_scope(found), _solved(found), _stable(found), _crosses(found)]
+    return Summary(
+        ["checkpoint", *(name for name, _ in columns)],
+        [[name, *(cells.get(name, "not measured") for _, cells in columns)] for name in found.names],
+        [sentence for sentence in said if sentence],
     )
 
 
-def _number(row: pd.Series, digits: int = 3) -> str:
-    text = f"{row['mean']:.{digits}f}"
+def linked(text: str) -> list[tuple[str, str | None]]:
+    """Return a text in parts, each with the term that it links to, or None."""
+    parts: list[tuple[str, str | None]] = []
+    end = 0
+    for match in _LINK.finditer(text):
+        term = match[2] or match[1]
+        if term in TERMS:
+            parts += [(text[end : match.start()], None), (match[1], term)]
+            end = match.end()
+    return [part for part in [*parts, (text[end:], None)] if part[0]]
+
+
+def plain(text: str) -> str:
+    """Return a text without its links."""
+    return "".join(part for part, _ in linked(text))
+
+
+def _columns(found: Measured) -> list[tuple[str, dict[str, str]]]:
+    """Return the table's columns: heading, and a cell per checkpoint."""
+    columns = [("[training runs|training run]", {name: str(count) for name, count in found.runs.items()})]
+    for across, heading in ((False, "right in one language"), (True, "right across languages")):
+        rows = None if found.accuracy is None else found.accuracy[found.accuracy["across"] == across]
+        columns.append((heading, _cells(rows, percent=True)))
+    for block in BLOCKS:
+        rows = found.stability
+        if rows is not None:
+            rows = rows[
+                (_column(rows, "block", block) == block) & (_column(rows, "condition", "observed") == "observed")
+            ]
+        columns.append((f"stability [above floor], {_NAMES[block]}", _cells(rows, signed=True)))
+    columns.append(("change of [lift] at the border", _cells(found.lift, signed=True)))
+    columns.append(("[retrieval]", _cells(found.retrieval, percent=True)))
+    return [(name, cells) for name, cells in columns if cells]
+
+
+def _column(rows: pd.DataFrame, name: str, only: str) -> pd.Series:
+    """Return a column that an answer leaves out where it has one value."""
+    import pandas as pd
+
+    return rows[name].astype(str) if name in rows else pd.Series(only, index=rows.index)
+
+
+def _cells(rows: pd.DataFrame | None, percent: bool = False, signed: bool = False) -> dict[str, str]:
+    if rows is None:
+        return {}
+    return {str(row["checkpoint"]): _cell(row, percent, signed) for _, row in rows.iterrows()}
+
+
+def _cell(row: pd.Series, percent: bool, signed: bool) -> str:
+    if math.isnan(row["mean"]):
+        return "undefined"
+    scale, form = (100, "{:.1f}") if percent else (1, "{:+.3f}" if signed else "{:.3f}")
+    value = form.format(scale * row["mean"]) + (" %" if percent else "")
     if math.isnan(row["low"]):
-        return text.replace("-", "−")
-    return f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]".replace("-", "−")
+        return _minus(f"{value} ({row['reason']})")
+    return _minus(f"{value} [{form.format(scale * row['low'])}, {form.format(scale * row['high'])}]")
 
 
-def _own(rows: Results, **filters: str) -> pd.DataFrame | None:
-    """Return stability per pair against its own in-language version."""
-    chosen = rows.select(metric="js_stability", block=_BLOCK, pooling="token", **filters)
-    if len(chosen) == 0:
+def _minus(text: str) -> str:
+    return re.sub(r"-(?=\d)", "−", text)
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number:,} {one if number == 1 else one + 's'}"
+
+
+def _scope(found: Measured) -> str:
+    """What was measured, and what the numbers can speak of."""
+    theories = f"{found.theories:,} {'[theory]' if found.theories == 1 else '[theories|theory]'}"
+    what = f"{_count(found.problems, 'problem')} from {theories}" if found.problems else "sets of sentences"
+    text = f"{_count(len(found.names), 'checkpoint')} on {what}"
+    if found.problems and found.theories < MIN_GROUPS:
+        return f"{text}: too few for an interval or a claim, which need {MIN_GROUPS} [theories|theory]."
+    runs = sorted({found.runs.get(name, 1) for name in found.names})
+    if runs == [1]:
+        which, each = ("this checkpoint", "") if len(found.names) == 1 else ("these checkpoints", " each")
+        return f"{text}, one [training run]{each}: this speaks of {which}, not of the mechanism."
+    count = " to ".join(str(number) for number in dict.fromkeys((runs[0], runs[-1])))
+    return f"{text}, {count} [training runs|training run] each: what has several speaks of new runs."
+
+
+def _solved(found: Measured) -> str | None:
+    """How well each solves problems in one language, and whether that confounds the rest."""
+    rows = found.accuracy
+    if rows is None or found.pair is None:
         return None
-    table = estimate(chosen, ["context_language", "question_language", "reference", "condition"])
-    own = table["context_language"].astype(str) + "-" + table["context_language"].astype(str)
-    table = table[(table["reference"].astype(str) == own) & table["mean"].notna()]
-    return table if len(table) else None
+    own = rows[(~rows["across"]) & rows["checkpoint"].isin(found.pair) & rows["mean"].notna()]
+    shares = {str(row["checkpoint"]): 100 * float(row["mean"]) for _, row in own.iterrows()}
+    if set(shares) != set(found.pair):
+        return None
+    first, second = found.pair
+    text = f"In one language {first} solves {shares[first]:.1f} % of the problems and {second} {shares[second]:.1f} %"
+    gap = abs(shares[first] - shares[second])
+    if gap > 100 * CONFOUNDED:
+        return f"{text}: they differ by {gap:.1f} points, so that the comparison is [confounded] with training success."
+    return f"{text}, which is near enough to compare them."
 
 
-def _stability(rows: Results, name: str) -> str | None:
-    table = _own(rows)
-    if table is None:
+def _stable(found: Measured) -> str | None:
+    """Whether attention is more or less stable above floor in one checkpoint than in the other."""
+    if found.pair is None or found.differs is None:
+        return _alone(found)
+    first, second = found.pair
+    answer = found.differs
+    if math.isnan(answer["estimate"]):
         return None
-    observed = table[table["condition"] == "observed"].sort_values("mean")
-    if observed.empty:
-        return None
-    worst, best = observed.iloc[0], observed.iloc[-1]
-    text = (
-        f"{name}: when the question changes language, its attention to the context keeps a stability of "
-        f"{_number(best)} for {_pair(best)}"
-    )
-    if len(observed) > 1:
-        text += f" (most stable) and {_number(worst)} for {_pair(worst)} (least stable)"
-    levels = {kind: table[table["condition"] == kind]["mean"].mean() for kind in ("floor", "chance")}
-    if all(not math.isnan(level) for level in levels.values()):
-        text += (
-            f"; another question about the same theory in one language gives {levels['floor']:.3f}, another theory "
-            f"{levels['chance']:.3f}"
+    if verdict(answer)[0]:
+        claim = (
+            f"its attention to the context is {_more(answer)} [stable|stability] [above floor] in {first} than in "
+            f"{second}"
         )
+    else:
+        claim = f"no difference in [stability] [above floor] is shown between {first} and {second}"
+    text = (
+        f"When the question changes language, {claim}: {_difference(answer)}; as observed, with [floor] left on, "
+        f"{_signed(answer['raw'])}"
+    )
+    if found.routed is not None and not math.isnan(found.routed["estimate"]):
+        text += f". With [both queries] of {first} at work in one language too: {_difference(found.routed)}"
     return text + "."
 
 
-def _pair(row: pd.Series) -> str:
-    return pair_label(str(row["context_language"]), str(row["question_language"]))
-
-
-def _mass(rows: Results, name: str) -> str | None:
-    chosen = rows.select(metric="mass_lift", block=_BLOCK, condition="observed")
-    if len(chosen) == 0:
+def _alone(found: Measured) -> str | None:
+    """Whether a language border costs one checkpoint more than another question does."""
+    rows = found.stability
+    if rows is None or len(found.names) != 1:
         return None
-    pairs = theory_means(chosen, ["context_language", "question_language"])
-    if (pairs["context_language"] == pairs["question_language"]).all():
-        return None
-    table = changes(chosen, "mass_lift", ["checkpoint"])
-    if table["mean"].isna().all():
-        return None
-    row = table.iloc[0]
-    clear = not (row["low"] <= 0 <= row["high"])
-    direction = "less" if row["mean"] < 0 else "more"
-    text = (
-        f"{name}: a language border between question and context changes the lift of attention from question to "
-        f"context by {_number(row)}"
-    )
-    return text + (f", so {direction} of it crosses." if clear else "; the interval holds 0, so no change is shown.")
-
-
-def _neutrality(rows: Results, name: str) -> str | None:
-    chosen = rows.select(metric=["retrieval_raw", "retrieval_centred"], block=["sentence", ""])
-    if len(chosen) == 0:
-        return None
-    table = estimate(chosen, ["metric", "layer"])
-    centred = table[(table["metric"] == "retrieval_centred") & table["mean"].notna()]
-    if centred.empty:
-        return None
-    best = centred.sort_values("mean").iloc[-1]
-    raw = table[(table["metric"] == "retrieval_raw") & (table["layer"] == best["layer"])]
-    text = (
-        f"{name}: with language means removed, {100 * best['mean']:.1f} % of sentences find their translation at layer "
-        f"{int(best['layer'])}, the best"
-    )
-    if len(raw):
-        text += f"; as they are, {100 * raw.iloc[0]['mean']:.1f} %"
-    return text + "."
-
-
-def _correct(rows: Results, name: str) -> str | None:
-    chosen = rows.select(metric="correct")
-    if len(chosen) == 0:
-        return None
-    means = theory_means(chosen, ["context_language", "question_language"])
-    if means["value"].isna().all():
-        return None
-    switched = means["context_language"].astype(str) != means["question_language"].astype(str)
-    parts = [
-        f"{100 * part['value'].mean():.1f} % right {label}"
-        for label, part in (("in one language", means[~switched]), ("across languages", means[switched]))
-        if len(part)
+    rows = rows[
+        (_column(rows, "block", BLOCKS[0]) == BLOCKS[0]) & (_column(rows, "condition", "observed") == "observed")
     ]
-    return f"{name}: {', '.join(parts)}." if parts else None
-
-
-def _contrast(results: Results, crossed: str, base: str) -> str | None:
-    rows = results.select(metric="js_stability", block=_BLOCK, pooling="token", condition="observed")
-    keys = ["checkpoint", "dataset", "context_language", "question_language", "reference", "sample", "group", "metric",
-            "block", "pooling", "condition", "seed", "step"]  # fmt: skip
-    frame = rows.select(checkpoint=[crossed, base]).means(keys).drop(columns=["n", "n_nan"])
-    own = frame["context_language"] + "-" + frame["context_language"]
-    frame = frame[(frame["context_language"] != frame["question_language"]) & (frame["reference"] == own)]
-    if frame["checkpoint"].nunique() < 2:
+    if rows.empty or math.isnan(rows.iloc[0]["mean"]):
         return None
-    from xlprobe.statistics import contrast_frame
-
-    frame["layer"], frame["head"], frame["reason"] = None, None, None
-    row = contrast_frame(frame, crossed, base, "js_stability", by=()).iloc[0]
-    verdict = "more" if row["estimate"] > 0 else "less"
-    interval = f"{row['estimate']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]".replace("-", "−")
-    text = (
-        f"{crossed} minus {base}: the question's attention to the context differs in stability by {interval} "
-        f"(p = {row['p']:.4f})"
+    return (
+        f"When the question changes language, the [stability] of its attention to the context is, [above floor], "
+        f"{_cell(rows.iloc[0], percent=False, signed=True)}."
     )
-    return text + (f"; {crossed} is {verdict} stable." if row["p"] < 0.05 else "; no difference is shown.")
+
+
+def _crosses(found: Measured) -> str | None:
+    """Whether a language border takes more attention away in one checkpoint than in the other."""
+    if found.pair is None or found.crosses is None or math.isnan(found.crosses["estimate"]):
+        return None
+    first, second = found.pair
+    answer = found.crosses
+    if verdict(answer)[0]:
+        claim = f"leaves {_more(answer)} [lift] of attention from question to context in {first} than in {second}"
+    else:
+        claim = (
+            f"is not shown to change the [lift] from question to context by another amount in {first} than in {second}"
+        )
+    return f"A language border {claim}: {_difference(answer)}."
+
+
+def _more(answer: pd.Series) -> str:
+    return "more" if answer["estimate"] > 0 else "less"
+
+
+def _signed(value: float) -> str:
+    return _minus(f"{value:+.3f}")
+
+
+def _difference(answer: pd.Series) -> str:
+    """Return a difference with its interval and p, or why it has none, and of which runs it speaks."""
+    if math.isnan(answer["low"]):
+        return f"{_signed(answer['estimate'])} ({answer['reason']})"
+    text = (
+        f"{_signed(answer['estimate'])} [{_signed(answer['low'])}, {_signed(answer['high'])}], {_chance(answer['p'])}"
+    )
+    return f"{text}, over {answer['n_seeds']} runs" if answer["n_seeds"] > 1 else text
+
+
+def _chance(p: float) -> str:
+    return "no p" if math.isnan(p) else f"p {'< .0001' if p < 1e-4 else f'= {p:.4f}'}"

@@ -1,0 +1,167 @@
+"""What the page opens with: the numbers of its first table, and the contrast that its sentences speak of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from xlprobe.errors import ResultsError
+from xlprobe.plots.facts import checkpoints, contrasts, last_steps
+from xlprobe.results import Results
+from xlprobe.statistics import (
+    above_floor,
+    contrast_frame,
+    difference_in_differences,
+    subtract_reference,
+    summarise,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["BLOCKS", "Measured", "measured"]
+
+BLOCKS = ("question->context", "context->context", "cls->context")
+_SENTENCES = ("retrieval_", "neutrality_gap", "map_")
+_KEYS = (
+    "checkpoint", "dataset", "context_language", "question_language", "reference", "sample", "group", "metric", "block",
+    "pooling", "condition", "seed", "step",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The numbers of a table's summary, means over heads and layers; what was not measured is None.
+
+    `accuracy`: per checkpoint and whether across languages. `stability`: above floor, per checkpoint, block and
+    condition (observed, forced). `lift`: what a language border changes, per checkpoint. `retrieval`: per checkpoint,
+    at the layer that is best on the other half of the items. `runs`: training runs per checkpoint. `pair`: the
+    checkpoints that are contrasted (cross-query first), with the answers `solved` (accuracy in one language),
+    `differs` (stability above floor, question to context), `routed` (the same under both queries), `crosses` (lift).
+    """
+
+    names: list[str]
+    problems: int
+    theories: int
+    runs: dict[str, int]
+    accuracy: pd.DataFrame | None
+    stability: pd.DataFrame | None
+    lift: pd.DataFrame | None
+    retrieval: pd.DataFrame | None
+    pair: tuple[str, str] | None
+    solved: pd.Series | None
+    differs: pd.Series | None
+    routed: pd.Series | None
+    crosses: pd.Series | None
+
+
+def measured(results: Results) -> Measured:
+    """Compute what the page opens with, from the last step of training where there are several."""
+    results = last_steps(results)
+    asked = results.select(metric=[name for name in results.unique("metric") if not name.startswith(_SENTENCES)])
+    right = _means(results, "correct", condition="observed")
+    stable = _stability(results)
+    lift = _means(results, "mass_lift", block="question->context", condition="observed")
+    pair = next(iter(contrasts(results)), None)
+    first = None if stable is None else stable[stable["block"] == BLOCKS[0]]
+    return Measured(
+        names=checkpoints(results),
+        problems=len(asked.unique("sample")),
+        theories=len(asked.unique("group")),
+        runs=_runs(results),
+        accuracy=None if right is None else summarise(_across(right), ["checkpoint", "across"], weights="n"),
+        stability=None if stable is None else summarise(stable, ["checkpoint", "block", "condition"]),
+        lift=None if lift is None else _change(lift),
+        retrieval=_retrieval(results),
+        pair=pair,
+        solved=_contrast(right if right is None else _in_language(right), "correct", pair),
+        differs=_contrast(first, "js_stability", pair),
+        routed=_contrast(_forced(first, pair), "js_stability", pair),
+        crosses=_border(lift, pair),
+    )
+
+
+def _means(results: Results, metric: str, **filters: Any) -> pd.DataFrame | None:
+    """Return the rows of a metric with layers and heads averaged; None where there is no number."""
+    rows = results.select(metric=metric, **filters)
+    if len(rows) == 0:
+        return None
+    frame = rows.means(_KEYS).drop(columns=["n_nan"]).assign(layer=None, head=None, reason=None)
+    return frame if frame["value"].notna().any() else None
+
+
+def _runs(results: Results) -> dict[str, int]:
+    table = results.means(["checkpoint", "seed"])
+    return {name: max(1, int(part["seed"].nunique())) for name, part in table.groupby("checkpoint")}
+
+
+def _across(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(across=frame["context_language"] != frame["question_language"])
+
+
+def _in_language(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["context_language"] == frame["question_language"]]
+
+
+def _stability(results: Results) -> pd.DataFrame | None:
+    """Return stability above floor, rows of single problems with `raw` beside `value`."""
+    frame = _means(results, "js_stability", pooling="token", condition=["observed", "floor", "forced"])
+    try:
+        return None if frame is None else above_floor(frame)
+    except ResultsError:  # nothing code-switched, or measured without controls
+        return None
+
+
+def _change(lift: pd.DataFrame) -> pd.DataFrame | None:
+    try:
+        return summarise(subtract_reference(lift, "mass_lift"), ["checkpoint"])
+    except ResultsError:  # one language only
+        return None
+
+
+def _retrieval(results: Results) -> pd.DataFrame | None:
+    """Return retrieval per checkpoint, means removed, at the layer that is best on the other half of the items."""
+    rows = results.select(metric="retrieval_centred", block=["sentence", ""])
+    if len(rows) == 0:
+        return None
+    frame = rows.means([*_KEYS, "layer"])
+    order = {item: place for place, item in enumerate(sorted(frame["sample"].dropna().unique()))}
+    frame["chosen_on"] = frame["sample"].map(order) % 2 == 0
+    best = frame[frame["chosen_on"]].groupby(["checkpoint", "layer"])["value"].mean().dropna()
+    if best.empty:
+        return None
+    layers = best.groupby("checkpoint").idxmax().map(lambda place: place[1])
+    kept = frame[~frame["chosen_on"] & (frame["layer"] == frame["checkpoint"].map(layers))]
+    return None if kept.empty else summarise(kept, ["checkpoint", "layer"], weights="n")
+
+
+def _contrast(frame: pd.DataFrame | None, metric: str, pair: tuple[str, str] | None) -> pd.Series | None:
+    if frame is None or pair is None or not set(pair) <= set(frame["checkpoint"]):
+        return None
+    try:
+        answer = contrast_frame(frame, *pair, metric, by=())
+    except ResultsError:  # measured on different problems
+        return None
+    return answer.iloc[0]
+
+
+def _forced(stable: pd.DataFrame | None, pair: tuple[str, str] | None) -> pd.DataFrame | None:
+    """Return the first checkpoint's forced rows in place of its observed ones; None where it has none."""
+    if stable is None or pair is None:
+        return None
+    own = stable["checkpoint"] == pair[0]
+    forced = stable[own & (stable["condition"] == "forced")].assign(condition="observed")
+    if forced.empty:
+        return None
+    import pandas as pd
+
+    return pd.concat([forced, stable[~own & (stable["condition"] == "observed")]], ignore_index=True)
+
+
+def _border(lift: pd.DataFrame | None, pair: tuple[str, str] | None) -> pd.Series | None:
+    if lift is None or pair is None or not set(pair) <= set(lift["checkpoint"]):
+        return None
+    try:
+        return difference_in_differences(lift, "mass_lift", *pair, by=()).iloc[0]
+    except ResultsError:  # one language only
+        return None
