@@ -55,6 +55,21 @@ MISLEADING = [
     ("zh", "the one just named", r"(?:{}).*[他它]", "如果某个人看得见加里，那么他是圆的。"),
     ("zh", "did not see", r"看见", "如果某个东西是红色的，那么这个东西没看见白头鹰。"),
     ("zh", "two groups", r"的、[^。]*的(?:人|东西)", "所有善良的、聪明的人都很友好。"),
+    ("tr", "a mother", r"\bAnne\b", "Anne iyi kalpli."),
+    ("tr", "great people", r"\b[Bb]üyük", "Büyük insanlar hoştur."),
+    ("tr", "two groups", r"^(?!Eğer).*\bve\b", "Kırmızı ve beyaz şeyler soğuktur."),
+    ("tr", "nobody, nothing", r"^Eğer .*\b(?:kimse|hiçbir)\b", "Eğer hiç kimse köpeği görmezse, köpek soğuktur."),
+    ("tr", "somebody else", r"\b[oO]\b(?! kişi| şey)", "Eğer biri köpeği severse, o soğuktur."),
+    ("tr", "the animal just named, as subject left out", r", (?!o kişi|o şey|{})[^,]+\.$",
+     "Eğer biri köpeği severse, soğuktur."),
+    ("tr", "any animal", r" (?:{}) (?:kovala|yer|yeme|seve|sevme|gör|ziyaret|ihtiyaç)", "Bob köpek kovalar."),
+    ("hi", "nobody, nothing", r"(?:कोई|किसी|कुछ) (?!भी)", "यदि कोई कुत्ते को नहीं देखता है, तो कुत्ता लाल है।"),
+    ("hi", "people of influence", r"बड़[ाीे]", "बड़े लोग लाल हैं।"),
+    ("hi", "two groups", r"और [^।]* (?:लोग|चीज़ें)", "लाल और सफ़ेद चीज़ें ठंडी हैं।"),
+    ("hi", "the animal just named", r"(?<!उम्र )(?:को|का|की|से) .*तो (?:वह|उसे|उस) (?!व्यक्ति|चीज़)",
+     "यदि एक व्यक्ति कुत्ते को पसंद करता है, तो वह लाल है।"),
+    ("hi", "who needs, left out", r"और (?:\S+|गंजे उकाब) की ज़रूरत",
+     "यदि एक व्यक्ति दयालु है और कुत्ते की ज़रूरत है, तो कुत्ता लाल है।"),
 ]  # fmt: skip
 NAMES = [f"{language}: {kind}" for language, kind, _, _ in MISLEADING]
 

@@ -72,6 +72,9 @@ READERS = {
     "fa": Reader(("m", "n"), ("آن شخص", "آن چیز"), {"او": "mf", "آن": "mfn"}),
     "zh": Reader(("m", "n"), ("这个人", "这个东西"), {"他": "m", "它": "n"}, neuter=ANIMALS),
     "sw": Reader(("m", "n"), ("mtu huyo", "kitu hicho"), feminine=frozenset(), by_agreement=True),
+    # Turkish has no genders either; in Hindi a verb without its subject does not go by gender alone.
+    "tr": Reader(("m", "m"), ("o kişi", "o şey"), feminine=frozenset()),
+    "hi": Reader(("m", "f"), ("व्यक्ति", "चीज़"), {"वह": "mf", "उसे": "mf"}, WOMEN | {"cat", "cow", "squirrel"}),
 }
 languages = pytest.mark.parametrize("language", [code for code in available() if code != "en"])
 
