@@ -43,6 +43,12 @@ def test_the_sentences_of_the_example_are_those_of_the_grammar():
     from xlprobe.samples.rulebase import parse_statement, verbalise
 
     text = (HOW_TO / "add_a_language.md").read_text(encoding="utf-8")
-    for english in ("Anne is kind.", "The lion does not like Anne.", "Kind people are big.", "All kind people are not big."):
-        said = verbalise(parse_statement(english), "tr").rstrip(".")
-        assert {"İ": "i", "H": "h"}.get(said[0], said[0].lower()) + said[1:] in text or said in text
+    sentences = (
+        "Anne is kind.",
+        "The lion does not like Anne.",
+        "Kind people are big.",
+        "All kind people are not big.",
+    )
+    for said in (verbalise(parse_statement(english), "tr").rstrip(".") for english in sentences):
+        small = {"İ": "i"}.get(said[0], said[0].lower()) + said[1:]
+        assert said in text or small in text
