@@ -44,8 +44,7 @@ def make(directory: str, rows: int) -> dict[str, Any]:
 def use(directory: str) -> dict[str, Any]:
     """Contrast the checkpoints and draw stability by layer, as pdf, svg and png."""
     start = time.perf_counter()
-    from xlprobe.plots.figures import save
-    from xlprobe.plots.stability import stability_by_layer
+    from xlprobe.plots import save, stability_by_layer
     from xlprobe.results import Results
 
     results = Results.load(directory)

@@ -72,16 +72,13 @@ def before_and_after(results: Results) -> pd.DataFrame:
 def keep_figure(run: Path, place: Path) -> None:
     """Save the figure, and of the table the rows that it is drawn from."""
     from xlprobe import plots
-    from xlprobe.plots.figures import save
 
     results = Results.load(run)
     parts = [results.select(metric="js_stability", block="question->context", pooling="token", condition="observed")]
     parts.append(results.select(metric=["correct", "gold_margin"]))
     rows = Results(Results.concat(parts).to_frame(), results.manifest)
     rows.save(place)
-    save(
-        plots.dynamics_over_steps(rows), "dynamics_over_steps", place, plots.FIGURES["dynamics_over_steps"].table(rows)
-    )
+    plots.save(plots.dynamics_over_steps(rows), "dynamics_over_steps", place)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,7 @@ def report(
         Path | None, typer.Option(help="Draw from this table (directory or file); no model is loaded.", metavar="TABLE")
     ] = None,
     out: OutOption = Path("figures"),
+    figures: Annotated[str, typer.Option(help="'main', or 'all': those of the appendix too.")] = "main",
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     batch_size: BatchSizeOption = 64,
@@ -92,6 +93,7 @@ def report(
         metrics=metrics,
         results=results,
         out=out,
+        figures=figures,
         seed=seed,
         device=device,
         batch_size=batch_size,

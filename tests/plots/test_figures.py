@@ -1,3 +1,5 @@
+"""What every figure does: what it needs, its size in print, the user's style, the same bytes."""
+
 from __future__ import annotations
 
 import subprocess
@@ -10,33 +12,33 @@ import pytest
 
 from xlprobe import plots
 from xlprobe.errors import ResultsError
+from xlprobe.plots.palette import DARK, LANGUAGE_COLOURS, adaptable, dark_css
 from xlprobe.results import Results
 
-ALWAYS = (
-    "stability_by_layer",
-    "instability_by_layer",
-    "stability_by_head",
-    "cross_lingual_mass",
-    "neutrality_by_layer",
-)
 SAVED = ("stability_by_layer", "stability_by_head", "attention_maps", "transfer_matrix")
-
-
-def drawable(results: Any) -> list[str]:
-    return [name for name, spec in plots.FIGURES.items() if spec.needs(results) is None]
 
 
 @pytest.fixture(scope="module")
 def written(results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("figures")
     for name in SAVED:
-        spec = plots.FIGURES[name]
-        plots.save(spec.draw(results), name, directory, spec.table(results))
+        plots.save(plots.FIGURES[name](results), name, directory)
     return directory
 
 
+def rows_for(name: str, results: Any, steps: Any) -> Any:
+    return steps if plots.FIGURES[name].over_steps else results
+
+
 def test_the_table_allows_all_figures_but_dynamics(results: Any) -> None:
-    assert set(plots.FIGURES) - set(drawable(results)) == {"dynamics_over_steps"}
+    refused = {name: why for name, one in plots.FIGURES.items() if (why := one.needs(results)) is not None}
+    assert list(refused) == ["dynamics_over_steps"], refused
+
+
+def test_some_figures_are_the_main_ones() -> None:
+    main = [name for name, one in plots.FIGURES.items() if not one.appendix]
+    assert {"stability_by_layer", "transfer_matrix", "heads_that_change", "query_masks"} <= set(main)
+    assert {"stability_within_context", "map_of_sentences"} <= set(plots.FIGURES) - set(main)
 
 
 def test_nothing_here_loads_a_model() -> None:
@@ -48,22 +50,94 @@ def test_nothing_here_loads_a_model() -> None:
     assert found.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("width", ["text", "column"])
 @pytest.mark.parametrize("name", plots.FIGURES)
-def test_nothing_is_clipped_or_tiny(results: Any, steps: Any, name: str) -> None:
+def test_it_fits_a_page_with_legible_type(results: Any, steps: Any, name: str, width: str) -> None:
     from matplotlib.text import Text
 
-    rows = steps if name == "dynamics_over_steps" else results
-    figure = plots.FIGURES[name].draw(rows)
+    figure = plots.FIGURES[name](rows_for(name, results, steps), width=width)
     figure.draw_without_rendering()
-    width, height = figure.get_size_inches()
+    wide, high = figure.get_size_inches()
+    assert wide == pytest.approx({"text": 6.9, "column": 3.3}[width])
+    assert high <= 9
     box = figure.get_tightbbox()
     assert box is not None
     assert min(box.x0, box.y0) > -0.02
-    assert box.x1 < width + 0.02
-    assert box.y1 < height + 0.02
-    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    assert min(sizes) >= 9
-    assert len(plots.FIGURES[name].table(rows)) > 0
+    assert box.x1 < wide + 0.02
+    assert box.y1 < high + 0.02
+    texts = [one for one in figure.findobj(Text) if one.get_visible() and one.get_text().strip()]
+    sizes = [one.get_fontsize() for one in texts]
+    assert min(sizes) >= (6 if name in ("transfer_matrix", "cka_matrix") else 7)
+    assert max(sizes) <= 9
+    assert figure.numbers is plots.FIGURES[name].table(rows_for(name, results, steps))
+    assert len(figure.numbers) > 0
+
+
+@pytest.mark.parametrize("name", plots.FIGURES)
+def test_panels_do_not_cover_each_other_or_the_words(results: Any, steps: Any, name: str) -> None:
+    figure = plots.FIGURES[name](rows_for(name, results, steps))
+    figure.draw_without_rendering()
+    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+    boxes += [text.get_window_extent() for text in figure.texts]
+    boxes += [legend.get_window_extent() for legend in figure.legends]
+    for number, one in enumerate(boxes):
+        for other in boxes[number + 1 :]:
+            across = min(one.x1, other.x1) - max(one.x0, other.x0)
+            down = min(one.y1, other.y1) - max(one.y0, other.y0)
+            assert min(across, down) < 4, (one, other)
+
+
+def test_words_can_be_left_to_the_journal(results: Any) -> None:
+    plain = plots.stability_by_layer(results, caption=False)
+    assert not plain.texts
+    assert plain.caption.startswith("How stable is attention when the question changes language? ")
+    assert "n = 12 problems from 6 theories" in plain.caption
+    full = plots.stability_by_layer(results)
+    words = " ".join(" ".join(text.get_text().split()) for text in full.texts)
+    assert words == " ".join(full.caption.split())
+    assert full.get_figheight() > plain.get_figheight()
+
+
+def test_widths_that_no_page_has_are_refused(results: Any) -> None:
+    for width in ("wide", 0.5, 99):
+        with pytest.raises(ResultsError, match="expected 'column', 'text' or a number of inches"):
+            plots.stability_by_layer(results, width=width)
+    assert plots.stability_by_layer(results, width=5.5).get_figwidth() == 5.5
+
+
+def test_unknown_options_and_checkpoints_are_refused(results: Any) -> None:
+    with pytest.raises(ResultsError, match="expected some of checkpoint, width, caption, legend, ax, block, pooling"):
+        plots.stability_by_layer(results, blocks="x")
+    with pytest.raises(ResultsError, match="got checkpoint='other'; the figure stability_by_layer has base, crossed"):
+        plots.stability_by_layer(results, checkpoint="other")
+
+
+def test_axes_of_ones_own_get_names_and_if_asked_a_legend(results: Any, steps: Any) -> None:
+    from matplotlib.figure import Figure
+
+    for name, one in plots.FIGURES.items():
+        figure = Figure(figsize=(4, 3))
+        axes = figure.subplots()
+        assert one(rows_for(name, results, steps), ax=axes) is figure, name
+        panel = one.panels(one._view(rows_for(name, results, steps), None, one._options({}), 6.9))[0][0]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == (panel.x, panel.y), name
+        assert axes.get_legend() is None
+    figure = Figure()
+    plots.stability_by_layer(results, ax=figure.subplots(), legend=True)
+    said = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert {"floor: another question", "chance: another theory", "en–fr"} <= set(said)
+    assert plots.stability_by_layer(results, legend=False).legends == []
+
+
+def test_the_users_style_wins(results: Any) -> None:
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.size": 11, "axes.facecolor": "#fafafa", "font.family": ["serif"]}):
+        figure = plots.stability_by_layer(results)
+    title = figure.axes[0].title
+    assert title.get_fontsize() == 11
+    assert title.get_fontfamily()[0] == "serif"
+    assert mpl.colors.to_hex(figure.axes[0].get_facecolor()) == "#fafafa"
 
 
 def test_every_figure_has_four_files(written: Path) -> None:
@@ -75,65 +149,31 @@ def test_every_figure_has_four_files(written: Path) -> None:
 def test_equal_tables_give_equal_bytes(frame: Any, manifest: dict[str, Any], written: Path, tmp_path: Path) -> None:
     again = Results(frame.copy(), manifest)
     for name in ("stability_by_layer", "stability_by_head"):
-        spec = plots.FIGURES[name]
-        for path in plots.save(spec.draw(again), name, tmp_path, spec.table(again)):
+        for path in plots.save(plots.FIGURES[name](again), name, tmp_path):
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
 
 
-def test_text_can_be_selected_and_says_who_and_how_many(results: Any, written: Path) -> None:
+def test_text_can_be_selected_and_says_who_and_how_many(written: Path) -> None:
     svg = (written / "stability_by_layer.svg").read_text()
     assert "<text" in svg
-    for words in ("base, crossed", "12 problems from 6 theories", "ar, en, fr", "95 %"):
+    for words in ("base, crossed", "12 problems from 6 theories", "95\u00a0% intervals"):
         assert words in svg, words
     assert b"/FontFile2" in (written / "stability_by_layer.pdf").read_bytes()
 
 
-def test_undefined_cells_are_hatched_and_counted(results: Any) -> None:
-    from matplotlib.patches import Rectangle
-
-    figure = plots.stability_by_layer_and_head(results)
-    hatched = [p for axes in figure.axes for p in axes.patches if isinstance(p, Rectangle) and p.get_hatch()]
-    # One head of 2 checkpoints and their difference, in 4 pairs.
-    assert len(hatched) == 3 * 4
-    assert "Hatched: 8 undefined cells" in figure._supxlabel.get_text().replace("\n", " ")
-
-
-def test_heads_show_means_of_the_rows(results: Any, frame: Any) -> None:
-    from matplotlib.figure import Figure
-
-    axes = Figure().subplots()
-    plots.stability_by_layer_and_head(results, checkpoint="base", pair=("en", "ar"), ax=axes)
-    shown = np.asarray(axes.images[0].get_array().filled(np.nan))
-    rows = frame[
-        (frame["metric"] == "js_stability") & (frame["checkpoint"] == "base") & (frame["block"] == "question->context")
-        & (frame["context_language"] == "en")
-        & (frame["question_language"] == "ar")
-        & (frame["condition"] == "observed")
-    ]  # fmt: skip
-    assert shown[1, 2] == pytest.approx(rows[(rows["layer"] == 1) & (rows["head"] == 2)]["value"].mean(), abs=1e-6)
-    assert np.isnan(shown[2, 3])
-
-
-@pytest.mark.parametrize(
-    "draw", [plots.stability_by_layer, plots.instability_by_layer, plots.cross_lingual_mass, plots.neutrality_by_layer]
-)
-def test_one_panel_goes_into_given_axes(results: Any, draw: Any) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure()
-    axes = figure.subplots()
-    assert draw(results, ax=axes) is figure
-    assert axes.lines
+def test_undefined_cells_are_counted(results: Any) -> None:
+    assert "Hatched: 2 undefined." in plots.stability_by_head(results).caption
 
 
 def test_what_cannot_be_drawn_says_why(results: Any) -> None:
     only = results.select(metric="correct")
-    for name in ALWAYS:
-        reason = plots.FIGURES[name].needs(only)
-        assert reason is not None
-        assert "the table has no" in reason
-        with pytest.raises(ResultsError, match="cannot draw this figure"):
-            plots.FIGURES[name].draw(only)
+    for name, one in plots.FIGURES.items():
+        if name in ("transfer_matrix", "typological_distance", "query_masks"):  # these have what they need
+            continue
+        reason = one.needs(only)
+        assert reason is not None, name
+        with pytest.raises(ResultsError, match=f"cannot draw the figure {name}: "):
+            one(only)
 
 
 def test_undefined_everywhere_gives_the_reason_of_the_rows(frame: Any) -> None:
@@ -141,26 +181,36 @@ def test_undefined_everywhere_gives_the_reason_of_the_rows(frame: Any) -> None:
     assert "too few sentences" in plots.FIGURES["neutrality_by_layer"].needs(Results(rows))
 
 
-def test_instability_is_the_way_from_floor_to_chance(results: Any) -> None:
-    from xlprobe.plots.estimates import instability
-
-    table = instability(results, "context->context", "token")
-    base, crossed = (table[table["checkpoint"] == name]["mean"].mean() for name in ("base", "crossed"))
-    # Distances .1 and .05 between a floor of .02 and a chance of .4, as the made-up table has it.
-    assert base == pytest.approx((0.10 - 0.02) / (0.40 - 0.02), abs=0.02)
-    assert crossed == pytest.approx((0.05 - 0.02) / (0.40 - 0.02), abs=0.02)
-    assert ((table["low"] <= table["mean"]) & (table["mean"] <= table["high"])).all()
+def test_few_theories_have_no_interval_and_the_caption_says_why(frame: Any, manifest: dict[str, Any]) -> None:
+    few = Results(frame[frame["group"].isin(["t0"]) | frame["group"].isna()], manifest)
+    figure = plots.stability_by_layer(few)
+    assert figure.numbers["low"].isna().all()
+    assert "No intervals: 1 theory, and fewer than 6 give none." in figure.caption
+    assert not [one for axes in figure.axes for one in axes.collections]
+    assert "Bands" not in figure.caption
 
 
-def test_the_mass_changes_as_it_was_made_to(results: Any) -> None:
-    table = plots.FIGURES["cross_lingual_mass"].table(results)
-    change = table[(table["quantity"] == "difference")].groupby("checkpoint", observed=True)["mean"].mean()
-    assert change["base"] == pytest.approx(-0.4, abs=0.03)
-    assert change["crossed"] == pytest.approx(-0.1, abs=0.03)
+def test_training_runs_are_drawn_and_counted(frame: Any, manifest: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    runs = [frame.assign(seed=seed, value=frame["value"] + rng.normal(0, 0.01, len(frame))) for seed in range(3)]
+    results = Results(type(frame)(np.concatenate([run.to_numpy() for run in runs]), columns=runs[0].columns), manifest)
+    figure = plots.cross_lingual_mass(results)
+    assert "Training runs (thin lines): base 3, crossed 3." in figure.caption
+    thin = [one for one in figure.axes[0].get_lines() if str(one.get_label()).startswith("_run")]
+    assert len(thin) == 3 * len([one for one in figure.axes[0].get_lines() if "–" in str(one.get_label())]) / 4
+    assert figure.numbers["seed"].notna().sum() == 3 * figure.numbers["seed"].isna().sum()
 
 
-def test_a_single_theory_has_no_interval_but_a_figure(frame: Any, manifest: dict[str, Any]) -> None:
-    one = Results(frame[frame["group"] == "t0"], manifest)
-    table = plots.FIGURES["stability_by_layer"].table(one)
-    assert table["low"].isna().all()
-    assert plots.stability_by_layer(one).axes
+def test_a_page_in_the_dark_gets_other_inks() -> None:
+    svg = '<path style="fill: #222222; stroke: #0072b2"/>'
+    assert adaptable(svg) == ('<path style="fill: var(--ink-222222, #222222); stroke: var(--ink-0072b2, #0072b2)"/>')
+    assert f"--ink-222222:{DARK['#222222']}" in dark_css()
+
+
+def test_languages_differ_by_colour_and_marker() -> None:
+    from xlprobe.plots.palette import CHECKPOINT_LOOKS, EDGE_COLOURS, language_marker
+
+    families = [set(LANGUAGE_COLOURS.values()), {look[0] for look in CHECKPOINT_LOOKS}, set(EDGE_COLOURS)]
+    assert len(set.union(*families)) == sum(map(len, families))
+    assert len({str(language_marker(code)) for code in LANGUAGE_COLOURS}) == len(LANGUAGE_COLOURS)
+    assert len({str(look[2]) for look in CHECKPOINT_LOOKS}) == len(CHECKPOINT_LOOKS)

@@ -12,14 +12,6 @@ from xlprobe.errors import ResultsError
 from xlprobe.results import Results
 
 
-def only_axes(draw: Any, results: Any, **options: Any) -> Any:
-    from matplotlib.figure import Figure
-
-    axes = Figure().subplots()
-    draw(results, ax=axes, **options)
-    return axes
-
-
 def test_attention_rows_sum_to_one_and_keep_the_words(kept: Any) -> None:
     rows = plots.attention_rows(kept)
     table = plots.FIGURES["attention_maps"].table(rows)
@@ -46,56 +38,51 @@ def test_patterns_of_an_unknown_problem_are_refused(kept: Any) -> None:
 
 
 def test_maps_leave_special_tokens_out(results: Any) -> None:
-    axes = only_axes(plots.attention_maps, results, checkpoint="base", pair=("en", "fr"))
-    shown = np.asarray(axes.images[0].get_array())
-    assert shown.shape == (3, 3)
-    assert shown.sum(axis=1) == pytest.approx(1)
+    table = plots.attention_maps.table(results, pair=("en", "fr"))
+    keys = ["checkpoint", "version", "query"]
+    sums = table.groupby(keys)["value"].sum()
+    assert sums.drop("change", level="version").to_numpy() == pytest.approx(1)
+    assert sums.xs("change", level="version").to_numpy() == pytest.approx(0, abs=1e-6)
+    assert set(table["query"]) == set(table["key"]) == {1, 2, 3}
 
 
 def test_right_to_left_labels_keep_their_words(results: Any) -> None:
     figure = plots.attention_maps(results, pair=("en", "ar"))
     labels = [label.get_text() for axes in figure.axes for label in axes.get_yticklabels()]
     assert any("بوب كبير." in label for label in labels)
+    narrow = plots.attention_maps(results, pair=("en", "ar"), width="column")
+    assert "1: Anne is kind. 2: Bob is big. Q: Bob is big. / بوب كبير." in narrow.caption
 
 
 def test_masks_open_what_the_method_says(results: Any) -> None:
-    table = plots.FIGURES["query_masks"].table(results).set_index(["scheme", "mask", "block"])["open"].sort_index()
-    assert (table["one language", "M1 (Q)"] == 1).all()
-    assert (table["one language", "M2 (Q_cross)"] == 0).all()
-    sharp = table["two languages, non-interfering"]
-    assert sharp["M1 (Q)", "question->question"] == 1
-    assert sharp["M2 (Q_cross)", "question->context"] == 1
-    assert sharp["M2 (Q_cross)", "question->question"] == 0
-    # Only the first token's column is open to Q across the border.
-    assert 0 < sharp["M1 (Q)", "question->context"] < 0.3
-    loose = table["two languages, interfering"]
-    assert loose["M1 (Q)", "question->context"] > sharp["M1 (Q)", "question->context"]
-
-
-def test_the_matrix_shows_accuracy_and_outlines_zero_shot(results: Any, frame: Any) -> None:
-    from matplotlib.patches import Rectangle
-
-    axes = only_axes(plots.transfer_matrix, results, checkpoint="crossed")
-    order = [label.get_text() for label in axes.get_xticklabels()]
-    assert order == ["en", "fr", "ar"]
-    right = frame[(frame["metric"] == "correct") & (frame["checkpoint"] == "crossed")]
-    cell = right[(right["context_language"] == "fr") & (right["question_language"] == "ar")]["value"].mean()
-    assert np.asarray(axes.images[0].get_array())[1, 2] == pytest.approx(100 * cell, abs=1e-3)
-    outlined = [patch for patch in axes.patches if isinstance(patch, Rectangle) and not patch.get_fill()]
-    assert len(outlined) == 9 - len({"en-en", "en-fr"})
+    table = plots.query_masks.table(results)
+    lines = {scheme: own["open"].tolist() for scheme, own in table.groupby("scheme")}
+    count = len(lines["one language"])
+    border = int((table["part"] == "context").sum() / 3)
+    assert lines["one language"] == ["Q" * count] * count
+    assert lines["two languages"] == (
+        ["B" * count]
+        + ["B" + "Q" * (border - 1) + "X" * (count - border)] * (border - 1)
+        + ["B" + "X" * (border - 1) + "Q" * (count - border)] * (count - border)
+    )
+    loose = "".join(line[1:] for line in lines["two languages, interfering"][1:])
+    # Each query also sees the other's pairs in three cells of ten.
+    assert 0.15 < loose.count("B") / len(loose) < 0.45
+    assert "." not in loose
 
 
 def test_the_matrix_pairs_the_checkpoints(results: Any) -> None:
     table = plots.FIGURES["transfer_matrix"].table(results)
     pair = (table["context_language"] == "fr") & (table["question_language"] == "ar")
-    means = table[pair].set_index("checkpoint")["mean"]
-    assert means["crossed − base"] == pytest.approx(means["crossed"] - means["base"], abs=1e-6)
+    means = table[pair].set_index(["quantity", "checkpoint"])["mean"]
+    change = means["accuracy", "crossed"] - means["accuracy", "base"]
+    assert means["change", "crossed"] == pytest.approx(change, abs=1e-6)
 
 
 def test_knock_out_shows_the_effect_beyond_chance(results: Any, frame: Any) -> None:
-    table = plots.FIGURES["knock_out_effects"].table(results)
+    table = plots.knock_out_effects.table(results)
     one = table[
-        (table["checkpoint"] == "base") & (table["block"] == "cls->context") & table["layer"].isna()
+        (table["checkpoint"] == "base") & (table["block"] == "cls->context") & (table["quantity"] == "all layers")
         & (table["languages"] == "in one language")
     ]  # fmt: skip
     rows = frame[
@@ -103,14 +90,80 @@ def test_knock_out_shows_the_effect_beyond_chance(results: Any, frame: Any) -> N
         & (frame["block"] == "cls->context") & frame["layer"].isna() & (frame["question_language"] == "en")
     ]  # fmt: skip
     assert one["mean"].tolist() == pytest.approx([rows["value"].mean()], abs=1e-5)
+    assert set(one["beyond"]) == {"random edges"}
 
 
-def test_importance_is_split_by_languages(results: Any) -> None:
-    table = plots.FIGURES["head_importance"].table(results)
-    wide = table.pivot_table(index=["checkpoint", "layer", "head"], columns="languages", values="value")
-    assert (wide["across languages"] - wide["in one language"]).to_numpy() == pytest.approx(
-        wide["difference"].to_numpy(), abs=1e-9
-    )
+def test_importance_is_shared_out_per_map(results: Any, frame: Any) -> None:
+    table = plots.head_importance.table(results)
+    assert table.groupby(["checkpoint", "languages"])["share"].sum().to_numpy() == pytest.approx(100)
+    rows = frame[
+        (frame["metric"] == "head_importance") & (frame["checkpoint"] == "base") & (frame["question_language"] != "en")
+    ]
+    own = table[(table["checkpoint"] == "base") & (table["languages"] == "across languages")]
+    wanted = rows.groupby(["layer", "head"])["value"].mean()
+    assert own.set_index(["layer", "head"])["value"].to_numpy() == pytest.approx(wanted.to_numpy(), abs=1e-6)
+    assert own["total"].iloc[0] == pytest.approx(wanted.sum(), abs=1e-5)
+
+
+def test_stability_is_drawn_above_its_floor(results: Any) -> None:
+    table = plots.stability_by_layer.table(results)
+    above = table[table["quantity"] == "S − floor"].groupby("checkpoint", observed=True)["mean"].mean()
+    # Made up: .9 and .95 observed, .98 floor.
+    assert above["base"] == pytest.approx(-0.08, abs=0.01)
+    assert above["crossed"] == pytest.approx(-0.03, abs=0.01)
+
+
+def test_changes_of_heads_have_the_floor_taken_off(results: Any, frame: Any) -> None:
+    table = plots.stability_by_head.table(results)
+    change = table[(table["quantity"] == "change") & (table["layer"] == 1) & (table["head"] == 2)]
+    rows = frame[
+        (frame["metric"] == "js_stability")
+        & (frame["block"] == "question->context")
+        & (frame["layer"] == 1)
+        & (frame["head"] == 2)
+    ]
+
+    def above(name: str) -> float:
+        own = rows[rows["checkpoint"] == name]
+        observed = own[(own["condition"] == "observed")].groupby("context_language")["value"].mean()
+        floor = own[own["condition"] == "floor"].groupby("context_language")["value"].mean()
+        pairs = {"en": 2, "fr": 1, "ar": 1}
+        return sum(count * (observed[code] - floor[code]) for code, count in pairs.items()) / 4
+
+    assert change["mean"].tolist() == pytest.approx([above("crossed") - above("base")], abs=1e-5)
+
+
+def test_the_most_changed_heads_come_first(results: Any) -> None:
+    table = plots.heads_that_change.table(results, most=5)
+    assert table["rank"].tolist() == [0, 1, 2, 3, 4]
+    assert (table["mean"].abs().diff().dropna() <= 0).all()
+    assert table["tests"].unique().tolist() == [4 * 3 * 4]
+    whole = plots.heads_that_change.table(results, most=1000)
+    assert set(zip(whole["context_language"], whole["question_language"], strict=True)) == {
+        ("en", "fr"), ("en", "ar"), ("fr", "en"), ("ar", "en")
+    }  # fmt: skip
+
+
+def test_instability_is_the_way_from_floor_to_chance(results: Any) -> None:
+    table = plots.instability_by_layer.table(results, block="context->context")
+    base, crossed = (table[table["checkpoint"] == name]["mean"].mean() for name in ("base", "crossed"))
+    # Distances .1 and .05 between a floor of .02 and a chance of .4, as the made-up table has it.
+    assert base == pytest.approx((0.10 - 0.02) / (0.40 - 0.02), abs=0.02)
+    assert crossed == pytest.approx((0.05 - 0.02) / (0.40 - 0.02), abs=0.02)
+    assert ((table["low"] <= table["mean"]) & (table["mean"] <= table["high"])).all()
+
+
+def test_the_mass_changes_as_it_was_made_to(results: Any) -> None:
+    table = plots.cross_lingual_mass.table(results)
+    change = table[table["quantity"] == "change by the border"].groupby("checkpoint", observed=True)["mean"].mean()
+    assert change["base"] == pytest.approx(-0.4, abs=0.03)
+    assert change["crossed"] == pytest.approx(-0.1, abs=0.03)
+
+
+def test_retrieval_has_its_chance(results: Any) -> None:
+    table = plots.neutrality_by_layer.table(results)
+    assert table[table["metric"] == "retrieval_raw"]["chance"].unique() == pytest.approx([2 / 12])
+    assert table[table["metric"] == "neutrality_gap"]["chance"].unique() == [0]
 
 
 def test_distances_come_from_the_table(results: Any) -> None:
@@ -147,7 +200,7 @@ def test_dynamics_tell_steps_apart(steps: Any) -> None:
 
 
 def test_other_figures_show_the_last_step(steps: Any) -> None:
-    from xlprobe.plots.facts import last_steps
+    from xlprobe.plots.scope import last_steps
 
     assert last_steps(steps).unique("step") == [20]
     assert len(last_steps(last_steps(steps))) == len(last_steps(steps))

@@ -24,8 +24,7 @@ DRAWN = ("stability_by_layer", "attention_maps")
 def report(results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("report")
     for name in DRAWN:
-        spec = plots.FIGURES[name]
-        plots.save(spec.draw(results), name, directory, spec.table(results))
+        plots.save(plots.FIGURES[name](results), name, directory)
     text = page.render(results, DRAWN, directory, left_out={"routing": "no such rows"}, explorer="explorer.html")
     (directory / "report.html").write_text(text, encoding="utf-8")
     return directory / "report.html"

@@ -1,62 +1,138 @@
-"""Small matrices with their numbers in the cells, and colour bars."""
+"""Maps: matrices of languages, layers by heads, and the dots, outlines, hatches and colour bars on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xlprobe.plots.style import QUIET, TEXT
+from xlprobe.plots.palette import ACCENT, MARK, QUIET, SEQUENTIAL
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bare", "cells", "colour_bar", "hatch_undefined"]
+__all__ = [
+    "cells",
+    "centred",
+    "colour_bar",
+    "dot_handle",
+    "dots",
+    "grid_of",
+    "head_map",
+    "matrix",
+    "outline",
+    "outline_handle",
+    "rings",
+]
 
 
-def bare(axes: Axes) -> None:
-    """Take grid, frame and tick marks away: a matrix has edges of its own."""
-    axes.grid(False)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    axes.tick_params(length=0)
+def grid_of(rows: pd.DataFrame, shape: tuple[int, int], value: str = "value") -> np.ndarray:
+    """Return (layer, head) values of rows; NaN where there is no row."""
+    values = np.full(shape, np.nan)
+    values[rows["layer"].astype(int), rows["head"].astype(int)] = rows[value]
+    return values
 
 
-def hatch_undefined(axes: Axes, values: np.ndarray) -> int:
-    """Hatch the cells without a number; return how many there are."""
+def centred(size: float) -> Any:
+    """Return colours' range around 0, white in the middle."""
+    from matplotlib.colors import Normalize
+
+    size = size if np.isfinite(size) and size > 0 else 1e-3
+    return Normalize(-size, size)
+
+
+def cells(axes: Axes, values: np.ndarray, colours: str, norm: Any, **options: Any) -> Any:
+    """Draw cells with the first row on top; undefined ones are hatched. Return what a colour bar explains."""
+    import seaborn as sns
     from matplotlib.patches import Rectangle
 
-    undefined = np.argwhere(np.isnan(values))
-    for row, column in undefined:
+    sns.heatmap(values, ax=axes, cmap=colours, norm=norm, cbar=False, xticklabels=False, yticklabels=False, **options)
+    axes.grid(False)
+    axes.tick_params(length=0)
+    for row, column in np.argwhere(np.isnan(values)):
         axes.add_patch(
-            Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="white", edgecolor=QUIET, hatch="////", linewidth=0)
-        )
-    return len(undefined)
+            Rectangle((column, row), 1, 1, facecolor="white", edgecolor=QUIET, hatch="//////", linewidth=0,
+                      label="_undefined")
+        )  # fmt: skip
+    return axes.collections[0]
 
 
-def cells(
-    axes: Axes, values: np.ndarray, names: Sequence[str], low: float, high: float, colours: str, form: str
-) -> Any:
-    """Draw a square matrix with its numbers, first row on top; undefined cells are hatched. Return the image."""
-    bare(axes)
-    image = axes.imshow(values, vmin=low, vmax=high, cmap=colours, aspect="equal")
-    hatch_undefined(axes, values)
-    size = 10.5 if len(names) <= 6 else 9
-    for (row, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
-            text = form.format(value).replace("-", "−")
-            axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if dark else TEXT)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_yticks(range(len(names)), names)
-    return image
+def matrix(axes: Axes, values: np.ndarray, names: Sequence[str], norm: Any, colours: str, form: str) -> Any:
+    """Draw a square matrix of languages with its numbers in the cells."""
+    import matplotlib as mpl
+
+    text = np.array([["" if np.isnan(v) else form.format(v).replace("-", "−") for v in row] for row in values])
+    size = mpl.rcParams["xtick.labelsize"] if len(names) <= 6 else 0.75 * mpl.rcParams["font.size"]
+    mesh = cells(axes, values, colours, norm, annot=text, fmt="", annot_kws={"fontsize": size}, square=True)
+    middles = np.arange(len(names)) + 0.5
+    axes.set_xticks(middles, names, rotation=0)
+    axes.set_yticks(middles, names, rotation=0)
+    return mesh
 
 
-def colour_bar(figure: Figure, image: Any, axes: Sequence[Axes], label: str) -> None:
-    """Put a bar that explains the colours beside some axes."""
-    bar = figure.colorbar(image, ax=list(axes), label=label, aspect=20, fraction=0.05, shrink=0.9)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+def head_map(axes: Axes, values: np.ndarray, norm: Any, colours: str = SEQUENTIAL) -> Any:
+    """Draw a (layer, head) map, layer 0 at the bottom."""
+    mesh = cells(axes, values, colours, norm)
+    axes.invert_yaxis()
+    layers, heads = values.shape
+    for count, set_ticks in ((heads, axes.set_xticks), (layers, axes.set_yticks)):
+        numbers = np.arange(0, count, 1 if count <= 6 else 3 if count <= 15 else 6)
+        set_ticks(numbers + 0.5, [str(number) for number in numbers], rotation=0)
+    return mesh
+
+
+def dots(axes: Axes, columns: Iterable[float], rows: Iterable[float], label: str = "q < .05") -> None:
+    """Put a dot into the middle of cells."""
+    axes.plot(
+        np.asarray(list(columns), dtype=float) + 0.5, np.asarray(list(rows), dtype=float) + 0.5, "o", color=MARK,
+        markersize=2.2, markeredgewidth=0.4, markeredgecolor="white", label=label,
+    )  # fmt: skip
+
+
+def rings(axes: Axes, columns: Iterable[float], rows: Iterable[float], label: str = "_rings") -> None:
+    """Put a ring into cells."""
+    axes.plot(
+        np.asarray(list(columns), dtype=float) + 0.5, np.asarray(list(rows), dtype=float) + 0.5, "o", color="none",
+        markersize=5, markeredgewidth=0.9, markeredgecolor=ACCENT, label=label,
+    )  # fmt: skip
+
+
+def outline(axes: Axes, column: int, row: int) -> None:
+    """Draw a frame within a cell."""
+    from matplotlib.patches import Rectangle
+
+    axes.add_patch(
+        Rectangle((column + 0.06, row + 0.06), 0.88, 0.88, fill=False, edgecolor=ACCENT, linewidth=1.2,
+                  label="_outline")
+    )  # fmt: skip
+
+
+def colour_bar(figure: Figure, mesh: Any, axes: Sequence[Axes], label: str, **options: Any) -> Any:
+    """Put a bar that explains the colours at the right of the rows in which some axes stand, or at their `location`."""
+    every = list(axes)
+    if "location" not in options:
+        rows = {number for one in axes for number in one.get_subplotspec().rowspan}  # type: ignore[union-attr]
+        every = [one for one in figure.axes if (spec := one.get_subplotspec()) and rows.intersection(spec.rowspan)]
+    bar = figure.colorbar(mesh, ax=every, label=label, aspect=18, fraction=0.05, pad=0.015, **options)
+    bar.outline.set_visible(False)
     bar.ax.grid(False)
+    bar.ax.set_label("_colours")
+    bar.ax.tick_params(length=1.5)
+    return bar
+
+
+def outline_handle(label: str) -> Any:
+    """Return the legend's entry for outlined cells."""
+    from matplotlib.patches import Patch
+
+    return Patch(fill=False, edgecolor=ACCENT, linewidth=1.2, label=label)
+
+
+def dot_handle(label: str = "q < .05") -> Any:
+    """Return the legend's entry for dots."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], marker="o", linestyle="none", color=MARK, markersize=2.2, label=label)

@@ -1,72 +1,111 @@
-"""Lines over layers: one per pair of languages, with intervals, and grey bands for the controls."""
+"""Lines over layers or steps: one look per pair of languages or checkpoint, intervals as bands, runs as thin lines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xlprobe.plots.facts import other_language, pair_label
-from xlprobe.plots.style import CHANCE, FLOOR, language_colour, language_marker, whole_ticks
+from xlprobe.plots.palette import CHANCE, FLOOR, QUIET, language_colour, language_marker
+from xlprobe.plots.words import pair_label
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["control_bands", "draw_pairs", "stability_axis"]
+__all__ = ["control", "level", "line", "ordered_pairs", "pair_lines", "pair_look", "stability_axis", "whole_ticks"]
+
+SHADE = 0.15
+_DASHES: dict[str, Any] = {
+    "context": "-", "question": (0, (3.5, 1.5)), "own": (0, (1, 1.2)), "apart": (0, (5, 1.5, 1, 1.5)),
+}  # fmt: skip
 
 
-def draw_pairs(axes: Axes, table: pd.DataFrame, base: str, *, x: str = "layer") -> None:
-    """Draw a line with its interval per pair: colour and marker by the language that is not the base.
+def pair_look(pair: tuple[str, str], base: str) -> dict[str, Any]:
+    """Return how a pair is drawn: colour and marker of the language that is not the base.
 
-    Solid: the context is in the base language; dashed: the question is; dotted: both are in one language; dash-dotted:
-    neither is in the base language.
+    Solid and filled: the context is in the base language; dashed and hollow: the question is; dotted: one language;
+    dash-dotted: neither is in the base language (colour tells the context's language, the marker the question's).
     """
-    pairs = {
-        (str(context), str(question)): rows
-        for (context, question), rows in table.groupby(["context_language", "question_language"], observed=True)
-    }
-    for context, question in sorted(pairs, key=lambda pair: (pair[0] == pair[1], pair[0] != base, pair)):
-        rows = pairs[context, question].sort_values(x)
-        # Without the base, colour tells the context's language and the marker the question's.
-        apart = base not in (context, question)
-        colour = language_colour(context if apart else other_language((context, question), base))
-        marker = language_marker(question if apart else other_language((context, question), base))
-        kind = "own" if context == question else "apart" if apart else "solid" if context == base else "dashed"
-        axes.plot(
-            rows[x],
-            rows["mean"],
-            color=colour,
-            marker=marker,
-            markersize=3 if kind == "own" else 5.5,
-            markerfacecolor="white" if kind == "dashed" else colour,
-            linestyle={"own": (0, (1, 1.5)), "solid": "-", "dashed": (0, (4, 2)), "apart": (0, (5, 1.5, 1, 1.5))}[kind],
-            linewidth=1.3 if kind == "own" else 1.8,
-            label=pair_label(context, question),
-        )
-        band(axes, rows, x, colour)
+    context, question = pair
+    other = question if context == base else context
+    kind = "own" if context == question else "context" if context == base else "question"
+    marker = language_marker(other)
+    if context != question and base not in pair:
+        kind, marker = "apart", language_marker(question)
+    colour = language_colour(other)
+    return {
+        "color": colour, "marker": marker, "linestyle": _DASHES[kind],
+        "markerfacecolor": "white" if kind == "question" else colour,
+    }  # fmt: skip
+
+
+def ordered_pairs(rows: pd.DataFrame, base: str) -> list[tuple[str, str]]:
+    """Return the pairs of some rows, code-switched ones first, those with the base language as context leading."""
+    found = rows[["context_language", "question_language"]].drop_duplicates().astype(str)
+    pairs = list(found.itertuples(index=False, name=None))
+    return sorted(pairs, key=lambda pair: (pair[0] == pair[1], pair[0] != base, pair[1] != base, pair))
+
+
+def pair_lines(axes: Axes, rows: pd.DataFrame, base: str) -> None:
+    """Draw a line over layers for each pair of languages."""
+    for pair in ordered_pairs(rows, base):
+        own = rows[(rows["context_language"] == pair[0]) & (rows["question_language"] == pair[1])]
+        line(axes, own, pair_look(pair, base), pair_label(*pair))
+
+
+def line(axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str, x: str = "layer") -> None:
+    """Draw means as a line, their intervals as a band, and single training runs as thin lines.
+
+    Rows with a `seed` are single runs. Intervals that are not known leave a gap in the band.
+    """
+    runs = rows[rows["seed"].notna()] if "seed" in rows else rows.iloc[:0]
+    means = rows.drop(runs.index).sort_values(x)
+    axes.plot(means[x], means["mean"], label=label, **look)
+    for seed, run in runs.sort_values(x).groupby("seed"):
+        axes.plot(run[x], run["mean"], color=look["color"], linewidth=0.4, alpha=0.7, label=f"_run {seed} {label}")
+    band(axes, means, look["color"], label, x)
     if x == "layer":
         whole_ticks(axes)
 
 
-def band(axes: Axes, rows: pd.DataFrame, x: str, colour: str, alpha: float = 0.16, **options: Any) -> None:
-    """Shade an interval where there is one."""
-    known = rows["low"].notna() & rows["high"].notna()
-    if known.any():
-        axes.fill_between(
-            rows[x], rows["low"], rows["high"], where=known, color=colour, alpha=alpha, linewidth=0, **options
-        )
+def band(axes: Axes, rows: pd.DataFrame, colour: str, label: str, x: str = "layer") -> None:
+    """Shade the intervals of sorted rows where they are known."""
+    if "low" not in rows or rows["low"].isna().all():
+        return
+    low, high = (rows[name].astype(float) for name in ("low", "high"))
+    axes.fill_between(
+        rows[x], low, high, where=low.notna() & high.notna(), color=colour, alpha=SHADE, linewidth=0,
+        label=f"_band {label}",
+    )  # fmt: skip
 
 
-def control_bands(axes: Axes, table: pd.DataFrame, x: str = "layer") -> None:
-    """Draw floor and chance: the interval of each, widened to a visible band, with a label at the right end."""
-    names = {"floor": ("floor: another question", FLOOR), "chance": ("chance: another theory", CHANCE)}
-    for condition, (label, colour) in names.items():
-        rows = table[table["condition"].astype(str) == condition].sort_values(x)
-        if rows.empty:
-            continue
-        axes.plot(rows[x], rows["mean"], color=colour, linewidth=5, alpha=0.55, solid_capstyle="butt", label=label)
-        band(axes, rows, x, colour, alpha=0.35)
+CONTROLS: dict[str, tuple[str, dict[str, Any]]] = {
+    "floor": ("floor: another question", {"color": FLOOR, "linestyle": "-", "linewidth": 2.6}),
+    "chance": ("chance: another theory", {"color": CHANCE, "linestyle": (0, (1, 0.6)), "linewidth": 2.6}),
+}
+
+
+def control(axes: Axes, rows: pd.DataFrame, condition: str) -> None:
+    """Draw floor or chance over layers: broad and grey, under the lines."""
+    label, look = CONTROLS[condition]
+    rows = rows.sort_values("layer")
+    axes.plot(rows["layer"], rows["mean"], label=label, zorder=1.5, solid_capstyle="butt", **look)
+    band(axes, rows, look["color"], label)
+
+
+def level(axes: Axes, value: float, label: str = "", *, vertical: bool = False) -> None:
+    """Draw a line at a value that means something, such as 0 or chance; named in the legend if it has a label."""
+    look = {"color": QUIET, "linewidth": 0.7, "linestyle": (0, (1, 1)) if label else "-", "zorder": 1.4}
+    (axes.axvline if vertical else axes.axhline)(value, label=label or f"_level {value:g}", **look)
+
+
+def whole_ticks(axes: Axes, axis: str = "x") -> None:
+    """Put ticks at whole numbers only: layers and heads have no halves."""
+    from matplotlib.ticker import MaxNLocator
+
+    (axes.xaxis if axis == "x" else axes.yaxis).set_major_locator(MaxNLocator(integer=True, nbins=6))
 
 
 def stability_axis(axes: Axes, low: float) -> None:
@@ -82,51 +121,41 @@ def stability_axis(axes: Axes, low: float) -> None:
     low = float(np.clip(low, 0.0, 0.999))
     axes.set_yscale("function", functions=(forward, inverse))
     # A little room above 1 cannot be had: the root ends there.
-    axes.set_ylim(1 - (1 - low) * 1.15 if low > 0.13 else 0.0, 1.0)
+    axes.set_ylim(1 - (1 - low) * 1.1 if low > 0.1 else 0.0, 1.0)
     axes.yaxis.set_major_locator(FixedLocator(stability_ticks(low)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
 
 
-def stability_ticks(low: float) -> list[float]:
+def stability_ticks(low: float) -> Sequence[float]:
     """Return round values between `low` and 1 that stand apart on an axis spaced by the root of 1 - S."""
     ladder = [0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999, 1.0]
     span = np.sqrt(max(1 - low, 1e-6))
     kept = [1.0]
     for tick in reversed(ladder[:-1]):
-        if tick < low - (1 - low) * 0.15:
+        if tick < low - (1 - low) * 0.1:
             break
-        if np.sqrt(1 - tick) - np.sqrt(1 - kept[-1]) > 0.11 * span:
+        if np.sqrt(1 - tick) - np.sqrt(1 - kept[-1]) > 0.14 * span:
             kept.append(tick)
     return kept[::-1]
 
 
-EDGE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#882255", "#D99A00", "#555555")
-"""Colours of sets of edges, in the order of their names."""
+def bounded(axes: Axes, table: pd.DataFrame, low: float, high: float) -> None:
+    """End the axis at two values at the latest, and mark at its edges the lines that leave it."""
+    known = table["mean"].dropna()
+    shown = known[(known >= low) & (known <= high)]
+    ends = (min(shown.min(), 0), max(shown.max(), 1)) if len(shown) else (0.0, 1.0)
+    room = 0.06 * (ends[1] - ends[0])
+    axes.set_ylim(ends[0] - room, ends[1] + room)
+    for drawn in [one for one in axes.get_lines() if not str(one.get_label()).startswith("_")]:
+        x, y = (np.asarray(side, dtype=float) for side in drawn.get_data())
+        for beyond, edge, marker in ((y < low, ends[0] - room, "v"), (y > high, ends[1] + room, "^")):
+            if beyond.any() and len(x) > 2:
+                axes.plot(x[beyond], np.full(beyond.sum(), edge), marker, color=drawn.get_color(), markersize=4,
+                          clip_on=False, label=f"_beyond {drawn.get_label()}")  # fmt: skip
 
 
-def draw_series(
-    axes: Axes,
-    rows: pd.DataFrame,
-    colour: str,
-    label: str,
-    *,
-    x: str = "layer",
-    switched: bool = True,
-    marker: str = "o",
-) -> None:
-    """Draw one line with its interval: solid and filled across languages, dotted and hollow in one language."""
-    rows = rows.sort_values(x)
-    axes.plot(
-        rows[x],
-        rows["mean"],
-        color=colour,
-        marker=marker,
-        markersize=4.5,
-        markerfacecolor=colour if switched else "white",
-        linestyle="-" if switched else (0, (1, 1.5)),
-        label=label,
-    )
-    band(axes, rows, x, colour)
-    if x == "layer":
-        whole_ticks(axes)
+def beyond(table: pd.DataFrame, low: float, high: float) -> str:
+    """Say how many means lie beyond the axis, or nothing."""
+    count = int(((table["mean"] < low) | (table["mean"] > high)).sum())
+    return f" Triangles: {count} of {len(table)} means lie beyond the axis." if count else ""

@@ -2,103 +2,90 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from xlprobe.plots.estimates import changes, estimate
-from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows, require
-from xlprobe.plots.figures import FigureSpec, once
-from xlprobe.plots.lines import draw_pairs
-from xlprobe.plots.stability import legend
-from xlprobe.plots.style import QUIET, caption, panels, style
+from xlprobe.plots import lines
+from xlprobe.plots.figure import Figure, Panel, View
+from xlprobe.plots.reading import changed_by_the_border, estimate, rows_of, switched, theories
+from xlprobe.plots.scope import base_language
+from xlprobe.plots.words import block_label
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from xlprobe.results import Results
 
-__all__ = ["FIGURES", "cross_lingual_mass"]
+__all__ = ["CrossLingualMass", "MassFromContext"]
 
-DIRECTIONS = {"question->context": "question to context", "context->question": "context to question"}
-_PAIR = ("context_language", "question_language")
-
-
-def _needs(results: Results) -> str | None:
-    return needs_rows(results, "cross-lingual mass", metric="mass_lift")
+LIFT, CHANGE = "lift (nats)", "change by the border"
 
 
-@once
-def mass_table(results: Results) -> pd.DataFrame:
-    """Return the lift, and its difference to the in-language reference, per checkpoint, pair, block and layer."""
-    import pandas as pd
-
-    rows = results.select(metric="mass_lift", block=list(DIRECTIONS), condition="observed")
-    keys = ["checkpoint", *_PAIR, "block", "layer"]
-    lift = estimate(rows, keys).assign(quantity="lift")
-    if not any(context != question for context, question in zip(*(lift[name] for name in _PAIR), strict=True)):
-        return lift
-    return pd.concat([lift, changes(rows, "mass_lift", keys).assign(quantity="difference")], ignore_index=True)
-
-
-def cross_lingual_mass(
-    results: Results,
-    *,
-    checkpoint: str | None = None,
-    block: str | None = None,
-    quantity: str = "lift",
-    ax: Axes | None = None,
-) -> Figure:
+class CrossLingualMass(Figure):
     """Draw how much attention crosses between question and context, by layer and pair of languages.
 
-    `quantity` (with `ax`): "lift", logit of the mass over logit of what lengths alone give, in nats: 0 is attention
-    spread evenly over tokens; "difference", the lift minus that of the same sample in one language: what the language
-    border changes beyond the segment border.
+    Above: the lift, logit of the mass minus logit of what lengths alone give; 0 is attention spread evenly. Below: the
+    lift minus that of the same problem in one language, so what the language border changes beyond the segment border.
     """
-    require(_needs(results))
-    names = [checkpoint] if checkpoint else checkpoints(results.select(metric="mass_lift"))
-    blocks = [block] if block else list(DIRECTIONS)
-    table = mass_table(results)
-    base = base_language(results)
 
-    def one(axes: Axes, name: str, block: str, quantity: str) -> None:
-        rows = table[(table["checkpoint"] == name) & (table["block"] == block) & (table["quantity"] == quantity)]
-        axes.axhline(0, color=QUIET, linewidth=1)
-        draw_pairs(axes, rows, base)
-
-    if ax is not None:
-        one(ax, names[0], blocks[0], quantity)
-        return ax.figure  # type: ignore[return-value]
-    kinds = [kind for kind in ("lift", "difference") if (table["quantity"] == kind).any()]
-    labels = {"lift": "lift (logits)", "difference": "lift − in-language lift"}
-    with style():
-        rows_of = [(name, kind) for name in names for kind in kinds]
-        figure, grid = panels(len(rows_of), len(blocks), width=12.0, height=2.7)
-        for row, (name, kind) in zip(grid, rows_of, strict=True):
-            for axes, part in zip(row, blocks, strict=True):
-                one(axes, name, part, kind)
-                axes.set_title(DIRECTIONS.get(part, part) + (f" · {name}" if len(names) > 1 else ""))
-            row[0].set_ylabel(labels[kind])
-        for axes in grid[-1]:
-            axes.set_xlabel("layer (from 0)")
-        legend(figure, grid)
-        rows = results.select(metric="mass_lift", block=blocks, condition="observed", checkpoint=names)
-        caption(
-            figure,
-            "How much attention crosses between question and context?",
-            f"{describe(rows)} Lift 0: as if spread evenly over tokens, special tokens left out.",
-        )
-    return figure
-
-
-FIGURES = {
-    "cross_lingual_mass": FigureSpec(
-        "Cross-lingual attention mass",
-        "Attention between question and context by layer. Lift: logit of the attention mass minus the logit of the "
-        "share of tokens; 0 is attention spread evenly. Second row: the code-switched lift minus the in-language lift "
-        "of the same problem, so what the language border changes beyond the segment border.",
-        _needs,
-        cross_lingual_mass,
-        mass_table,
+    name = "cross_lingual_mass"
+    title = "Cross-lingual attention mass"
+    question = "How much attention crosses from the question to the context?"
+    reading = (
+        "Above, the lift: logit of the attention mass minus the logit of the share of tokens; 0 is attention spread "
+        "evenly. Below, the code-switched lift minus the lift of the same problem in one language: what the language "
+        "border changes beyond the segment border."
     )
-}
+    metrics = ("mass_lift",)
+    what = "cross-lingual mass"
+    choices: Mapping[str, Any] = {"block": "question->context"}
+
+    def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
+        """Return why there is no mass of the block."""
+        rows = rows_of(theories(results), metric="mass_lift", condition="observed", **options)
+        return None if int(rows["n"].sum()) else f"the table has no {self.what} ({options['block']})"
+
+    def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Return lift and change per checkpoint, pair and layer."""
+        import pandas as pd
+
+        rows = rows_of(theories(results), metric="mass_lift", condition="observed", **options)
+        by = ["checkpoint", "context_language", "question_language", "layer"]
+        # One line in one language is enough to compare with: that of the base.
+        base = base_language(results)
+        lifts = rows[switched(rows) | (rows["context_language"] == base)]
+        parts = [estimate(lifts if len(lifts) else rows, by).assign(quantity=LIFT)]
+        if switched(rows).any():
+            parts.append(estimate(changed_by_the_border(rows), by).assign(quantity=CHANGE))
+        return pd.concat(parts, ignore_index=True)
+
+    def panels(self, view: View) -> list[list[Panel]]:
+        """Return two rows, lift and change, of one panel per checkpoint."""
+        found = [part for part in (LIFT, CHANGE) if (view.table["quantity"] == part).any()]
+        return [
+            [Panel(name, part, name if part == LIFT else "", "layer", part) for name in view.checkpoints]
+            for part in found
+        ]
+
+    def draw(self, axes: Axes, view: View, panel: Panel) -> None:
+        """Draw lines of pairs beside 0."""
+        lines.level(axes, 0)
+        lines.pair_lines(axes, view.of(panel, quantity=panel.part), view.base)
+
+    def note(self, view: View) -> str:
+        """Say what 0 is."""
+        return (
+            f"Attention {block_label(view.options['block'])}. {self.facts(view)} Lift 0: as if spread evenly over "
+            "tokens, special tokens left out. Change: code-switched minus in-language lift of the same problem."
+        )
+
+
+class MassFromContext(CrossLingualMass):
+    """Draw how much attention crosses from the context to the question."""
+
+    name = "cross_lingual_mass_from_context"
+    title = "Cross-lingual mass from the context"
+    question = "How much attention crosses from the context to the question?"
+    choices: Mapping[str, Any] = {"block": "context->question"}
+    appendix = True

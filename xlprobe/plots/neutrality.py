@@ -1,94 +1,90 @@
-"""Language neutrality of sentence representations by layer: retrieval of translations, and the neutrality gap."""
+"""Language neutrality of sentence vectors by layer: retrieval of translations, and the neutrality gap."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from xlprobe.plots.estimates import estimate
-from xlprobe.plots.facts import base_language, checkpoints, describe, needs_rows, require
-from xlprobe.plots.figures import FigureSpec, once
-from xlprobe.plots.lines import draw_pairs
-from xlprobe.plots.stability import legend
-from xlprobe.plots.style import caption, columns_of, panels, style
+from xlprobe.plots import lines
+from xlprobe.plots.figure import Figure, Panel, View
+from xlprobe.plots.reading import estimate, problems, rows_of, theories
+from xlprobe.plots.scope import base_language
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from xlprobe.results import Results
 
-__all__ = ["FIGURES", "neutrality_by_layer"]
+__all__ = ["TEXTS", "NeutralityByLayer"]
 
-METRICS = {
+PARTS = {
     "retrieval_raw": "as they are",
-    "retrieval_centred": "language mean removed",
-    "neutrality_gap": "gap between both",
+    "retrieval_centred": "means removed",
+    "neutrality_gap": "gap",
 }
 TEXTS = ("sentence", "")
 """The block of rows about sentences; those about whole problems are not drawn."""
 
 
-def _needs(results: Results) -> str | None:
-    return needs_rows(results, "retrieval of translations", metric="retrieval_raw")
+class NeutralityByLayer(Figure):
+    """Draw the share of sentences whose translation is nearest, by layer: raw, language means removed, and the gap.
 
-
-@once
-def neutrality_table(results: Results) -> pd.DataFrame:
-    """Return retrieval, raw and centred, and the gap per checkpoint, pair and layer."""
-    rows = results.select(metric=list(METRICS), block=TEXTS)
-    return estimate(rows, ["checkpoint", "context_language", "question_language", "metric", "layer"])
-
-
-def neutrality_by_layer(
-    results: Results, *, checkpoint: str | None = None, metric: str = "retrieval_centred", ax: Axes | None = None
-) -> Figure:
-    """Draw the share of sentences whose translation is nearest, by layer: raw, language-centred, and the gap.
-
-    Values are in [0, 1]; layer 0 is the embeddings. A large gap means that a constant offset per language hides
-    meanings that are otherwise alike (Libovicky et al. 2020).
+    Range [0, 1], the gap [-1, 1]; layer 0 is the embeddings. A large gap means that a constant offset per language
+    hides meanings that are otherwise alike (Libovicky et al. 2020). Pairs with the base language; `every_pair=True`
+    draws all.
     """
-    require(_needs(results))
-    names = [checkpoint] if checkpoint else checkpoints(results.select(metric=list(METRICS), block=TEXTS))
-    table = neutrality_table(results)
-    base = base_language(results)
 
-    def one(axes: Axes, name: str, metric: str) -> None:
-        draw_pairs(axes, table[(table["checkpoint"] == name) & (table["metric"] == metric)], base)
-
-    if ax is not None:
-        one(ax, names[0], metric)
-        return ax.figure  # type: ignore[return-value]
-    present = [name for name in METRICS if (table["metric"] == name).any()]
-    with style():
-        figure, grid = panels(len(present), len(names), width=columns_of(len(names))[0], height=2.6)
-        for row, part in zip(grid, present, strict=True):
-            for axes, name in zip(row, names, strict=True):
-                one(axes, name, part)
-                title = METRICS[part] + (f" · {name}" if len(names) > 1 else "")
-                axes.set_title(title, fontsize=columns_of(len(names))[1])
-                if part != "neutrality_gap":
-                    axes.set_ylim(0, 1.02)
-            row[0].set_ylabel("gain in share" if part == "neutrality_gap" else "retrieved, top 1")
-        for axes in grid[-1]:
-            axes.set_xlabel("layer (0: embeddings)")
-        legend(figure, grid)
-        rows = results.select(metric=present, checkpoint=names, block=TEXTS)
-        caption(
-            figure,
-            "Is the translation of a sentence the nearest sentence?",
-            describe(rows).replace("problems", "sentences"),
-        )
-    return figure
-
-
-FIGURES = {
-    "neutrality_by_layer": FigureSpec(
-        "Language neutrality by layer",
-        "Share of sentences whose translation is the nearest sentence of the other language, by layer: raw, after the "
-        "mean of each language is taken off, and the gap between both.",
-        _needs,
-        neutrality_by_layer,
-        neutrality_table,
+    name = "neutrality_by_layer"
+    title = "Language neutrality by layer"
+    question = "Is the translation of a sentence the nearest sentence?"
+    reading = (
+        "Share of sentences whose translation is the nearest sentence of the other language, by layer: as the vectors "
+        "are, after the mean of each language is taken off, and the gap between both. Dotted: chance."
     )
-}
+    metrics = tuple(PARTS)
+    what = "retrieval of translations"
+    choices: Mapping[str, Any] = {"every_pair": False}
+    panel_height = 1.15
+
+    def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Return retrieval and gap per checkpoint, pair and layer, with what chance gives."""
+        rows = rows_of(theories(results), metric=list(PARTS), block=TEXTS)
+        base = base_language(results)
+        with_base = (rows["context_language"] == base) | (rows["question_language"] == base)
+        if not options["every_pair"] and with_base.any():
+            rows = rows[with_base]
+        found = estimate(rows, ["checkpoint", "context_language", "question_language", "metric", "layer"])
+        sentences = problems(results).query("metric == 'retrieval_raw'")["sample"].nunique()
+        # Each half is searched by itself.
+        chance = 2 / sentences if sentences else float("nan")
+        return found.assign(chance=[0.0 if name == "neutrality_gap" else chance for name in found["metric"]])
+
+    def panels(self, view: View) -> list[list[Panel]]:
+        """Return a row per quantity of one panel per checkpoint."""
+        found = [part for part in PARTS if (view.table["metric"] == part).any()]
+        return [
+            [Panel(name, part, name if part == found[0] else "", "layer (0: embeddings)", PARTS[part])
+             for name in view.checkpoints]
+            for part in found
+        ]  # fmt: skip
+
+    def draw(self, axes: Axes, view: View, panel: Panel) -> None:
+        """Draw lines of pairs beside chance."""
+        rows = view.of(panel, metric=panel.part)
+        gap = panel.part == "neutrality_gap"
+        lines.level(axes, float(rows["chance"].iloc[0]), "" if gap else "chance")
+        lines.pair_lines(axes, rows, view.base)
+        if not gap:
+            axes.set_ylim(0, 1.03)
+
+    def note(self, view: View) -> str:
+        """Say what chance is and which pairs are drawn."""
+        chance = view.table[view.table["metric"] != "neutrality_gap"]["chance"]
+        told = (
+            f" Chance: one of {1 / chance.iloc[0]:.0f} sentences (each half is searched by itself)."
+            if len(chance)
+            else ""
+        )
+        pairs = "" if view.options["every_pair"] else f" Pairs with {view.base}, both directions together."
+        return f"{self.facts(view)} Rows: share of translations retrieved first, and the gap between both.{told}{pairs}"

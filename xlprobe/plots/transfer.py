@@ -1,181 +1,129 @@
-"""Accuracy on every pair of context and question language: per checkpoint, and what the cross-lingual query changes."""
+"""Accuracy by context and question language: per checkpoint, and what the cross-lingual query changes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xlprobe.plots.estimates import estimate
-from xlprobe.plots.facts import (
-    checkpoints,
-    contrasts,
-    describe,
-    language_order,
-    needs_rows,
-    require,
-    trained_pairs,
-)
-from xlprobe.plots.figures import FigureSpec, once
-from xlprobe.plots.heat import cells, colour_bar
-from xlprobe.plots.style import DIVERGING, SEQUENTIAL, caption, style
+from xlprobe.plots import heat
+from xlprobe.plots.figure import Figure, Panel, View
+from xlprobe.plots.palette import DIVERGING, SEQUENTIAL
+from xlprobe.plots.reading import change_of_heads, estimate, rows_of, theories
+from xlprobe.plots.scope import contrasts, language_order, trained_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from xlprobe.results import Results
 
-__all__ = ["FIGURES", "transfer_matrix"]
+__all__ = ["TransferMatrix"]
 
-OUTLINE = "#D55E00"
+ACCURACY, CHANGE = "accuracy", "change"
 _PAIR = ["context_language", "question_language"]
 
 
-def _needs(results: Results) -> str | None:
-    return needs_rows(results, "accuracy (it takes a classification head and labels)", metric="correct")
+class TransferMatrix(Figure):
+    """Draw accuracy by language of the context (rows) and of the question (columns), in percent, per checkpoint.
 
-
-@once
-def transfer_table(results: Results) -> pd.DataFrame:
-    """Return accuracy per checkpoint and pair with intervals over theories, and the paired differences with q values.
-
-    `quantity` is "accuracy" or "difference"; `zero_shot`: the checkpoint was not trained on the pair (empty: unknown).
+    With several checkpoints the changes from baseline to cross-query follow, in percentage points, with dots where they
+    hold up (q < .05 over the pairs). Pairs that a checkpoint was trained on are outlined; undefined cells are hatched.
     """
-    import pandas as pd
 
-    rows = results.select(metric="correct", condition="observed")
-    table = estimate(rows, ["checkpoint", *_PAIR]).assign(quantity="accuracy", q=np.nan)
-    parts = [table]
-    for crossed, base in contrasts(rows):
-        found = rows.contrast(crossed, base, "correct", by=_PAIR)
-        kept = found.rename(columns={"estimate": "mean"})[
-            [*_PAIR, "mean", "low", "high", "n", "n_groups", "n_nan", "q"]
-        ]
-        parts.append(kept.assign(checkpoint=f"{crossed} − {base}", quantity="difference"))
-    joined = pd.concat(parts, ignore_index=True)
-    trained = trained_pairs(results)
-    joined["zero_shot"] = [
-        (f"{row.context_language}-{row.question_language}" not in trained[row.checkpoint])
-        if row.checkpoint in trained
-        else None
-        for row in joined.itertuples()
-    ]
-    return joined
-
-
-def transfer_matrix(results: Results, *, checkpoint: str | None = None, ax: Axes | None = None) -> Figure:
-    """Draw accuracy by context language (rows) and question language (columns), one matrix per checkpoint.
-
-    With several checkpoints the differences of cross-query and baseline follow, with dots where they hold up (false
-    discovery rate below .05 over the pairs). Pairs that a checkpoint was not trained on are outlined. Accuracy is in
-    percent; undefined cells are hatched.
-    """
-    require(_needs(results))
-    table = transfer_table(results)
-    order = language_order(results.select(metric="correct"))
-    names = [checkpoint] if checkpoint else checkpoints(results.select(metric="correct"))
-    trained = trained_pairs(results)
-    scores = table[table["quantity"] == "accuracy"]
-    low = float(np.floor(min(50.0, 100 * scores["mean"].min()) / 5) * 5)
-
-    def one(axes: Axes, name: str) -> Any:
-        rows = scores[scores["checkpoint"] == name]
-        image = cells(axes, _grid(rows, order), order, low, 100, SEQUENTIAL, "{:.0f}")
-        _outline(axes, order, trained.get(name), rows)
-        axes.set_title(name)
-        return image
-
-    if ax is not None:
-        one(ax, names[0])
-        return ax.figure  # type: ignore[return-value]
-    kinds = [] if checkpoint else list(dict.fromkeys(table[table["quantity"] == "difference"]["checkpoint"]))
-    with style():
-        figure, axes = _layout(len(names), len(kinds), len(order))
-        image = None
-        for place, name in zip(axes[0], names, strict=False):
-            image = one(place, name)
-        colour_bar(figure, image, axes[0], "accuracy (%)")
-        if kinds:
-            _differences(figure, axes[1], table, kinds, order)
-        rows = results.select(metric="correct", checkpoint=names)
-        caption(
-            figure,
-            "Which pairs of languages does a checkpoint solve?",
-            f"{describe(rows, '')} Rows: language of the context; columns: of the question. Guessing is right in 50 %. "
-            f"{_widest(scores)}{' Outlined: pairs not trained on (zero-shot).' if trained else ''}"
-            f"{' Difference in percentage points; dots: q < .05, sign flips over theories.' if kinds else ''}",
-        )
-    return figure
-
-
-def _widest(scores: pd.DataFrame) -> str:
-    half = 50 * (scores["high"] - scores["low"])
-    return "" if half.isna().all() else f"95 % intervals over theories are at most ±{half.max():.0f} points wide."
-
-
-def _grid(rows: pd.DataFrame, order: list[str]) -> np.ndarray:
-    values = np.full((len(order), len(order)), np.nan)
-    for row in rows.itertuples():
-        values[order.index(str(row.context_language)), order.index(str(row.question_language))] = 100 * float(row.mean)
-    return values
-
-
-def _outline(axes: Axes, order: list[str], trained: Collection[str] | None, rows: pd.DataFrame) -> None:
-    from matplotlib.patches import Rectangle
-
-    if trained is None:
-        return
-    for row in rows.itertuples():
-        if f"{row.context_language}-{row.question_language}" not in trained:
-            corner = (order.index(str(row.question_language)) - 0.44, order.index(str(row.context_language)) - 0.44)
-            axes.add_patch(Rectangle(corner, 0.88, 0.88, fill=False, edgecolor=OUTLINE, linewidth=2.2))
-
-
-def _layout(names: int, kinds: int, languages: int) -> tuple[Figure, list[list[Axes]]]:
-    """Return the figure, and its axes for checkpoints and for differences: up to three in one row, else in two."""
-    from matplotlib.figure import Figure
-
-    together = names + kinds <= 3
-    columns, lines = (names + kinds, 1) if together else (max(names, kinds), 2 if kinds else 1)
-    side = 1.0 + 0.42 * languages
-    size = (max(8.0, (side + 0.4) * columns + (2.0 if together and kinds else 1.2)), (side + 0.5) * lines + 1.6)
-    figure = Figure(figsize=size, layout="constrained")
-    figure.set_layout_engine("constrained", w_pad=0.08, h_pad=0.08)
-    grid = list(figure.subplots(lines, columns, squeeze=False).flat)
-    start = names if together else columns
-    for axes in [*grid[names:start], *grid[start + kinds :]]:
-        axes.set_visible(False)
-    return figure, [grid[:names], *([grid[start : start + kinds]] if kinds else [])]
-
-
-def _differences(figure: Figure, axes: list[Axes], table: pd.DataFrame, kinds: list[str], order: list[str]) -> None:
-    rows = table[table["quantity"] == "difference"]
-    size = max(1.0, float(100 * rows["mean"].abs().max()))
-    image = None
-    for place, kind in zip(axes, kinds, strict=True):
-        own = rows[rows["checkpoint"] == kind]
-        image = cells(place, _grid(own, order), order, -size, size, DIVERGING, "{:+.0f}")
-        held = own[own["q"] < 0.05]
-        place.plot(
-            [order.index(str(code)) + 0.3 for code in held["question_language"]],
-            [order.index(str(code)) - 0.3 for code in held["context_language"]],
-            "o", color="black", markersize=3.2,
-        )  # fmt: skip
-        place.set_title(kind)
-    colour_bar(figure, image, axes, "difference (points)")
-
-
-FIGURES = {
-    "transfer_matrix": FigureSpec(
-        "Transfer between languages",
-        "Accuracy by language of the context (rows) and of the question (columns). Outlined cells are pairs that the "
-        "checkpoint was not trained on; below, cross-query minus baseline in percentage points, with dots where the "
-        "difference holds up.",
-        _needs,
-        transfer_matrix,
-        transfer_table,
+    name = "transfer_matrix"
+    title = "Transfer between languages"
+    question = "Which pairs of languages does a checkpoint solve?"
+    reading = (
+        "Accuracy in percent by language of the context (rows) and of the question (columns), and the change from "
+        "baseline to cross-query in percentage points. Outlined: pairs that the checkpoint was trained on; dots: the "
+        "change holds up (q < .05)."
     )
-}
+    metrics = ("correct",)
+    what = "accuracy (it takes a classification head and labels)"
+    share = ("all", "all")
+    least_width = 1.6
+
+    def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Return accuracy per checkpoint and pair with intervals over theories, and the changes with q values."""
+        import pandas as pd
+
+        rows = rows_of(theories(results), metric="correct", condition="observed")
+        parts = [estimate(rows, ["checkpoint", *_PAIR]).assign(quantity=ACCURACY)]
+        parts[0] = parts[0][parts[0]["seed"].isna()]
+        for crossed, base in contrasts(results):
+            if {crossed, base} <= set(rows["checkpoint"].unique()):
+                change = change_of_heads(rows, crossed, base, _PAIR)
+                parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
+        trained = trained_pairs(results)
+        table = pd.concat(parts, ignore_index=True)
+        pairs = table["context_language"].astype(str) + "-" + table["question_language"].astype(str)
+        table["trained"] = [
+            pair in trained.get(name, ()) for pair, name in zip(pairs, table["checkpoint"], strict=True)
+        ]
+        return table
+
+    def height_of(self, view: View, panel_width: float) -> float:
+        """Return the height of a square and its labels."""
+        return panel_width + 0.2
+
+    def panels(self, view: View) -> list[list[Panel]]:
+        """Return one row: the accuracies, then the changes."""
+        change = view.table[(view.table["quantity"] == CHANGE) & view.table["checkpoint"].isin(view.checkpoints)]
+        others = change.groupby("checkpoint", observed=True)["other"].first()
+        found = [Panel(name, ACCURACY, name, "question in", "context in") for name in view.checkpoints]
+        found += [
+            Panel(name, CHANGE, f"{name} − {other}", "question in", "context in") for name, other in others.items()
+        ]
+        return [found]
+
+    def draw(self, axes: Axes, view: View, panel: Panel) -> None:
+        """Draw one matrix with its outlines or dots."""
+        rows = view.of(panel, quantity=panel.part)
+        order = language_order({*map(str, view.table[_PAIR[0]]), *map(str, view.table[_PAIR[1]])}, view.base)
+        values = np.full((len(order), len(order)), np.nan)
+        places = [
+            (order.index(str(row.context_language)), order.index(str(row.question_language)))
+            for row in rows.itertuples()
+        ]
+        for place, mean in zip(places, rows["mean"], strict=True):
+            values[place] = 100 * mean
+        if panel.part == ACCURACY:
+            heat.matrix(axes, values, order, _norm(view.table), SEQUENTIAL, "{:.0f}")
+            for (row, column), trained in zip(places, rows["trained"], strict=True):
+                if trained:
+                    heat.outline(axes, column, row)
+            return
+        size = float(100 * view.table[view.table["quantity"] == CHANGE]["mean"].abs().max())
+        heat.matrix(axes, values, order, heat.centred(size), DIVERGING, "{:+.0f}")
+        held = [place for place, q in zip(places, rows["q"], strict=True) if q < 0.05]
+        heat.dots(axes, [column + 0.33 for _, column in held], [row - 0.33 for row, _ in held])
+
+    def handles(self, view: View) -> list[Any]:
+        """Explain outlines and dots."""
+        found = [heat.outline_handle("trained on")] if view.table["trained"].any() else []
+        return [*found, *([heat.dot_handle()] if (view.table["quantity"] == CHANGE).any() else [])]
+
+    def note(self, view: View) -> str:
+        """Say how wide the intervals are and what guessing gives."""
+        own = view.table[(view.table["quantity"] == ACCURACY) & view.table["checkpoint"].isin(view.checkpoints)]
+        half = 50 * (own["high"] - own["low"]).astype(float)
+        wide = (
+            f" 95\u00a0% intervals over theories reach at most ±{half.max():.0f} points." if half.notna().any() else ""
+        )
+        unseen = " Other pairs are zero-shot." if own["trained"].any() else ""
+        change = (
+            " Changes are in percentage points, paired by theory." if (view.table["quantity"] == CHANGE).any() else ""
+        )
+        return (
+            "Accuracy in percent; guessing gives 50. "
+            f"{self.facts(view, '' if wide else 'Intervals')}{wide}{unseen}{change}"
+        )
+
+
+def _norm(table: pd.DataFrame) -> Any:
+    from matplotlib.colors import Normalize
+
+    least = 100 * table[table["quantity"] == ACCURACY]["mean"].min()
+    return Normalize(float(np.floor(min(50.0, least) / 10) * 10), 100)

@@ -26,9 +26,6 @@ DEFAULT_PROBLEMS = 32
 EXPLORER = "explorer.html"
 """The name of the attention explorer's page beside the report."""
 
-OVER_STEPS = ("dynamics_over_steps",)
-"""Figures of all steps of training; the others show the last one."""
-
 
 @dataclass(frozen=True)
 class ReportOptions:
@@ -46,15 +43,18 @@ class ReportOptions:
     device: str = "cpu"
     batch_size: int = 64
     too_long: str = "error"
+    figures: str = "main"
 
 
 def build(options: ReportOptions) -> Path:
     """Make the report and return the page's path."""
+    if options.figures not in ("main", "all"):
+        raise ResultsError(f"got figures={options.figures!r}; expected 'main' or 'all'")
     _check_writable(options.out)
     results = measured(options) if options.results is None else Results.load(options.results)
     if len(results) == 0:
         raise ResultsError(f"the table {options.results} has no rows; measure something first")
-    drawn, left_out = _draw(results, options.out)
+    drawn, left_out = _draw(results, options.out, options.figures)
     explorer = _explorer(results, options)
     path = options.out / "report.html"
     write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer=explorer))
@@ -144,17 +144,18 @@ def _check_writable(directory: Path) -> None:
         ) from error
 
 
-def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]:
-    """Draw every figure that the table allows; return their names, and why the others were left out."""
+def _draw(results: Results, directory: Path, wanted_set: str) -> tuple[list[str], dict[str, str]]:
+    """Draw the main figures, or all, that the table allows; return their names, and why the others were left out."""
     from xlprobe import plots
-    from xlprobe.plots.facts import last_steps
+    from xlprobe.plots.scope import last_steps
     from xlprobe.progress import progress
 
     last = last_steps(results)
-    rows = {name: results if name in OVER_STEPS else last for name in plots.FIGURES}
+    chosen = {name: one for name, one in plots.FIGURES.items() if wanted_set == "all" or not one.appendix}
+    rows = {name: results if one.over_steps else last for name, one in chosen.items()}
     left_out = {}
     wanted = []
-    for name, figure in plots.FIGURES.items():
+    for name, figure in chosen.items():
         reason = figure.needs(rows[name])
         if reason is None:
             wanted.append(name)
@@ -162,8 +163,7 @@ def _draw(results: Results, directory: Path) -> tuple[list[str], dict[str, str]]
             left_out[name] = reason
     with progress("figures", len(wanted)) as advance:
         for name in wanted:
-            figure = plots.FIGURES[name]
-            plots.save(figure.draw(rows[name]), name, directory, figure.table(rows[name]))
+            plots.save(chosen[name](rows[name]), name, directory)
             advance(1)
     if not wanted:
         raise ResultsError(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.plots import FIGURES
-from xlprobe.plots.facts import checkpoints, pair_label, switched_pairs
+from xlprobe.plots.scope import checkpoints, switched_pairs
+from xlprobe.plots.words import pair_label
 from xlprobe.report.inline import inline_svg
 from xlprobe.report.summary import TERMS, linked, summary
 from xlprobe.report.tables import MAX_ROWS, figure_table
@@ -103,8 +104,8 @@ def _figure(name: str, directory: Path) -> dict[str, Any]:
     return {
         "name": name,
         "title": spec.title,
-        "caption": spec.caption,
-        "svg": inline_svg(svg, name, f"{spec.title}. {spec.caption}"),
+        "caption": spec.reading,
+        "svg": inline_svg(svg, name, f"{spec.title}. {spec.reading}"),
         "table": figure_table(directory / f"{name}.csv"),
         "files": [f"{name}.{kind}" for kind in ("pdf", "svg", "png", "csv") if (directory / f"{name}.{kind}").exists()],
     }

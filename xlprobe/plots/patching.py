@@ -1,0 +1,66 @@
+"""How much of the in-language answer comes back when heads' outputs are patched into the code-switched run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from xlprobe.plots import lines
+from xlprobe.plots.figure import Figure, Panel, View
+from xlprobe.plots.reading import estimate, rows_of, switched, theories
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from xlprobe.results import Results
+
+__all__ = ["PatchingRecovery"]
+
+
+class PatchingRecovery(Figure):
+    """Draw how much of the gold margin comes back when a layer's heads are patched, by layer and pair of languages.
+
+    0: nothing, 1: all of it; all heads of the layer at once (where only single heads were patched, their mean). The
+    axis ends at -1 and 2; what lies beyond is marked at its edge and counted.
+    """
+
+    name = "patching_recovery"
+    title = "Recovery by patching"
+    question = "At which layer does the answer of the in-language run come back?"
+    reading = (
+        "How much of the gold margin comes back when the outputs of a layer's heads in the in-language run are put "
+        "into the code-switched run. 0: nothing, 1: all."
+    )
+    metrics = ("patching_recovery",)
+    what = "recovery by patching"
+    panel_height = 1.7
+
+    def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Return mean recovery per checkpoint, pair and layer."""
+        rows = rows_of(theories(results), metric="patching_recovery", condition="observed")
+        return estimate(rows[switched(rows)], ["checkpoint", "context_language", "question_language", "layer"])
+
+    def panels(self, view: View) -> list[list[Panel]]:
+        """Return one panel per checkpoint, with the number of theories in its title."""
+        most = view.table.groupby("checkpoint", observed=True)["n_groups"].agg(["min", "max"])
+        found = []
+        for name in view.checkpoints:
+            low, high = (int(end) for end in most.loc[name])
+            count = f"{low}" if low == high else f"{low} to {high}"
+            found.append(Panel(name, "", f"{name} (n = {count} theories)", "layer patched", "margin recovered"))
+        return [found]
+
+    def draw(self, axes: Axes, view: View, panel: Panel) -> None:
+        """Draw lines of pairs between 0 and 1."""
+        lines.level(axes, 0, "nothing (0) and all (1)")
+        lines.level(axes, 1, "_all")
+        lines.pair_lines(axes, view.of(panel), view.base)
+        lines.bounded(axes, view.table, -1, 2)
+
+    def note(self, view: View) -> str:
+        """Say what was patched, and count what lies beyond the axis."""
+        return (
+            f"{self.facts(view)} Outputs of a layer's heads at the first token and the context are taken from the run "
+            f"in one language. 0: nothing recovered; 1: all.{lines.beyond(view.table, -1, 2)}"
+        )

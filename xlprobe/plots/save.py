@@ -1,0 +1,48 @@
+"""Figures as files: pdf, svg, png and their numbers as csv, the same bytes for the same figure."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from xlprobe.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMATS", "save"]
+
+FORMATS = ("pdf", "svg", "png")
+_METADATA = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}, "png": {"Software": None}}
+
+
+def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame | None = None) -> list[Path]:
+    """Write a figure as pdf, svg and png, and its numbers as csv, under one name; return the paths.
+
+    `table` are other numbers than the figure's own. Equal figures give equal bytes: no dates, fixed ids. Fonts are
+    embedded in the pdf; text in pdf and svg can be selected. The figure is emptied.
+    """
+    from xlprobe.plots.style import style
+
+    directory = Path(directory)
+    numbers = getattr(figure, "numbers", None) if table is None else table
+    paths = []
+    with style(), warnings.catch_warnings():
+        # Figures with texts say on themselves which letters have no font here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # The layout is found once, not again for every format.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+        for kind in FORMATS:
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
+            paths.append(directory / f"{name}.{kind}")
+            write_atomically(paths[-1], buffer.getvalue())
+    figure.clear()
+    if numbers is not None:
+        paths.append(directory / f"{name}.csv")
+        write_atomically(paths[-1], numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    return paths

@@ -1,0 +1,153 @@
+"""Stability by layer and head: as measured, above floor, and what the cross-lingual query changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from xlprobe.plots import heat
+from xlprobe.plots.figure import Panel, View
+from xlprobe.plots.lines import stability_ticks
+from xlprobe.plots.palette import DIVERGING, SEQUENTIAL
+from xlprobe.plots.reading import above_floor, change_of_heads, heads, own_reference, switched
+from xlprobe.plots.scope import contrasts
+from xlprobe.plots.stability import ABOVE, RAW, StabilityByLayer
+from xlprobe.plots.words import block_label, pair_label
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawn
+
+    from xlprobe.results import Results
+
+__all__ = ["StabilityByHead", "crossing_rows"]
+
+CHANGE = "change"
+
+
+def crossing_rows(results: Results, options: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the code-switched rows of every head per theory: as measured, and above floor (empty without a floor)."""
+    rows = heads(results, "js_stability", options["block"], options["pooling"])
+    rows = rows[own_reference(rows)]
+    raw = rows[switched(rows) & (rows["condition"] == "observed")]
+    above = above_floor(rows)
+    above = above[(above["condition"] == "observed") & above["floor"].notna().any()]
+    if (pair := options.get("pair")) is not None:
+        raw, above = (
+            part[(part["context_language"] == pair[0]) & (part["question_language"] == pair[1])]
+            for part in (raw, above)
+        )
+    return raw, above
+
+
+class StabilityByHead(StabilityByLayer):
+    """Draw maps of stability, layer by head: as measured, above floor, and the change from baseline to cross-query.
+
+    Means over the pairs of languages, or one `pair` ("en", "fr"). Dots: the change holds up (q < .05, floor taken off).
+    Undefined cells are hatched and counted.
+    """
+
+    name = "stability_by_head"
+    title = "Stability by layer and head"
+    question = "Which heads are stable when the question changes language?"
+    reading = (
+        "Stability of every head's attention, code-switched against in-language: as measured, above floor, and the "
+        "change from baseline to cross-query (floor taken off; dots: q < .05). Hatched: undefined."
+    )
+    what = "stability per head"
+    choices: Mapping[str, Any] = {"block": "question->context", "pooling": "token", "pair": None}
+    panel_height = 1.55
+    share = ("all", "all")
+
+    def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
+        """Return why there is no stability per head of the block and the pair."""
+        raw, _ = crossing_rows(results, options)
+        return None if raw["head"].notna().any() and int(raw["n"].sum()) else f"the table has no {self.what}"
+
+    def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Return means per checkpoint, layer and head, raw and above floor, and the change with q values."""
+        import pandas as pd
+
+        raw, above = crossing_rows(results, options)
+        by = ["checkpoint", "layer", "head"]
+        parts = []
+        for rows, quantity in ((raw, RAW), (above, ABOVE)):
+            means = rows.groupby(by, observed=True).agg(mean=("value", "mean"), n_nan=("n_nan", "sum")).reset_index()
+            parts.append(means.assign(quantity=quantity))
+        for crossed, base in contrasts(results):
+            compared = above if len(above) else raw
+            if {crossed, base} <= set(compared["checkpoint"].unique()):
+                change = change_of_heads(compared, crossed, base)
+                parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
+        return pd.concat(parts, ignore_index=True)
+
+    def panels(self, view: View) -> list[list[Panel]]:
+        """Return a row per quantity of one panel per checkpoint, the changes below."""
+        found = []
+        for part in (RAW, ABOVE, CHANGE):
+            rows = view.table[(view.table["quantity"] == part) & view.table["checkpoint"].isin(view.checkpoints)]
+            names = [name for name in view.checkpoints if name in set(rows["checkpoint"])]
+            if part != CHANGE:
+                row = [Panel(name, part, f"{name}: {part}", "head", "layer") for name in names]
+            else:
+                others = rows.groupby("checkpoint", observed=True)["other"].first()
+                row = [Panel(name, part, f"{name} − {others[name]}", "head", "layer") for name in names]
+            if row:
+                found.append(row)
+        return found
+
+    def draw(self, axes: Axes, view: View, panel: Panel) -> None:
+        """Draw one map, with dots where a change holds up."""
+        rows = view.of(panel, quantity=panel.part)
+        shape = (int(view.table["layer"].max()) + 1, int(view.table["head"].max()) + 1)
+        colours = SEQUENTIAL if panel.part == RAW else DIVERGING
+        heat.head_map(axes, heat.grid_of(rows, shape, "mean"), _norm(view.table, panel.part), colours)
+        if panel.part == CHANGE:
+            held = rows[rows["q"] < 0.05]
+            heat.dots(axes, held["head"], held["layer"])
+
+    def finish(self, figure: Drawn, grid: Mapping[str, Axes], view: View) -> None:
+        """Explain the colours, row by row."""
+        for part in (RAW, ABOVE, CHANGE):
+            axes = [one for key, one in grid.items() if key.endswith(part)]
+            if axes:
+                label = "change of S − floor" if part == CHANGE else part
+                norm = _norm(view.table, part)
+                ticks = [tick for tick in stability_ticks(norm.vmin) if tick >= norm.vmin] if part == RAW else None
+                bar = heat.colour_bar(figure, axes[0].collections[0], axes, label, ticks=ticks)
+                if ticks:
+                    bar.ax.set_yticks(ticks, [f"{tick:.4g}" for tick in ticks], minor=False)
+                    bar.ax.minorticks_off()
+
+    def note(self, view: View) -> str:
+        """Say of which pairs, how many changes hold up, and how many cells are undefined."""
+        table = view.table[view.table["checkpoint"].isin(view.checkpoints)]
+        change = table[table["quantity"] == CHANGE]
+        pair = view.options["pair"]
+        held = (
+            f" Dots: {int((change['q'] < 0.05).sum())} of {len(change)} changes with q < .05, floor taken off, paired "
+            "by "
+            "theory." if len(change) else ""
+        )  # fmt: skip
+        absent = int(table[table["quantity"] == RAW]["mean"].isna().sum())
+        hatched = f" Hatched: {absent} undefined." if absent else ""
+        return (
+            f"Attention {block_label(view.options['block'])}, "
+            f"{pair_label(*pair) if pair else 'mean over the pairs of languages'}. "
+            f"{self.facts(view, '')}{held}{hatched}"
+        )
+
+
+def _norm(table: pd.DataFrame, part: str) -> Any:
+    from matplotlib.colors import FuncNorm
+
+    values = table[table["quantity"] == part]["mean"].dropna()
+    if part != RAW:
+        return heat.centred(float(values.abs().quantile(0.99)) if len(values) else 0.0)
+    low = float(np.clip(np.floor(values.min() * 20) / 20, 0.0, 0.99)) if len(values) else 0.0
+    # Colours are spaced as the axis of stability is, by the root of 1 - S.
+    functions = (lambda v: -np.sqrt(np.clip(1 - np.asarray(v), 0, None)), lambda v: 1 - np.asarray(v) ** 2)
+    return FuncNorm(functions, vmin=low, vmax=1.0)
