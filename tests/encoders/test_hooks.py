@@ -8,6 +8,7 @@ import torch
 from xlprobe.encoders import attention
 from xlprobe.encoders.convert import to_cross_query
 from xlprobe.encoders.hooks import CROSS_POINTS, PLAIN_POINTS, hook_points, observe
+from xlprobe.encoders.selfcheck import check_hooks
 from xlprobe.errors import CaptureError
 
 FAMILIES = ("bert", "xlm-roberta")
@@ -136,6 +137,8 @@ def test_only_hooked_layers_leave_the_fused_kernel(model, plain_inputs, monkeypa
         "sdpa_attention_forward",
         lambda module, *a, **k: calls.append(module.layer_idx) or fused(module, *a, **k),
     )
+    check_hooks(model)
+    calls.clear()
     record(model, plain_inputs, ["blocks.1.attn.hook_pattern", "blocks.0.attn.hook_q"])
     assert calls == [0]
 

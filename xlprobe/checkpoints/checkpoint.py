@@ -125,10 +125,13 @@ class Checkpoint:
                 f"{self.name}: got token_types='segments' for a model with {types} token types; expected 2 or more. "
                 "Use token_types='zeros'"
             )
+        options: dict[str, Any] = dict(self.encoding)
+        if types == 0:
+            options["token_types"] = "none"
         limit = position_limit(self.model)
         asked = [limit, *(int(length) for length in (self.encoding.get("max_length"), max_length) if length)]
         class_of = self.class_of if self.head == "classification" and not fresh_head else None
-        return Encoder(self.tokenizer, **{**self.encoding, "max_length": min(asked), "class_of": class_of})
+        return Encoder(self.tokenizer, **{**options, "max_length": min(asked), "class_of": class_of})
 
     @cached_property
     def hash(self) -> str:

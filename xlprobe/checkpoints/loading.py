@@ -13,11 +13,14 @@ import torch
 from xlprobe.checkpoints.bundled import BUNDLED
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import DELTA
+from xlprobe.checkpoints.foreign import called
 from xlprobe.checkpoints.pretrained import PRETRAINED
 from xlprobe.checkpoints.released import RELEASED
 from xlprobe.checkpoints.request import Format, Request
 from xlprobe.encoders.heads import SUFFIXES, Head
-from xlprobe.errors import CheckpointError
+from xlprobe.encoders.layout import layout_of
+from xlprobe.encoders.selfcheck import check_hooks
+from xlprobe.errors import CaptureError, CheckpointError
 
 __all__ = ["FORMATS", "LoadOptions", "load"]
 
@@ -70,6 +73,8 @@ def load(
             f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
         )
     _place(checkpoint, options.get("dtype", "float32"), options.get("device", "cpu"))
+    if not BUNDLED.recognise(request):  # those were checked when they were made
+        _check_attention(checkpoint)
     provenance = {**checkpoint.provenance, "dtype": str(checkpoint.model.dtype).removeprefix("torch.")}
     changes: dict[str, Any] = {"name": name or checkpoint.name, "provenance": provenance}
     if labels := tuple(options.get("labels") or ()):
@@ -81,6 +86,22 @@ def _read(request: Request) -> Checkpoint:
     if "\0" in request.spec or not request.spec:
         raise CheckpointError(f"got the specification {request.spec[:80]!r}; expected a name or a path")
     return next(format.read(request) for format in FORMATS if format.recognise(request))
+
+
+def _check_attention(checkpoint: Checkpoint) -> None:
+    """Refuse a model whose attention cannot be looked at, or is not that of an encoder."""
+    try:
+        called(f"{checkpoint.spec}: its model does not run", lambda: check_hooks(checkpoint.model))
+    except CaptureError as error:
+        raise CheckpointError(f"{checkpoint.spec}: {error}") from error
+    if layout_of(checkpoint.model).causal:
+        raise CheckpointError(
+            f"{checkpoint.spec}: is a causal model (a {checkpoint.model.config.model_type!r} model whose tokens "
+            "never attend "
+            "to later ones); expected an encoder, where context and question attend to each other. If it is one that "
+            "was "
+            "saved by mistake with is_decoder=true, set that to false in its config.json"
+        )
 
 
 def _place(checkpoint: Checkpoint, dtype: str, device: str | torch.device) -> None:

@@ -21,7 +21,8 @@ from transformer_lens.model_bridge.generalized_components import (
 )
 from transformer_lens.model_bridge.generalized_components.base import GeneralizedComponent
 
-from xlprobe.encoders.hooks import hook_points, points_by_name
+from xlprobe.encoders.hooks import hook_points
+from xlprobe.encoders.points import make_points
 from xlprobe.errors import CheckpointError
 
 __all__ = ["EncoderAdapter"]
@@ -40,7 +41,7 @@ class _Attention(GeneralizedComponent):
     def set_original_component(self, original_component: nn.Module) -> None:
         """Take over the attention module and show its hook points."""
         super().set_original_component(original_component)
-        for name, point in points_by_name(original_component.self).items():  # type: ignore[arg-type]
+        for name, point in make_points([original_component.self])[0].items():  # type: ignore[list-item]
             self.add_module(name, point)
 
     def forward(self, hidden_states: Any, *args: Any, **kwargs: Any) -> Any:
@@ -82,7 +83,7 @@ class EncoderAdapter(ArchitectureAdapter):
     def prepare_model(self, hf_model: Any) -> None:
         """Choose the components by what the model has."""
         encoder = hf_model.base_model
-        if not hasattr(encoder, "encoder") or not hasattr(encoder, "embeddings"):
+        if not hasattr(getattr(encoder, "encoder", None), "layer") or not hasattr(encoder, "embeddings"):
             raise CheckpointError(f"got a {type(hf_model).__name__}; expected a BERT or XLM-R encoder for the lens")
         hook_points(hf_model)
         prefix = "" if encoder is hf_model else f"{hf_model.base_model_prefix}."

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from xlprobe.encoders.attention import bias_of, in_parts, joint_softmax, scores_of
 from xlprobe.encoders.attention_fused import attend
-from xlprobe.encoders.hooks import (
+from xlprobe.encoders.pairs import canonical_pair
+from xlprobe.encoders.plan import AttentionPlan
+from xlprobe.encoders.points import (
     CROSS_POINTS,
     Points,
     by_parts,
@@ -20,8 +22,6 @@ from xlprobe.encoders.hooks import (
     points_of,
     wants_probabilities,
 )
-from xlprobe.encoders.pairs import canonical_pair
-from xlprobe.encoders.plan import AttentionPlan
 from xlprobe.errors import CaptureError
 
 __all__ = ["CrossQuerySelfAttention"]

@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-__all__ = ["position_limit", "token_type_count"]
+from xlprobe.encoders.modules import attention_modules
+from xlprobe.encoders.probe import output_of, probe_inputs, probing
+from xlprobe.encoders.switch import hook_points
+
+__all__ = ["Layout", "layout_of", "position_limit", "token_type_count"]
+
+_UNLIMITED = 10**9
+"""For models that say no limit: relative positions without a table."""
+_LONG = 160
+"""Tokens of a text that is longer than the windows of today's encoders (128)."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the attention of an encoder is made of, layer by layer.
+
+    `heads` and `groups`: query heads, and the keys and values that they share (as many for most encoders). `outputs`:
+    the projection after the heads, None where no linear layer takes their joined outputs. `causal`: whether no token
+    attends to a later one. `windows`: the farthest distance attended to, None where every token sees every other.
+    """
+
+    heads: int
+    groups: int
+    outputs: tuple[nn.Linear | None, ...]
+    causal: bool
+    windows: tuple[int | None, ...]
+
+
+_LAYOUTS: WeakKeyDictionary[nn.Module, Layout] = WeakKeyDictionary()
+
+
+def layout_of(model: nn.Module) -> Layout:
+    """Return the layout of an encoder; found by one pass over a made-up text, and kept.
+
+    Raises `CaptureError` as `attention_modules`.
+    """
+    encoder: Any = model.base_model
+    if encoder not in _LAYOUTS:
+        _LAYOUTS[encoder] = _traced(model)
+    return _LAYOUTS[encoder]
 
 
 def position_limit(model: nn.Module) -> int:
@@ -26,9 +69,56 @@ def position_limit(model: nn.Module) -> int:
 
 def token_type_count(model: nn.Module) -> int:
     """Return how many token types a model knows; 0 where it takes none."""
+    if "token_type_ids" not in inspect.signature(type(model).forward).parameters:
+        return 0
     config: Any = model.config
     return int(getattr(config, "type_vocab_size", 0) or 0)
 
 
-_UNLIMITED = 10**9
-"""For models that say no limit: relative positions without a table."""
+def _traced(model: nn.Module) -> Layout:
+    layers = range(len(attention_modules(model)))
+    points = hook_points(model)
+    seen: dict[str, list[Tensor]] = {name: [] for name in ("hook_q", "hook_k", "hook_pattern", "hook_z")}
+    outputs: list[nn.Linear | None] = [None for _ in layers]
+    waiting: list[tuple[int, Tensor]] = []
+
+    def keep(name: str, layer: int) -> Any:
+        def hook(tensor: Tensor, hook: Any = None) -> None:
+            seen[name].append(tensor)
+            if name == "hook_z":
+                waiting[:] = [(layer, tensor.flatten(-2))]
+
+        return hook
+
+    def projected(module: nn.Linear, args: tuple[Any, ...]) -> None:
+        if waiting and args and args[0].shape == waiting[0][1].shape and torch.equal(args[0], waiting[0][1]):
+            outputs[waiting.pop()[0]] = module
+
+    handles: list[Any] = []
+    try:
+        for layer in layers:
+            for name in seen:
+                point = points[f"blocks.{layer}.attn.{name}"]
+                handles.append(point.register_forward_hook(_as_hook(keep(name, layer))))
+        for module in model.modules():
+            if isinstance(module, nn.Linear):
+                handles.append(module.register_forward_pre_hook(projected))
+        with probing(model):
+            output_of(model, probe_inputs(model, [min(_LONG, position_limit(model))]))
+    finally:
+        for handle in handles:
+            handle.remove()
+    windows = [_farthest(pattern) for pattern in seen["hook_pattern"]]
+    causal = all(bool((pattern.triu(1) == 0).all()) for pattern in seen["hook_pattern"])
+    heads, groups = seen["hook_q"][0].shape[2], seen["hook_k"][0].shape[2]
+    return Layout(heads, groups, tuple(outputs), causal, tuple(windows))
+
+
+def _as_hook(take: Any) -> Any:
+    return lambda module, args, output: take(output)
+
+
+def _farthest(pattern: Tensor) -> int | None:
+    """Return how far back the last token looks; None if as far as there are tokens."""
+    reached = int((pattern[0, :, -1] > 0).any(dim=0).nonzero()[0])
+    return None if reached == 0 else pattern.shape[-1] - 1 - reached

@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from xlprobe.encoders.hooks import attention_modules, observe
+from xlprobe.encoders.hooks import attention_modules, observe, observe_hidden
+from xlprobe.encoders.layout import layout_of
 from xlprobe.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _attention_hooks(
                 current[0],
                 seen["hook_pattern"],
                 seen.get("hook_pattern_cross"),
-                seen.get("hook_v"),
+                _for_each_head(seen.get("hook_v"), seen["hook_pattern"].shape[1]),
                 outputs[layer],
             )
             seen.clear()
@@ -194,36 +195,20 @@ def _attention_hooks(
     return hooks
 
 
-def _encoder_layers(model: nn.Module) -> list[nn.Module]:
-    base: Any = model.base_model
-    return list(base.encoder.layer)
+def _for_each_head(values: Tensor | None, heads: int) -> Tensor | None:
+    """Repeat the values that several heads share: (batch, position, head, d_head)."""
+    if values is None or values.shape[2] == heads:
+        return values
+    return values.repeat_interleave(heads // values.shape[2], dim=2)
 
 
 def _output_weights(model: nn.Module) -> list[Tensor | None]:
-    weights: list[Tensor | None] = []
-    for layer in _encoder_layers(model):
-        dense: Any = layer.attention.output.dense  # type: ignore[union-attr]
-        weights.append(dense.weight.detach())
-    return weights
+    return [None if linear is None else linear.weight.detach() for linear in layout_of(model).outputs]
 
 
-@contextmanager
-def _observe_hidden(model: nn.Module, readers: list[Reader], current: list[Batch]) -> Iterator[None]:
-    base: Any = model.base_model
+def _observe_hidden(model: nn.Module, readers: list[Reader], current: list[Batch]) -> Any:
+    def take(layer: int, hidden: Tensor) -> None:
+        for reader in readers:
+            reader.update(HiddenCapture(layer, current[0], hidden))
 
-    def hook(number: int) -> Any:
-        def take(module: nn.Module, inputs: Any, output: Any) -> None:
-            hidden = output[0] if isinstance(output, tuple) else output
-            for reader in readers:
-                reader.update(HiddenCapture(number, current[0], hidden))
-
-        return take
-
-    handles = []
-    try:
-        for number, module in enumerate([base.embeddings, *_encoder_layers(model)]):
-            handles.append(module.register_forward_hook(hook(number)))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return observe_hidden(model, take)

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, default_of, table_of
+from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, default_of, table_of, with_reasons
 
 __all__ = ["RowBlock", "RowBuffer", "table_of_blocks"]
 
@@ -35,8 +35,8 @@ class RowBlock:
 
 
 def table_of_blocks(blocks: Sequence[RowBlock]) -> pa.Table:
-    """Unfold blocks into one table."""
-    return pa.table({one.name: _column(blocks, one) for one in SCHEMA}, schema=CODED)
+    """Unfold blocks into one table, in which every value that is NaN has a reason."""
+    return with_reasons(pa.table({one.name: _column(blocks, one) for one in SCHEMA}, schema=CODED))
 
 
 @dataclass

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from xlprobe.errors import ResultsError
 
-__all__ = ["CODED", "COLUMNS", "SCHEMA", "STRINGS", "coded", "default_of", "table_of"]
+__all__ = ["CODED", "COLUMNS", "SCHEMA", "STRINGS", "coded", "default_of", "table_of", "with_reasons"]
 
 SCHEMA = pa.schema(
     [
@@ -56,6 +57,20 @@ _DEFAULTS: dict[str, str | None] = {
     "reason": None,
     "condition": "observed",
 }
+
+
+_UNDEFINED = "undefined: nothing of what the metric looks at is open to it here"
+
+
+def with_reasons(table: pa.Table) -> pa.Table:
+    """Give a reason to the values that are NaN and have none: rows in which a mask or window leaves nothing to "
+    "compare."""
+    bare = pc.and_(pc.is_nan(table["value"]), pc.is_null(table["reason"]))
+    if not pc.any(bare).as_py():
+        return table
+    reasons = pc.if_else(bare, _UNDEFINED, table["reason"].cast(pa.string()))
+    coded_reasons = reasons.combine_chunks().dictionary_encode().cast(CODED.field("reason").type)
+    return table.set_column(table.schema.get_field_index("reason"), CODED.field("reason"), coded_reasons)
 
 
 def table_of(frame: pd.DataFrame) -> pa.Table:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Encoder", "batches", "encode"]
 
 Layout = Literal["tokenizer", "method"]
-TokenTypes = Literal["zeros", "segments", "tokenizer"]
+TokenTypes = Literal["zeros", "segments", "tokenizer", "none"]
 ClassOf = Callable[[tuple[str, ...]], tuple[int, ...]]
 """Gives, for the names of samples' labels, the class index of each in a model; raises `DataError` without one."""
 
@@ -40,12 +40,13 @@ class Batch:
     units); -1 for special tokens, a prefix, and padding. `language_ids`: `xlprobe.languages.language_id` of the
     token's language, special tokens included (the first token and the first separator take the context's, the
     separators after it the question's); 0 for padding. `special_mask`: True on special tokens and padding.
-    `labels`: class indices, -100 where a sample has none that the model knows.
+    `token_type_ids` is None for models that take none. `labels`: class indices, -100 where a sample has none that
+    the model knows.
     """
 
     input_ids: Int[Tensor, "batch position"]
     attention_mask: Int[Tensor, "batch position"]
-    token_type_ids: Int[Tensor, "batch position"]
+    token_type_ids: Int[Tensor, "batch position"] | None
     language_ids: Int[Tensor, "batch position"]
     segment_ids: Int[Tensor, "batch position"]
     unit_ids: Int[Tensor, "batch position"]
@@ -82,11 +83,9 @@ class Batch:
 
     def model_inputs(self, cross_query: bool = False) -> dict[str, Tensor]:
         """Return the keyword arguments of a model's forward pass; cross-query models also take language ids."""
-        inputs = {
-            "input_ids": self.input_ids,
-            "attention_mask": self.attention_mask,
-            "token_type_ids": self.token_type_ids,
-        }
+        inputs = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
+        if self.token_type_ids is not None:
+            inputs["token_type_ids"] = self.token_type_ids
         if cross_query:
             inputs["language_ids"] = self.language_ids
         return inputs
@@ -110,8 +109,8 @@ class Encoder:
     `layout="tokenizer"` puts the separators where the tokenizer does ([CLS] a [SEP] b [SEP] for BERT,
     `<s> a </s></s> b </s>` for XLM-R); `layout="method"` is [CLS] context [SEP] question [SEP] for every tokenizer
     (arXiv 2310.15258, section 3). `token_types="segments"` numbers the question's tokens 1, as BERT's pre-training
-    does, "tokenizer" does as the tokenizer does for a pair, "zeros" is the method's recipe. `prefix` goes before the
-    context (such as "query: "), as ordinary tokens that belong to no unit. `class_of` turns labels into a classifier's
+    does, "tokenizer" does as the tokenizer does for a pair, "zeros" is the method's recipe, "none" is for models that
+    take no token types. `prefix` goes before the context (such as "query: "), as ordinary tokens that belong to no unit. `class_of` turns labels into a classifier's
     class indices; without it a label is the index.
     """
 
@@ -132,8 +131,8 @@ class Encoder:
             )
         if layout not in ("tokenizer", "method"):
             raise DataError(f"got layout={layout!r}; expected 'tokenizer' or 'method'")
-        if token_types not in ("zeros", "segments", "tokenizer"):
-            raise DataError(f"got token_types={token_types!r}; expected 'zeros', 'segments' or 'tokenizer'")
+        if token_types not in ("zeros", "segments", "tokenizer", "none"):
+            raise DataError(f"got token_types={token_types!r}; expected 'zeros', 'segments', 'tokenizer' or 'none'")
         self.tokenizer: Any = tokenizer
         self.max_length = max_length
         self.prefix = prefix
@@ -186,7 +185,8 @@ class Encoder:
         width = max(self.length(sample) for sample in samples)
         rows = [self._row(sample, width) for sample in samples]
         stacked = [torch.tensor(column, dtype=torch.long) for column in zip(*rows, strict=True)]
-        ids, mask, types, languages, segments, units, special = stacked
+        ids, mask, given_types, languages, segments, units, special = stacked
+        types = None if self.token_types == "none" else given_types
         labels = torch.tensor([self._class(sample) for sample in samples], dtype=torch.long)
         return Batch(ids, mask, types, languages, segments, units, special.bool(), labels, tuple(samples))
 

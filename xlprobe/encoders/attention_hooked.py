@@ -1,0 +1,125 @@
+"""The attention of any encoder with its hook points, as transformers' attention interface expects it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from xlprobe.encoders.attention import bias_of, in_parts
+from xlprobe.encoders.points import by_parts, fire, fire_by_position, next_layer, points_of, wants_probabilities
+from xlprobe.errors import CaptureError
+
+__all__ = ["HOOKED", "register"]
+
+HOOKED = "xlprobe_hooked"
+"""Name of our attention function in transformers' attention interface."""
+
+
+def register() -> None:
+    """Make transformers know the function, and a mask that it can read, by the name `HOOKED`."""
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.masking_utils import sdpa_mask
+
+    def mask(*args: Any, **kwargs: Any) -> Tensor | None:
+        # A causal mask may be left out for a kernel that makes its own; the explicit scores need it.
+        return sdpa_mask(*args, **{**kwargs, "allow_is_causal_skip": False})
+
+    AttentionInterface.register(HOOKED, hooked_attention)
+    AttentionMaskInterface.register(HOOKED, mask)
+
+
+def hooked_attention(
+    module: nn.Module,
+    query: Float[Tensor, "batch head query d"],
+    key: Float[Tensor, "batch group key d"],
+    value: Float[Tensor, "batch group key d"],
+    attention_mask: Bool[Tensor, "batch 1 query key"] | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attend with hook points; several query heads may share the key and value of a group."""
+    points = points_of(module)
+    next_layer(module)
+    query, key, value = (
+        fire_by_position(points, name, tensor)
+        for name, tensor in (("hook_q", query), ("hook_k", key), ("hook_v", value))
+    )
+    causal = kwargs.pop("is_causal", None)
+    causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
+    if not wants_probabilities(points):
+        from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=causal, **kwargs
+        )
+        return fire(points, "hook_z", output), None
+    key, value = (_for_each_head(tensor, query.shape[1]) for tensor in (key, value))
+    if attention_mask is None and causal:
+        attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool).tril()
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    bias, closed = _bias(attention_mask, query.dtype)
+    if by_parts(points, query):
+        pattern = _pattern_by_parts(query, key, bias, scale)
+    else:
+        scores = _scores(query, key, scale)
+        scores = scores if bias is None else scores + bias
+        pattern = torch.softmax(fire(points, "hook_attn_scores", scores), dim=-1)
+    if closed is not None:
+        pattern = pattern.masked_fill(closed, 0.0)
+    pattern = fire(points, "hook_pattern", pattern)
+    dropped = nn.functional.dropout(pattern, p=dropout, training=module.training)
+    output = torch.matmul(dropped, value).transpose(1, 2)
+    return fire(points, "hook_z", output).contiguous(), pattern
+
+
+def _for_each_head(tensor: Float[Tensor, "batch group key d"], heads: int) -> Float[Tensor, "batch head key d"]:
+    groups = tensor.shape[1]
+    return tensor if groups == heads else tensor.repeat_interleave(heads // groups, dim=1)
+
+
+def _bias(mask: Tensor | None, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
+    """Return a mask, boolean (True = open) or additive, as numbers to add to scores; and the rows closed for all keys.
+
+    A window and padding together may leave a row of padding without an open key. Its softmax would be NaN, and NaN
+    times nothing spoils the rows of real tokens; so such a row is opened here, and its pattern is set to 0 afterwards.
+    """
+    if mask is None:
+        return None, None
+    if mask.dim() != 4:
+        raise CaptureError(
+            f"got an attention mask of shape {tuple(mask.shape)}; expected (batch, 1, query, key). Load the model with "
+            "attn_implementation='sdpa' or 'eager' to look inside its attention"
+        )
+    opened = mask if mask.dtype == torch.bool else mask != float("-inf")
+    closed = ~opened.any(dim=-1, keepdim=True)
+    bias = bias_of(mask, dtype) if mask.dtype == torch.bool else mask
+    if not bool(closed.any()):
+        return bias, None
+    return bias.masked_fill(closed, 0.0), closed
+
+
+def _scores(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    # The scale comes after the product, as in transformers' eager attention: the patterns agree to the last bits.
+    return torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
+
+
+def _pattern_by_parts(
+    query: Float[Tensor, "batch head query d"],
+    key: Float[Tensor, "batch head key d"],
+    bias: Tensor | None,
+    scale: float,
+) -> Float[Tensor, "batch head query key"]:
+    """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
+    pattern = query.new_empty(*query.shape[:3], key.shape[2])
+    biases = None if bias is None else bias.expand(len(query), *bias.shape[1:])
+    for samples, parts in in_parts(query, key):
+        for heads in parts:
+            scores = _scores(query[samples, heads], key[samples, heads], scale)
+            if biases is not None:
+                scores += biases[samples] if biases.shape[1] == 1 else biases[samples, heads]
+            torch.softmax(scores, dim=-1, out=pattern[samples, heads])
+    return pattern

@@ -1,0 +1,89 @@
+"""Turns an encoder's attention into the one with hook points, for the length of a pass in which somebody listens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+from xlprobe.encoders.attention_hooked import HOOKED, register
+from xlprobe.encoders.modules import attention_modules
+from xlprobe.encoders.points import Points, is_hooked, make_points, start_over
+
+__all__ = ["hook_points"]
+
+
+@dataclass
+class _Switch:
+    """What a forward pass of one encoder changes while something is hooked, and puts back afterwards."""
+
+    modules: list[nn.Module]
+    points: list[Points]
+    configs: list[Any]
+    saved: list[str | None]
+
+
+_SWITCHES: WeakKeyDictionary[nn.Module, _Switch] = WeakKeyDictionary()
+
+
+def hook_points(model: nn.Module) -> Points:
+    """Return the hook points of a model's attention, by name: `blocks.{layer}.attn.hook_pattern` and so on.
+
+    Shapes: `hook_q`, `hook_z`, `hook_q_cross` are (batch, position, head, d_head), `hook_k` and `hook_v` (batch,
+    position, group, d_head), where several heads may share a group; `hook_attn_scores` (scaled, -inf where closed) and
+    `hook_pattern` (rows sum to 1, before dropout; 0 where all keys are closed) are (batch, head, query, key); so are
+    `hook_attn_scores_cross`, `hook_pattern_mono`, `hook_pattern_cross` of cross-query models. What a hook returns
+    replaces the activation and acts on the output. Calling this twice gives the same points; the heads' model and its
+    bare encoder share them. Raises `CaptureError` as `attention_modules`.
+    """
+    modules = attention_modules(model)
+    points = make_points(modules)
+    named: Points = {}
+    for layer, own in enumerate(points):
+        for name, point in own.items():
+            point.name = f"blocks.{layer}.attn.{name}"
+            named[point.name] = point
+    _install(model.base_model, modules, points)  # type: ignore[arg-type]
+    return named
+
+
+def _install(encoder: nn.Module, modules: list[nn.Module], points: list[Points]) -> None:
+    configs = list({id(c): c for c in [encoder.config, *(module.config for module in modules)]}.values())
+    known = _SWITCHES.get(encoder)
+    if known is not None:
+        known.modules, known.points, known.configs = modules, points, configs
+        return
+    register()
+    _SWITCHES[encoder] = _Switch(modules, points, configs, [])
+    encoder.register_forward_pre_hook(_switch_on)
+    # always_call: the implementation is put back when the forward pass raises, too
+    encoder.register_forward_hook(_switch_off, always_call=True)
+
+
+# Module-level functions, not closures: a deep copy of a hooked encoder carries them along, finds no switch of its own
+# here, and stays a plain model.
+def _switch_on(encoder: nn.Module, args: Any) -> None:
+    switch = _SWITCHES.get(encoder)
+    if switch is None:
+        return
+    _restore(switch)
+    if any(is_hooked(point) for points in switch.points for point in points.values()):
+        start_over(switch.modules)
+        switch.saved = [config._attn_implementation for config in switch.configs]
+        for config in switch.configs:
+            config._attn_implementation = HOOKED
+
+
+def _switch_off(encoder: nn.Module, args: Any, output: Any) -> None:
+    switch = _SWITCHES.get(encoder)
+    if switch is not None:
+        _restore(switch)
+
+
+def _restore(switch: _Switch) -> None:
+    if switch.saved:
+        for config, implementation in zip(switch.configs, switch.saved, strict=True):
+            config._attn_implementation = implementation
+    switch.saved = []
