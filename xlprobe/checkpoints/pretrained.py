@@ -39,7 +39,8 @@ def _read(request: Request) -> Checkpoint:
     model = build(spec, config, tensors, lambda config: _made(config, head, tensors))
     model.name_or_path = spec
     tokenizer = _tokenizer(spec)
-    if len(tokenizer) > (rows := model.get_input_embeddings().num_embeddings):
+    embeddings: Any = model.get_input_embeddings()
+    if len(tokenizer) > (rows := embeddings.num_embeddings):
         raise CheckpointError(
             f"{spec}: its tokenizer has {len(tokenizer)} tokens and its model embeddings for {rows}; tokens were added "
             "without making room: model.resize_token_embeddings(len(tokenizer)), then train and save both"
