@@ -183,7 +183,8 @@ def _model_of(delta: Delta, base: Checkpoint, spec: str) -> tuple[Any, Any]:
     if "num_labels" in fields:
         own = {key: value for key, value in own.items() if key not in ("id2label", "label2id")}
     what = f"{spec}: its configuration is damaged"
-    config = called(what, lambda: made.config_class.from_dict({**own, **fields, "architectures": [name]}))
+    kind: Any = made.config_class
+    config = called(what, lambda: kind.from_dict({**own, **fields, "architectures": [name]}))
     return made, config
 
 

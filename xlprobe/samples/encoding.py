@@ -110,8 +110,8 @@ class Encoder:
     `<s> a </s></s> b </s>` for XLM-R); `layout="method"` is [CLS] context [SEP] question [SEP] for every tokenizer
     (arXiv 2310.15258, section 3). `token_types="segments"` numbers the question's tokens 1, as BERT's pre-training
     does, "tokenizer" does as the tokenizer does for a pair, "zeros" is the method's recipe, "none" is for models that
-    take no token types. `prefix` goes before the context (such as "query: "), as ordinary tokens that belong to no unit. `class_of` turns labels into a classifier's
-    class indices; without it a label is the index.
+    take no token types. `prefix` goes before the context (such as "query: "), as ordinary tokens that belong to no
+    unit. `class_of` turns labels into a classifier's class indices; without it a label is the index.
     """
 
     def __init__(
