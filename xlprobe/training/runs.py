@@ -114,8 +114,8 @@ def run_finetune(
 def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) -> Checkpoint:
     """Store a fine-tuned checkpoint in `out`, and return it with the weights as they were stored.
 
-    With `store` "2-bit" to "8-bit": `weights.safetensors`, what differs from the base, matrices rounded. Else the
-    whole model in `model/`, which `xlprobe.load` reads.
+    With `store` "2-bit" to "8-bit": `weights.safetensors`, what differs from the encoder at the beginning of all
+    trainings, matrices rounded. Else the whole model in `model/`, which `xlprobe.load` reads.
     """
     model: Any = checkpoint.model
     about = {
@@ -126,6 +126,8 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
     if recipe.mechanism == "cross-query":
         about["cross_query"] = {name: getattr(model.config, name) for name in ("q_p_mask", "cross_p_mask", "pairs")}
     if recipe.store != "float32":
+        base = _origin(base)
+        about |= {"base": base.spec, "base_hash": base.hash}
         delta = make_delta(base, model, about, int(recipe.store.removesuffix("-bit")))
         save_delta(delta, out / WEIGHTS)
         model.load_state_dict(apply_delta(delta, named_for(model, base.model.state_dict())))
@@ -143,6 +145,13 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
         {**checkpoint.provenance, **about},
         checkpoint.encoding,
     )
+
+
+def _origin(base: Checkpoint) -> Checkpoint:
+    """Return what a base that is itself a delta was made from: what is kept then needs no file but its own."""
+    while isinstance(before := base.provenance.get("base"), str):
+        base = load(before)
+    return base
 
 
 def write_manifest(out: Path, recipe: Recipe, report: dict[str, Any]) -> None:

@@ -10,12 +10,14 @@ from xlprobe.errors import DataError
 from xlprobe.samples import ParallelSample
 from xlprobe.training.stream import uniform
 
-__all__ = ["SOURCES", "samples_of"]
+__all__ = ["MIXED", "SOURCES", "samples_of"]
 
 
 def _generated(**options: Any) -> list[ParallelSample]:
     from xlprobe.samples import generate
 
+    if isinstance(depth := options.get("depth"), Mapping):  # TOML's keys are text
+        options["depth"] = {int(key): weight for key, weight in depth.items()}
     return list(generate(**options))
 
 
@@ -30,8 +32,14 @@ def _file(
 ) -> list[ParallelSample]:
     from xlprobe.samples.readers import read
 
-    found = [s for s in read(path, format=format, **options) if share[0] <= uniform("share", s.group) < share[1]]
+    found = [s for s in read(path, format=format, **options) if share[0] <= uniform("share", _theory(s)) < share[1]]
     return found[first:][:limit]
+
+
+def _theory(sample: ParallelSample) -> str:
+    """Return what a theory says, whatever its name, the order of its sentences and the file that it is in."""
+    sentences = sample.context.get("en") or sample.context[sample.languages[0]]
+    return "\n".join(sorted(sentences))
 
 
 def _token_tagged(*, path: str, **options: Any) -> list[Any]:
@@ -48,6 +56,8 @@ SOURCES: dict[str, Callable[..., list[Any]]] = {
 """`generated`: the rulebase generator, with its options. `file`: any format that `xlprobe.samples.readers` knows
 (`path`, `format`, `languages`; `share` such as [0, 0.8] takes a part of the theories, each wholly in or out; `first`
 and `limit` take a part of the rest). `token-tagged`: text that switches within."""
+MIXED = "mixed"
+"""The source of several `parts`, each with a source and options of its own: all their samples together."""
 
 
 def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None) -> list[Any]:
@@ -55,8 +65,10 @@ def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None
 
     Raises `DataError` for an unknown source or option, and where nothing is left.
     """
+    if source == MIXED:
+        return _mixed(options, data)
     if source not in SOURCES:
-        raise DataError(f"got the source {source!r}; expected one of {', '.join(SOURCES)}")
+        raise DataError(f"got the source {source!r}; expected one of {', '.join((*SOURCES, MIXED))}")
     given = dict(options)
     if "path" in given and data is not None and not Path(given["path"]).is_absolute():
         given["path"] = str(data / given["path"])
@@ -70,6 +82,17 @@ def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None
     if not found:
         raise DataError(f"the source {source!r} gave no samples with {given}; expected at least one")
     return found
+
+
+def _mixed(options: Mapping[str, Any], data: Path | None) -> list[Any]:
+    parts = options.get("parts")
+    if set(options) != {"parts"} or not parts or not all(isinstance(p, Mapping) and "source" in p for p in parts):
+        raise DataError(f"the source {MIXED!r} takes a list `parts`, each with its source and that one's options")
+    return [
+        sample
+        for part in parts
+        for sample in samples_of(part["source"], {k: v for k, v in part.items() if k != "source"}, data)
+    ]
 
 
 def evaluation_problems(
