@@ -106,6 +106,8 @@ def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides:
     stages = tuple(_stage(stage, source) for stage in entries.pop("stages", ()))
     if (wanted := entries.pop("scale_to", None)) is not None:
         stages = _scaled(stages, int(wanted))
+        settings = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
+        settings["steps"] = sum(stage.steps or 0 for stage in stages) or int(wanted)
     for name in ("validation", "evaluation"):
         if name in entries:
             entries[name] = _stage(entries[name], source)

@@ -36,7 +36,9 @@ __all__ = ["QUERY", "keep", "run_finetune", "run_pretrain"]
 QUERY, WEIGHTS, MANIFEST, MODEL = "query.safetensors", "weights.safetensors", "manifest.json", "model"
 
 
-def run_pretrain(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
+def run_pretrain(
+    recipe: Recipe, out: Path, data: Path | None = None, callbacks: Sequence[TrainerCallback] = ()
+) -> Path:
     """Pre-train Q_cross (and first an LM head, where the base has none); return the file of its tensors.
 
     Writes `query.safetensors`, and in `lm-head/` the head's run.
@@ -47,7 +49,9 @@ def run_pretrain(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
     if base.head != "mlm":
         settings = TrainSettings(**{**asdict(recipe.settings), "steps": None, "epochs": None, **dict(recipe.head)})
         monolingual = [_plain(sample, language) for sample in corpus for language in sample.languages]
-        base = train_lm_head(base, monolingual, out=out / "lm-head", settings=settings, trim=recipe.trim)
+        base = train_lm_head(
+            base, monolingual, out=out / "lm-head", settings=settings, trim=recipe.trim, callbacks=callbacks
+        )
         told["lm_head"] = {key: base.provenance[key] for key in ("settings", "run", "pieces")}
     tensors, report = pretrain_cross_query(
         base,
@@ -58,6 +62,7 @@ def run_pretrain(recipe: Recipe, out: Path, data: Path | None = None) -> Path:
         specific=recipe.specific,
         order=recipe.order,  # type: ignore[arg-type]
         trim=recipe.trim,
+        callbacks=callbacks,
     )
     write_tensors(out / QUERY, tensors, {})
     write_manifest(out, recipe, {**told, **report})
@@ -75,14 +80,16 @@ def run_finetune(
     data: Path | None = None,
     query: Path | None = None,
     callbacks: Sequence[TrainerCallback] = (),
+    base: Path | None = None,
 ) -> Checkpoint:
     """Fine-tune as a recipe says, and keep the result; return the checkpoint as it was stored.
 
     A cross-query recipe takes its Q_cross from `query` (or the recipe's `query`); "copy" starts it as a copy of Q.
+    `base` is where the recipe's base is found, if it is not where it says.
     """
     place = query or (Path(recipe.query) if recipe.query and recipe.query != "copy" else None)
-    base = load(recipe.base)
-    if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy" and not base.is_cross_query:
+    start = load(base or recipe.base)
+    if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy" and not start.is_cross_query:
         raise TrainingError(
             "a cross-query recipe needs a pre-trained Q_cross (--query FILE, made by xlprobe pretrain), "
             "or query = 'copy'"
@@ -91,7 +98,7 @@ def run_finetune(
     if len(stages) == 1 and not stages[0].steps:
         stages = [Stage(stages[0].samples, recipe.settings.total_steps(len(stages[0].samples)))]
     checkpoint = finetune(
-        base,
+        start,
         stages,
         out=out,
         settings=recipe.settings,
@@ -108,7 +115,7 @@ def run_finetune(
         callbacks=callbacks,
         name=recipe.name or out.name,
     )
-    return keep(checkpoint, base, out, recipe)
+    return keep(checkpoint, start, out, recipe)
 
 
 def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) -> Checkpoint:

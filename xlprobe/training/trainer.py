@@ -30,10 +30,14 @@ from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
 from xlprobe.training.tuning import set_tensors, trained_tensors
 
-__all__ = ["DeltaTrainer", "last_checkpoint", "train"]
+__all__ = ["DeltaTrainer", "Diverged", "last_checkpoint", "train"]
 
 WEIGHTS, HISTORY, FINGERPRINT = "trained.safetensors", "history.json", "run.json"
 Validate = Callable[[nn.Module], dict[str, float]]
+
+
+class Diverged(TrainingError):
+    """A loss is no number."""
 
 
 class DeltaTrainer(Trainer):
@@ -86,7 +90,7 @@ class DeltaTrainer(Trainer):
         if not bool(torch.isfinite(loss)):
             last = last_checkpoint(Path(str(self.args.output_dir)))
             kept = f"the last good checkpoint is {last}" if last else "no checkpoint had been written yet"
-            raise TrainingError(
+            raise Diverged(
                 f"the loss is {float(loss)} after {self.state.global_step} steps; {kept}. Lower the learning rate "
                 f"(now {self.args.learning_rate:g}), clip harder, or train in float32"
             )
@@ -224,7 +228,7 @@ def train(
             settings=settings,
         )
         last = last_checkpoint(out)
-        with _attention_for_training(model):
+        with _attention_for_training(model, arguments.device.type):
             result = trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if validate is not None and settings.validate_every:
         set_tensors(model, load_file(out / "best" / WEIGHTS), str(out / "best" / WEIGHTS))
@@ -237,10 +241,10 @@ def train(
 
 
 @contextmanager
-def _attention_for_training(model: Any) -> Iterator[None]:
+def _attention_for_training(model: Any, device: str) -> Iterator[None]:
     """On a processor, give a model the attention whose backward pass is fast there."""
     before = model.config._attn_implementation
-    if next(model.parameters()).device.type == "cpu":
+    if device == "cpu":
         register()
         model.set_attn_implementation(TRAINED)
     try:
