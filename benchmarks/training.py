@@ -46,7 +46,8 @@ class Step:
         self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-5, fused=fast)
         self.inputs = {**batch.model_inputs(mechanism == "cross-query"), "labels": batch.labels}
         self.computing = computing(bf16, self.optimizer) if fast else torch.autocast("cpu", torch.bfloat16)
-        self.fast, self.losses = fast, []
+        self.fast = fast
+        self.losses: list[float] = []
 
     def __call__(self) -> None:
         """Forward and backward pass, clipping, AdamW; keeps the loss."""
@@ -68,7 +69,8 @@ def _attention(fast: bool) -> Iterator[None]:
         return
 
     def explicit(q: Any, q_cross: Any, k: Any, v: Any, plan: Any, scale: float, dropout_p: float = 0.0) -> Any:
-        return cross_query_attention(q, q_cross, k, v, *plan.masks, scale, dropout_p)
+        m1, m2 = plan.masks
+        return cross_query_attention(q, q_cross, k, v, m1, m2, scale, dropout_p)
 
     with patch.object(cross_attention, "attend", explicit):
         yield

@@ -69,7 +69,7 @@ def card(name: str) -> str:
     return CARD.format(
         name=name,
         what=WHAT[name],
-        recipe=f"bundled_{name.replace('-', '_')}",
+        recipe=f"small_{name.replace('-', '_')}",
         pretraining=", after `recipes/bundled_pretrain.toml`" if cross else "",
         corpus=", and NTREX-128 (Federmann et al. 2022, CC BY-SA 4.0)\n  for Q_cross" if cross else "",
         seed=about["seed"],

@@ -70,6 +70,10 @@ def run_queue(runs: Sequence[PlannedRun], options: QueueOptions) -> None:
                 continue
             try:
                 _train(run, options, deadline)
+            except OSError as error:
+                raise TrainingError(
+                    f"{run.name}: {error.strerror} ({error.filename or options.out}); make room and run again"
+                ) from error
             except _Stopped:
                 options.say(f"{run.name}: the time is up; the same command goes on from here")
                 return

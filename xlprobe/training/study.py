@@ -74,9 +74,7 @@ def _check(entry: Mapping[str, Any], made: Mapping[str, Any], path: Path) -> Non
         )
     name = entry.get("name")
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or "recipe" not in entry:
-        raise TrainingError(
-            f"{path}: a run has the name {name!r} and the recipe {entry.get('recipe')!r}; expected both"
-        )
+        raise TrainingError(f"{path}: a run has name={name!r} and recipe={entry.get('recipe')!r}; expected both")
     if name in made:
         raise TrainingError(f"{path}: two entries have the name {name!r}; expected different ones")
 

@@ -81,7 +81,7 @@ def _elsewhere(study: Path, options: list[str], out: Path, commit: str | None, b
     study, environment, place = study.resolve(), dict(os.environ), Path.cwd()
     if commit is not None:
         place, study = _clone(study, out.resolve() / "source", commit)
-        environment["PYTHONPATH"] = str(place)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(place), environment.get("PYTHONPATH")]))
     command = [sys.executable, "-m", "xlprobe", "study", "run", str(study), *options]
     if not background:
         if status := subprocess.run(command, env=environment, cwd=place, check=False).returncode:

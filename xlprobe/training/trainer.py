@@ -78,7 +78,8 @@ class DeltaTrainer(Trainer):
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
         """Return the loss of a part of a batch, by its share of the labels."""
-        return super().compute_loss(*args, **kwargs) * self._share
+        loss: Any = super().compute_loss(*args, **kwargs)
+        return loss * self._share
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """Run forward and backward passes of a batch; raises `TrainingError` where the loss is no number."""
