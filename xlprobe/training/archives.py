@@ -90,16 +90,15 @@ def card(run: PlannedRun, manifest: Mapping[str, Any], table: pd.DataFrame | Non
         lines += [
             f"## Accuracy on {table['theories'].max()} theories that no training saw",
             "",
-            "95 % intervals: Wilson's, and with theories resampled.",
+            "95 % intervals over theories.",
             "",
-            "| pair | depth | n | accuracy | Wilson | theories |",
-            "|---|--:|--:|--:|---|---|",
+            "| pair | depth | n | accuracy | interval |",
+            "|---|--:|--:|--:|---|",
         ]
         for row in table.to_dict("records"):
             lines.append(
                 f"| {row['context_language']}-{row['question_language']} | {row['depth']} | {row['n']} | "
-                f"{row['accuracy']:.3f} | {row['low']:.3f} to {row['high']:.3f} | "
-                f"{row['theory_low']:.3f} to {row['theory_high']:.3f} |"
+                f"{row['accuracy']:.3f} | {row['low']:.3f} to {row['high']:.3f} |"
             )
     return "\n".join(lines) + "\n"
 
