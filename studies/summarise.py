@@ -1,8 +1,9 @@
 """Tables of the study of transfer: `python studies/summarise.py runs/study` after `xlprobe ablate` (see docs/study.md).
 
-Accuracy per cell of the grid and group of language pairs, averaged over seeds, with 95 % intervals that resample seeds
-and, within them, theories; and the paired difference of each cell to the baseline (or `--against` another) on the same
-problems. Of several runs the language pairs that all have are compared, and cells are named by run.
+Accuracy per cell of the grid and group of language pairs, and the paired difference of each cell to the baseline (or
+`--against` another) on the same problems, with the intervals of `xlprobe.statistics`: where a cell was trained several
+times they speak of new runs, else of these runs only. Of several directories the language pairs that all have are
+compared, and cells are named by directory.
 """
 
 from __future__ import annotations
@@ -10,13 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from xlprobe import Results
+from xlprobe.statistics import contrast_frame, summarise, verdict
 
-DRAWS = 4000
-SEEN = {"en-en", "en-fr"}
 GROUPS = {
     "en-en (trained)": lambda c, q: c == q == "en",
     "x-x (zero-shot)": lambda c, q: c == q != "en",
@@ -25,6 +24,7 @@ GROUPS = {
     "x-en (context never seen)": lambda c, q: q == "en" and c != "en",
     "x-y (both never seen, different)": lambda c, q: "en" not in (c, q) and c != q,
 }
+SHOWN = ["cell", "pairs", "runs", "theories", "n", "accuracy"]
 
 
 def group_of(context: str, question: str) -> str:
@@ -32,7 +32,7 @@ def group_of(context: str, question: str) -> str:
 
 
 def read(runs: list[Path]) -> pd.DataFrame:
-    """Return the answers of all runs, to the questions in language pairs that all have."""
+    """Return the answers of all runs, to the questions in language pairs that all have, with their group of pairs."""
     frames = []
     for run in runs:
         frame = Results.load(run).select(metric="correct").to_frame()
@@ -41,61 +41,56 @@ def read(runs: list[Path]) -> pd.DataFrame:
         frames.append(frame)
     common = set.intersection(*(set(frame["pair"]) for frame in frames))
     whole = pd.concat(frames, ignore_index=True)
-    return whole[whole["pair"].isin(common)].drop(columns="pair").reset_index(drop=True)
+    whole = whole[whole["pair"].isin(common)].drop(columns="pair").reset_index(drop=True)
+    pairs = zip(whole["context_language"], whole["question_language"], strict=True)
+    return whole.assign(pairs=[group_of(c, q) for c, q in pairs])
 
 
-def interval(frame: pd.DataFrame, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Mean of `value` over seeds, and its interval: seeds resampled, and theories within the drawn seeds."""
-    sums = frame.groupby(["seed", "group"], observed=True)["value"].agg(["sum", "count"])
-    parts = [part.to_numpy(float) for _, part in sums.groupby(level="seed")]
-    means = np.empty(DRAWS)
-    for draw in range(DRAWS):
-        chosen = [parts[place] for place in rng.integers(0, len(parts), len(parts))]
-        picked = [part[rng.integers(0, len(part), len(part))] for part in chosen]
-        means[draw] = np.mean([part[:, 0].sum() / part[:, 1].sum() for part in picked])
-    point = np.mean([part[:, 0].sum() / part[:, 1].sum() for part in parts])
-    return float(point), *(float(end) for end in np.quantile(means, [0.025, 0.975]))
+def table(frame: pd.DataFrame, against: str) -> pd.DataFrame:
+    """Return accuracy and difference per cell and group of pairs, as text; * where the difference may be claimed."""
+    cells = list(dict.fromkeys(frame["checkpoint"]))
+    found = summarise(frame, ["checkpoint", "pairs"])
+    found["accuracy"] = [_text(row, "mean", "{:.3f}") for _, row in found.iterrows()]
+    column = f"minus {against}"
+    differences = {}
+    for cell in cells:
+        if cell != against and against in cells:
+            answer = contrast_frame(frame, cell, against, "correct", by=["pairs"])
+            for (_, row), claim in zip(answer.iterrows(), verdict(answer), strict=True):
+                differences[cell, row["pairs"]] = _text(row, "estimate", "{:+.3f}") + ("*" if claim else "")
+    found[column] = [differences.get(key, "") for key in zip(found["checkpoint"], found["pairs"], strict=True)]
+    order = {name: place for place, name in enumerate([*cells, *GROUPS])}
+    found = found.sort_values(["checkpoint", "pairs"], key=lambda values: values.map(order), ignore_index=True)
+    return found.rename(columns={"checkpoint": "cell", "n_seeds": "runs", "n_groups": "theories"})[[*SHOWN, column]]
+
+
+def _text(row: pd.Series, name: str, form: str) -> str:
+    value = form.format(row[name])
+    return (
+        f"{value} ({row['reason']})"
+        if row["reason"]
+        else f"{value} [{form.format(row['low'])}, {form.format(row['high'])}]"
+    )
+
+
+def wide(found: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell and one column per group of pairs, without intervals of the accuracies."""
+    difference = found.columns[-1]
+    first = found["accuracy"].str.split().str[0]
+    shown = first.where(found[difference] == "", first + " (" + found[difference] + ")")
+    table = found.assign(shown=shown).pivot(index="cell", columns="pairs", values="shown")
+    return table.loc[found["cell"].unique(), [name for name in GROUPS if name in table]].fillna("").reset_index()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="directories that xlprobe ablate wrote")
     parser.add_argument("--against", default="baseline", help="cell that the others are compared with")
-    parser.add_argument("--seed", type=int, default=0, help="seed of resampling")
     parser.add_argument("--wide", action="store_true", help="one row per cell, without intervals of the accuracies")
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
-    frame = read(arguments.runs)
-    frame["pairs"] = [
-        group_of(c, q) for c, q in zip(frame["context_language"], frame["question_language"], strict=True)
-    ]
-    keys = ["checkpoint", "seed", "sample", "group", "context_language", "question_language", "pairs"]
-    frame = frame[[*keys, "value"]]
-    base = frame[frame["checkpoint"] == arguments.against].drop(columns="checkpoint")
-    difference = f"minus {arguments.against}"
-    rows = []
-    for cell, part in frame.groupby("checkpoint", observed=True, sort=False):
-        both = part.merge(base, on=[key for key in keys if key != "checkpoint"], suffixes=("", "_base"))
-        both["value"] -= both.pop("value_base")
-        for name in GROUPS:
-            chosen, paired = part[part["pairs"] == name], both[both["pairs"] == name]
-            if chosen.empty:
-                continue
-            point, low, high = interval(chosen, rng)
-            row = {"cell": cell, "pairs": name, "seeds": chosen["seed"].nunique(), "n": len(chosen)}
-            row |= {"accuracy": f"{point:.3f} [{low:.3f}, {high:.3f}]"}
-            row[difference] = ""
-            if cell != arguments.against and len(paired):
-                point, low, high = interval(paired, rng)
-                row[difference] = f"{point:+.3f} [{low:+.3f}, {high:+.3f}]"
-            rows.append(row)
-    table = pd.DataFrame(rows).fillna("")
-    if arguments.wide:
-        first = table["accuracy"].str.split().str[0]
-        shown = first.where(table[difference] == "", first + " (" + table[difference] + ")")
-        wide = table.assign(shown=shown).pivot(index="cell", columns="pairs", values="shown")
-        table = wide.loc[table["cell"].unique(), [name for name in GROUPS if name in wide]].fillna("").reset_index()
-    for line in (table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()):
+    found = table(read(arguments.runs), arguments.against)
+    shown = wide(found) if arguments.wide else found
+    for line in (shown.columns, ["---"] * len(shown.columns), *shown.astype(str).to_numpy()):
         print("| " + " | ".join(line) + " |")
 
 
