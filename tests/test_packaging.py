@@ -64,31 +64,59 @@ LAYERS = [
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 
 
-def imports(path: Path) -> set[str]:
-    """First-level xlprobe modules that a file imports when it is loaded or run, but for type checking."""
-    tree = ast.parse(path.read_text())
-    found = set()
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in (ROOT / "xlprobe").rglob("*.py")
+}
+AT_THE_TOP = {"xlprobe", "xlprobe.__main__", "xlprobe.models"}
+"""Modules that stand for the whole package, and belong to no wing."""
+CIRCLES = ("xlprobe.checkpoints.", "xlprobe.encoders.", "xlprobe.samples.readers.")
+"""Where modules of one folder still import each other, within functions."""
+
+
+def imports(name: str) -> set[str]:
+    """The modules of xlprobe that a module imports when it is loaded or run, but for type checking."""
+    tree = ast.parse(MODULES[name].read_text())
     skipped = [
         node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
     ]
     inside = {id(child) for node in skipped for child in ast.walk(node)}
+    names = set()
     for node in ast.walk(tree):
         if id(node) in inside:
             continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("xlprobe"):
-            parts = node.module.split(".")
-            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-    return found & set(LEVEL)
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                names.add(whole if whole in MODULES else str(node.module))
+    return (names & set(MODULES)) - {name}
 
 
-def test_imports_go_down_only():
-    wrong = []
-    for path in (ROOT / "xlprobe").rglob("*.py"):
-        first = path.relative_to(ROOT / "xlprobe").parts[0].removesuffix(".py")
-        if first not in LEVEL:
-            continue
-        wrong += [f"{path.name} -> {name}" for name in imports(path) if LEVEL[name] < LEVEL[first]]
+def wing(name: str) -> str:
+    return name.split(".")[1]
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - AT_THE_TOP))
+def test_imports_go_down_only(name):
+    assert wing(name) in LEVEL, "every wing has its place among the layers"
+    wrong = [other for other in imports(name) - AT_THE_TOP if LEVEL[wing(other)] < LEVEL[wing(name)]]
     assert not wrong
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    direct = {name: imports(name) for name in MODULES}
+    circles = []
+    for name in MODULES:
+        reached, ahead = set(), set(direct[name])
+        while ahead:
+            one = ahead.pop()
+            reached.add(one)
+            ahead |= direct[one] - reached
+        if name in reached and not name.startswith(CIRCLES):
+            circles.append(name)
+    assert not circles
 
 
 @pytest.mark.parametrize("name", ["plots", "report.page"])

@@ -23,8 +23,6 @@ from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from xlprobe.results.table import Results
-
 __all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter", "RowGatherer"]
 
 MANIFEST_KEY = b"xlprobe_manifest"
@@ -129,8 +127,8 @@ class ResultsWriter(RowGatherer):
         with disk_errors(self.directory / TABLE):
             self._writer.write_table(table, row_group_size=_ROWS_PER_GROUP)
 
-    def close(self) -> Results:
-        """Finish the table, give it its name, and open it."""
+    def close(self) -> Path:
+        """Finish the table, give it its name, and return it."""
         self._flush_all()
         with disk_errors(self.directory / TABLE):
             # The manifest is complete only now: it also tells what was left out.
@@ -141,9 +139,7 @@ class ResultsWriter(RowGatherer):
             write_atomically(
                 self.directory / MANIFEST, json.dumps(self.manifest, indent=2, default=str, ensure_ascii=False) + "\n"
             )
-        from xlprobe.results.table import Results
-
-        return Results.load(self.directory)
+        return self.directory / TABLE
 
     def __enter__(self) -> ResultsWriter:
         return self
