@@ -26,6 +26,8 @@ def test_the_page_runs_as_it_stands(monkeypatch: pytest.MonkeyPatch, tiny: Any) 
     rows = space["table"].select(metric="previous_token").to_frame()
     assert len(rows) == 6 * 2 * 2 * 2 * 4  # theories, questions, languages, layers, heads
     assert rows["value"].between(0, 1).all()
+    assert space["figure"].axes
+    assert space["heads"].axes
     distances = space["distances"].to_frame()
     assert set(distances["condition"]) == {"observed", "floor", "chance"}
     assert set(space["changed"]["layer"]) == {0, 1}
