@@ -27,7 +27,7 @@ SMALL: Mapping[str, Any] = {
 """Options of `generate` for the kind of problem that the shipped checkpoints learned: two entities, their attributes, a
 rule, and at most one step of reasoning. Use split="test" for theories that they have not seen."""
 RULETAKER: Mapping[str, Any] = {
-    "entities": (2, 4), "facts": (2, 8), "rules": (2, 8), "conditions": (1, 2), "depth": (0, 1, 2, 3), "negation": 0.3,
+    "entities": (2, 4), "facts": (2, 8), "rules": (2, 8), "conditions": (1, 2), "depth": (0, 1, 2, 3), "negation": 0.2,
 }  # fmt: skip
 """Options of `generate` for problems as large as RuleTaker's: 4 to 16 sentences, attributes and relations, people and
 animals, and up to three steps of reasoning."""
@@ -69,7 +69,8 @@ def generate(
     number; a theory has at least one fact about each entity and as many rules as its deepest
     question needs.
     `kinds`: "attributes" for theories of attributes only, "relations" for theories of both. `who`: "people", "animals".
-    `negation`: how much is negated, 0 (nothing, in questions neither) to 1. `held_out_vocabulary`: the test split uses
+    `negation`: how much is negated, 0 (nothing, in questions neither) to 1; up to 0.5, half of the theories negate
+    nothing. `held_out_vocabulary`: the test split uses
     words that the other splits do not, and only those. `advance` is told the number of problems just made.
 
     Raises `DataError` where the arguments contradict each other or leave too few different theories.

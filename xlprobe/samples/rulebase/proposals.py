@@ -50,7 +50,9 @@ def propose(random: Random, scene: Scene, model: Model, table: Table, missing: C
     if not deep:
         return _loose(random, scene)
     depth, holds = random.choice(deep)
-    start = _start(random, table, depth, holds, scene.negation > 0)
+    # What shall not hold can also be refuted.
+    refutes = not holds and random.random() < scene.negation
+    start = _start(random, table, depth, holds or refutes, scene.negation > 0)
     others = None if start is None else _others(random, scene, model, start, depth)
     if start is None or others is None:
         return None
@@ -65,7 +67,8 @@ def propose(random: Random, scene: Scene, model: Model, table: Table, missing: C
     ]
     if not goals:
         return None
-    return _worded(random, scene, [start, *others], random.choice(goals), random.random() < 0.8)
+    goal = random.choice(goals)
+    return _worded(random, scene, [start, *others], goal.negated() if refutes else goal, random.random() < 0.8)
 
 
 def _start(random: Random, table: Table, depth: int, holds: bool, negation: bool) -> Literal | None:

@@ -15,6 +15,8 @@ from xlprobe.samples.rulebase.vocabulary import ANIMALS, ATTRIBUTES, HELD_OUT, P
 __all__ = ["Shape", "Words", "random_theory", "renamed"]
 
 DRAWS, CANDIDATES = 30, 3
+GAIN = 4
+"""How many of the wanted atoms one rule can be hoped to give; a theory that lacks more is given up."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def random_theory(
     if facts is None:
         return None
     grown = _grown(facts, scene, wanted)
-    for _ in range(max(random.randint(*shape.rules), depth)):
-        if grown is None:
+    for left in range(max(random.randint(*shape.rules), depth), 0, -1):
+        if grown is None or grown.missing.total() > GAIN * left:
             return None
         grown = _longer(random, grown, scene, wanted)
     if grown is None or grown.missing:
@@ -139,7 +141,10 @@ def _scene(random: Random, shape: Shape, words: Words, depth: int) -> Scene:
     attributes = tuple(random.sample(words.attributes, min(size, len(words.attributes))))
     atoms = [Literal(entity, name) for entity in entities for name in attributes]
     atoms += [Literal(one, name, two) for one in entities for name in relations for two in entities if one != two]
-    return Scene(entities, tuple(atoms), who == "people", shape.conditions, shape.negation)
+    # As in RuleTaker, about half of the theories negate nothing, and the others so much the more.
+    share = max(0.5, shape.negation)
+    negation = shape.negation / share if random.random() < share else 0.0
+    return Scene(entities, tuple(atoms), who == "people", shape.conditions, negation)
 
 
 def _facts(random: Random, shape: Shape, scene: Scene) -> tuple[Literal, ...] | None:
@@ -150,4 +155,4 @@ def _facts(random: Random, shape: Shape, scene: Scene) -> tuple[Literal, ...] | 
     if count - len(chosen) > len(rest):
         return None
     chosen.update(dict.fromkeys(random.sample(rest, count - len(chosen))))
-    return tuple(atom.negated() if random.random() < shape.negation / 2 else atom for atom in chosen)
+    return tuple(atom.negated() if random.random() < scene.negation / 2 else atom for atom in chosen)
