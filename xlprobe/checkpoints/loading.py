@@ -36,13 +36,15 @@ class LoadOptions(TypedDict, total=False):
     `pair`: the languages, such as "en-fr", that `query.pt` serves in a model with a Q_cross per pair. `device`: where
     the weights go. `dtype`: what is computed in; float32 whatever the weights are stored in, "auto" leaves them as they
     are stored. `labels`: the names of a classifier's classes in the model's order, where its configuration names none
-    or names them wrongly; labels of samples are matched with them by name.
+    or names them wrongly; labels of samples are matched with them by name. `seed`: the seed that the checkpoint was
+    trained with; checkpoints of one name and several seeds are measured as runs of one recipe.
     """
 
     pair: str | None
     device: str | torch.device
     dtype: Literal["float32", "float64", "bfloat16", "float16", "auto"]
     labels: Sequence[str]
+    seed: int
 
 
 def load(
@@ -76,6 +78,8 @@ def load(
     if not BUNDLED.recognise(request):  # those were checked when they were made
         _check_attention(checkpoint)
     provenance = {**checkpoint.provenance, "dtype": str(checkpoint.model.dtype).removeprefix("torch.")}
+    if "seed" in options:
+        provenance["seed"] = int(options["seed"])
     changes: dict[str, Any] = {"name": name or checkpoint.name, "provenance": provenance}
     if labels := tuple(options.get("labels") or ()):
         changes["labels"] = labels
