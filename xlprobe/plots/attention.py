@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class AttentionMaps(Figure):
     )
     metrics = ("attention",)
     what = "kept pattern of a problem"
-    choices: Mapping[str, Any] = {"pair": None, "layer": None}
+    choices: ClassVar[Mapping[str, Any]] = {"pair": None, "layer": None}
     share = ("all", "all")
     least_width = 1.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class HeadsThatChange(StabilityByHead):
         "Change of stability above floor from baseline to cross-query, the most changed heads first, each for one pair "
         "of languages. Dots: the change holds up among all heads and pairs (q < .05)."
     )
-    choices: Mapping[str, Any] = {"block": "question->context", "pooling": "token", "pair": None, "most": 15}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token", "pair": None, "most": 15}
     share = ("all", "")
     least_width = 2.6
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
@@ -46,7 +46,7 @@ class DynamicsOverSteps(Figure):
     )
     metrics = tuple(name for name in METRICS if name != "above_floor")
     what = "metric of the dynamics"
-    choices: Mapping[str, Any] = {"metric": None}
+    choices: ClassVar[Mapping[str, Any]] = {"metric": None}
     over_steps = True
     panel_height = 1.2
     least_width = 1.6

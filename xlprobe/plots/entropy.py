@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.heat import colour_bar
@@ -35,7 +35,7 @@ class EntropyAndStability(Figure):
         "stable whatever it reads."
     )
     metrics = ("js_stability", "entropy")
-    choices: Mapping[str, Any] = {"block": "question->context", "pooling": "token"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token"}
     share = ("all", "all")
     panel_height = 1.8
 

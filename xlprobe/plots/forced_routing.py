@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
@@ -46,7 +46,7 @@ class Routing(Figure):
     )
     metrics = ("js_stability",)
     what = "stability under forced routing (it takes a cross-query checkpoint)"
-    choices: Mapping[str, Any] = {"block": "question->context", "pooling": "token"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token"}
     panel_height = 1.8
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:

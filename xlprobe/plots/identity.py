@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
@@ -45,7 +45,7 @@ class LanguageIdentity(Figure):
     )
     metrics = (*PANELS, CONTROL)
     what = "probe of the language"
-    choices: Mapping[str, Any] = {"metric": None}
+    choices: ClassVar[Mapping[str, Any]] = {"metric": None}
     appendix = True
     share = ("all", "")
     least_width = 1.65

@@ -124,10 +124,10 @@ def _edges(table: pd.DataFrame) -> list[str]:
 def _bar(axes: Axes, row: Any, place: int, colour: str) -> None:
     across = row.languages == ACROSS
     shift = place + (0.17 if across else -0.17)
-    axes.barh(
-        shift, row.mean, height=0.3, color=colour if across else "white", edgecolor=colour, linewidth=0.9,
-        label=f"_{row.block}, {row.languages}",
-    )  # fmt: skip
+    (bar,) = axes.barh(
+        shift, row.mean, height=0.3, color=colour if across else "white", edgecolor=colour, linewidth=0.9
+    )
+    bar.set_label(f"_{row.block}, {row.languages}")
     if row.low == row.low:
         axes.plot(
             [row.low, row.high],

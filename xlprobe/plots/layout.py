@@ -156,11 +156,10 @@ def _arrange(
 def _text(figure: Drawn, words: str, size: float, weight: str, title: bool) -> Any:
     letters = int((figure.get_figwidth() - 2 * _GAP) * 72 / (size * (_LETTER * 1.1 if weight == "bold" else _LETTER)))
     lines = "\n".join(textwrap.wrap(words, letters))
-    colour = None if title else QUIET
-    return figure.text(
-        _GAP / figure.get_figwidth(), 1.0, lines, size=size, weight=weight, va="top", ha="left",
-        **({"color": colour} if colour else {}),
-    )  # fmt: skip
+    text = figure.text(_GAP / figure.get_figwidth(), 1.0, lines, size=size, weight=weight, va="top", ha="left")
+    if not title:
+        text.set_color(QUIET)
+    return text
 
 
 def _legend(figure: Drawn, handles: list[Any], width: float) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
@@ -39,7 +39,7 @@ class CrossLingualMass(Figure):
     )
     metrics = ("mass_lift",)
     what = "cross-lingual mass"
-    choices: Mapping[str, Any] = {"block": "question->context"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "question->context"}
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
         """Return why there is no mass of the block."""
@@ -87,5 +87,5 @@ class MassFromContext(CrossLingualMass):
     name = "cross_lingual_mass_from_context"
     title = "Cross-lingual mass from the context"
     question = "How much attention crosses from the context to the question?"
-    choices: Mapping[str, Any] = {"block": "context->question"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "context->question"}
     appendix = True

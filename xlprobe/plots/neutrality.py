@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
@@ -44,7 +44,7 @@ class NeutralityByLayer(Figure):
     )
     metrics = tuple(PARTS)
     what = "retrieval of translations"
-    choices: Mapping[str, Any] = {"every_pair": False}
+    choices: ClassVar[Mapping[str, Any]] = {"every_pair": False}
     panel_height = 1.15
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -35,7 +35,7 @@ class ByLayer(Figure):
     title = "A metric by layer"
     question = "How does it change from layer to layer?"
     reading = "Any metric by layer and pair of languages, with floor and chance where they were measured."
-    choices: Mapping[str, Any] = {"metric": None, "block": None, "pooling": None}
+    choices: ClassVar[Mapping[str, Any]] = {"metric": None, "block": None, "pooling": None}
     panel_height = 1.8
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import INK, language_colour, language_marker
@@ -39,7 +39,7 @@ class MapOfSentences(Figure):
     )
     metrics = ("map_x", "map_y")
     what = "positions of sentences on a map"
-    choices: Mapping[str, Any] = {"kind": None}
+    choices: ClassVar[Mapping[str, Any]] = {"kind": None}
     appendix = True
     share = ("", "")
     panel_height = 1.9

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class CkaMatrix(Figure):
     )
     metrics = ("cka",)
     what = "CKA of two languages"
-    choices: Mapping[str, Any] = {"layer": None}
+    choices: ClassVar[Mapping[str, Any]] = {"layer": None}
     appendix = True
     share = ("", "")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
@@ -40,7 +40,7 @@ class StabilityByLayer(Figure):
     )
     metrics = ("js_stability",)
     what = "stability of code-switched samples"
-    choices: Mapping[str, Any] = {"block": "question->context", "pooling": "token"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token"}
     panel_height = 1.5
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
@@ -109,7 +109,7 @@ class StabilityWithinContext(StabilityByLayer):
     name = "stability_within_context"
     title = "Stability within the context"
     question = "How stable is attention within the context when the question changes language?"
-    choices: Mapping[str, Any] = {"block": "context->context", "pooling": "token"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "context->context", "pooling": "token"}
     appendix = True
 
 
@@ -119,5 +119,5 @@ class StabilityOfFirstToken(StabilityByLayer):
     name = "stability_of_first_token"
     title = "Stability of the first token"
     question = "How stable is the first token's attention to the context?"
-    choices: Mapping[str, Any] = {"block": "cls->context", "pooling": "token"}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "cls->context", "pooling": "token"}
     appendix = True

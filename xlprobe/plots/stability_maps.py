@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -58,7 +58,7 @@ class StabilityByHead(StabilityByLayer):
         "change from baseline to cross-query (floor taken off; dots: q < .05). Hatched: undefined."
     )
     what = "stability per head"
-    choices: Mapping[str, Any] = {"block": "question->context", "pooling": "token", "pair": None}
+    choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token", "pair": None}
     panel_height = 1.55
     share = ("all", "all")
 
