@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,8 +17,8 @@ from xlprobe.errors import XlprobeError
 
 __all__ = ["app", "main", "run"]
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+INTERRUPTED, ENDED = 130, 143
+"""Exit status after Ctrl-C and after SIGTERM, as shells have it."""
 
 app = typer.Typer(
     name="xlprobe",
@@ -164,9 +164,15 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     # Checkpoints that are not found must fail in a moment, and nothing is sent anywhere that was not asked for.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    ended: list[int] = []
+
+    def end(number: int, frame: Any) -> None:
+        ended.append(number)
+        raise KeyboardInterrupt
+
     # A job that is ended, as schedulers do it, is cleared up like one that is interrupted.
     with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, end)
     try:
         # Typer returns the status of an exit or an interrupt, and else what the command returns, which is nothing.
         status = application(given, standalone_mode=False) or 0
@@ -184,7 +190,8 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
             return int(error.exit_code)
         raise
     if status == INTERRUPTED:
-        print("interrupted; nothing half-written was left behind, and the same command goes on", file=sys.stderr)
+        word, status = ("ended", ENDED) if ended else ("interrupted", INTERRUPTED)
+        print(f"{word}; nothing half-written was left behind, and the same command goes on", file=sys.stderr)
     return status
 
 
