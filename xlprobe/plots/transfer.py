@@ -71,7 +71,8 @@ class TransferMatrix(Figure):
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one row: the accuracies, then the changes."""
         change = view.table[(view.table["quantity"] == CHANGE) & view.table["checkpoint"].isin(view.checkpoints)]
-        others = change.groupby("checkpoint", observed=True)["other"].first()
+        # One checkpoint alone changes nothing.
+        others = {} if change.empty else change.groupby("checkpoint", observed=True)["other"].first()
         found = [Panel(name, ACCURACY, name, "question in", "context in") for name in view.checkpoints]
         found += [
             Panel(name, CHANGE, f"{name} − {other}", "question in", "context in") for name, other in others.items()
