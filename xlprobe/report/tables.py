@@ -37,7 +37,8 @@ def figure_table(path: Path) -> PageTable | None:
     frame = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype={"seed": "object"})
     frame = frame.loc[:, [name for name in frame if frame[name].notna().any()]]
     shown = frame.head(MAX_ROWS)
-    numeric = [pd.api.types.is_numeric_dtype(frame[name]) for name in frame]
+    numbers = frame.select_dtypes("number").columns
+    numeric = [name in numbers for name in frame]
     rows = [
         [_cell(value, number) for value, number in zip(row, numeric, strict=True)]
         for row in shown.itertuples(index=False, name=None)
