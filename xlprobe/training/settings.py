@@ -39,7 +39,7 @@ class TrainSettings:
     dropout: float | None = None
     seed: int = 0
     bf16: bool = False
-    tokens_at_once: int = 8192
+    tokens_at_once: int = 4096
     max_length: int = 512
     save_every: int = 0
     validate_every: int = 0
