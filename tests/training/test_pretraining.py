@@ -78,7 +78,7 @@ def test_everything_but_q_cross_is_bit_identical(tiny, settings, tmp_path, famil
         base,
         texts(tiny),
         out=tmp_path,
-        settings=settings(steps=20, batch_size=8),
+        settings=settings(steps=60, batch_size=8),
         pairs=["en-fr", "en-zh"],
         specific=specific,
     )
@@ -89,7 +89,7 @@ def test_everything_but_q_cross_is_bit_identical(tiny, settings, tmp_path, famil
     query = before[f"{base.model.base_model_prefix}.encoder.layer.0.attention.self.query.weight"]
     assert all(not torch.equal(t, query) for n, t in tensors.items() if "layer.0" in n and n.endswith("weight"))
     losses = report["run"]["loss"]
-    assert sum(losses[-5:]) < sum(losses[:5])
+    assert sum(losses[-15:]) < sum(losses[:15])
 
 
 def test_an_lm_head_is_trained_on_a_frozen_encoder(tiny, settings, tmp_path):
