@@ -130,3 +130,82 @@ assert "torch" not in sys.modules
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
+
+
+def test_version(capsys):
+    from xlprobe import __version__
+
+    assert run(app, ["--version"]) == 0
+    assert capsys.readouterr().out == f"xlprobe {__version__}\n"
+
+
+RECIPE = "recipes/bundled_baseline.toml"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ablate", RECIPE, "--seeds", "x"], "got --seeds 'x'; expected whole numbers"),
+        (["ablate", RECIPE, "--seeds", "-1"], "got --seeds '-1'"),
+        (["ablate", RECIPE, "--p-masks", "x"], "got --p-masks 'x'; expected numbers from 0 to 1"),
+        (["ablate", RECIPE, "--p-masks", "nan 0.5"], "got --p-masks 'nan 0.5'"),
+        (["ablate", RECIPE, "--p-masks", ""], "expected at least one number"),
+        (["evaluate", "-c", "bundled:encoder", "--depths", "x"], "got --depths 'x'"),
+        (["evaluate", "-c", "bundled:encoder", "--trained-on", "xx"], "got --trained-on 'xx'"),
+        (["evaluate", "-c", "bundled:encoder", "--labels", "a,,b"], "got --labels 'a,,b'"),
+        (["finetune", RECIPE, "--device", "x"], "got device='x'; expected 'cpu', or 'auto'"),
+        (["report", "--device", "nowhere"], "got device='nowhere'"),
+        (["data", "show", "/no/such/file"], "does not exist"),
+    ],
+)
+def test_options_are_checked(arguments, message, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert run(app, arguments) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert message in line
+
+
+@pytest.mark.parametrize("arguments", [["finetune", RECIPE, "--seed", "-1"], ["report", "--seed", str(2**32)]])
+def test_seeds_that_no_generator_takes_are_refused(arguments, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert run(app, arguments) == 2
+    assert "Invalid value for '--seed'" in capsys.readouterr().err
+
+
+def test_checkpoints_of_one_name_get_names_of_their_own(saved, tmp_path, capsys):
+    spec, *rest = saved[1], *saved[2:]
+    out = tmp_path / "out"
+    asked = [*rest, "--metrics", "mass_lift", "--out", str(out)]
+    assert run(app, ["measure", "-c", spec, "-c", spec, *asked]) == 1
+    said = capsys.readouterr().err
+    assert "got several checkpoints named" in said
+    assert "--checkpoint NAME=SPEC" in said
+    assert run(app, ["measure", "-c", f"one={spec}", "-c", f"two={spec}", *asked]) == 0
+    assert set(Results.load(out).unique("checkpoint")) == {"one", "two"}
+
+
+def test_how_a_checkpoint_reads_can_be_said(saved, tmp_path, capsys):
+    asked = [*saved, "--metrics", "mass_lift"]
+    tables = []
+    for number, more in enumerate(([], ["--token-types", "segments"], ["--layout", "method", "--prefix", "is is "])):
+        out = tmp_path / str(number)
+        assert run(app, ["measure", *asked, *more, "--out", str(out)]) == 0
+        tables.append(Results.load(out).to_frame().value)
+    assert len({len(table) for table in tables}) == 1
+    assert not tables[0].equals(tables[1])
+    assert not tables[0].equals(tables[2])
+    assert run(app, ["measure", *asked, "--layout", "nonsense", "--out", str(tmp_path)]) == 1
+    assert "got layout='nonsense'" in capsys.readouterr().err
+
+
+def test_what_nobody_foresaw_is_one_line_too(monkeypatch, capsys):
+    def fail(*_):
+        raise ZeroDivisionError("of\nits own")
+
+    monkeypatch.setattr("xlprobe.report.build.build", fail)
+    assert run(app, ["report"]) == 70
+    said = capsys.readouterr().err
+    assert said.startswith("error: ZeroDivisionError: of its own. This is a fault of xlprobe")
+    assert "Traceback" not in said
+    with pytest.raises(ZeroDivisionError):
+        run(app, ["report", "--debug"])

@@ -59,7 +59,7 @@ LAYERS = [
     ("interventions", "checkpoints"),
     ("encoders", "samples", "results"),
     ("metrics", "statistics"),
-    ("languages", "errors", "files", "progress"),
+    ("languages", "errors", "files", "options", "progress"),
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 

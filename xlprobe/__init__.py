@@ -94,7 +94,7 @@ __all__ = [
     "statistics",
     "training",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 
 # transformers' Auto classes know the cross-query models from here on.

@@ -14,15 +14,17 @@ from typing import Annotated, Any
 import typer
 
 from xlprobe.errors import XlprobeError
+from xlprobe.options import LARGEST_SEED, LabelsOption, LayoutOption, PrefixOption, TokenTypesOption, class_names, words
 
 __all__ = ["app", "main", "run"]
 
 INTERRUPTED, ENDED = 130, 143
 """Exit status after Ctrl-C and after SIGTERM, as shells have it."""
+BUG = 70
+"""Exit status after an error that nobody foresaw (sysexits.h: internal software error)."""
 
 app = typer.Typer(
     name="xlprobe",
-    help="Look inside multilingual encoders when they reason across languages.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,7 +32,12 @@ app = typer.Typer(
 
 CheckpointOption = Annotated[
     list[str] | None,
-    typer.Option("--checkpoint", "-c", help="Bundled name, directory, or Hub id; repeat for several.", metavar="SPEC"),
+    typer.Option(
+        "--checkpoint",
+        "-c",
+        help="Bundled name, directory, or Hub id, as NAME=SPEC under a name of its own; repeat for several.",
+        metavar="SPEC",
+    ),
 ]
 SamplesOption = Annotated[
     str, typer.Option(help="'generated', or a file or directory, with its format as PATH:FORMAT where it is not plain.")
@@ -41,7 +48,7 @@ PairsOption = Annotated[
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="How many problems to measure at most.")]
 OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of generated samples and of resampling.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")]
 DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
 MetricsOption = Annotated[
@@ -55,6 +62,23 @@ TooLongOption = Annotated[
     str, typer.Option(help="'error', or 'skip' to leave out samples that are too long, counted and listed.")
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from xlprobe import __version__
+
+        typer.echo(f"xlprobe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def xlprobe(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Look inside multilingual encoders when they reason across languages."""
 
 
 @app.command()
@@ -74,6 +98,10 @@ def report(
     device: DeviceOption = "cpu",
     batch_size: BatchSizeOption = 64,
     too_long: TooLongOption = "error",
+    token_types: TokenTypesOption = None,
+    layout: LayoutOption = None,
+    prefix: PrefixOption = None,
+    labels: LabelsOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Measure checkpoints on parallel problems, draw the figures, and write one page about them.
@@ -87,7 +115,7 @@ def report(
     options = ReportOptions(
         checkpoints=tuple(checkpoint or ()),
         samples=samples,
-        languages=tuple(languages.replace(",", " ").split()),
+        languages=words(languages),
         pairs=pairs,
         limit=limit,
         metrics=metrics,
@@ -98,6 +126,10 @@ def report(
         device=device,
         batch_size=batch_size,
         too_long=too_long,
+        token_types=token_types,
+        layout=layout,
+        prefix=prefix,
+        labels=class_names(labels),
     )
     build(options)
 
@@ -115,6 +147,10 @@ def measure(
     device: DeviceOption = "cpu",
     batch_size: BatchSizeOption = 64,
     too_long: TooLongOption = "error",
+    token_types: TokenTypesOption = None,
+    layout: LayoutOption = None,
+    prefix: PrefixOption = None,
+    labels: LabelsOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
@@ -125,7 +161,7 @@ def measure(
     options = ReportOptions(
         checkpoints=tuple(checkpoint or ()),
         samples=samples,
-        languages=tuple(languages.replace(",", " ").split()),
+        languages=words(languages),
         pairs=pairs,
         limit=limit,
         metrics=metrics,
@@ -134,6 +170,10 @@ def measure(
         device=device,
         batch_size=batch_size,
         too_long=too_long,
+        token_types=token_types,
+        layout=layout,
+        prefix=prefix,
+        labels=class_names(labels),
     )
     table = measured(options)
     if process_number() == 0:
@@ -177,21 +217,32 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
         # Typer returns the status of an exit or an interrupt, and else what the command returns, which is nothing.
         status = application(given, standalone_mode=False) or 0
     except XlprobeError as error:
-        if "--debug" in given:
-            raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        return _failed(given, error, str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
+    except MemoryError as error:
+        return _failed(given, error, "memory is full; ask for a smaller --batch-size or fewer problems (--limit)", 1)
+    except BrokenPipeError:
+        # Whoever read the output, such as head, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except Exception as error:
         # click's own errors (unknown option, bad value) know how to show themselves.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
-        raise
+        what = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
+        return _failed(given, error, f"{what}. This is a fault of xlprobe; --debug shows where, please report it", BUG)
     if status == INTERRUPTED:
         word, status = ("ended", ENDED) if ended else ("interrupted", INTERRUPTED)
         print(f"{word}; nothing half-written was left behind, and the same command goes on", file=sys.stderr)
+    return status
+
+
+def _failed(given: list[str], error: BaseException, text: str, status: int) -> int:
+    if "--debug" in given:
+        raise error
+    print(f"error: {text}", file=sys.stderr)
     return status
 
 

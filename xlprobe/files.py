@@ -7,10 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from xlprobe.errors import ResultsError
 
-__all__ = ["disk_errors", "write_atomically"]
+__all__ = ["disk_errors", "table_text", "write_atomically"]
+
+_FORMULA = frozenset("=+-@\t")
 
 
 @contextmanager
@@ -41,3 +44,28 @@ def write_atomically(path: Path, data: bytes | str) -> None:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def table_text(frame: Any, float_format: str = "%.6g") -> str:
+    """Return a pandas table as CSV in which no text is run by a spreadsheet.
+
+    They take a cell that begins with =, +, -, @ or a tab for a formula; such a text gets an apostrophe before it.
+    """
+    safe = frame.copy()
+    safe.columns = [_text(name) for name in safe.columns]
+    for place, kind in enumerate(safe.dtypes):
+        if not _is_numeric(kind):
+            safe.isetitem(place, [_text(value) for value in safe.iloc[:, place]])
+    return str(safe.to_csv(index=False, float_format=float_format, lineterminator="\n"))
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    # A carriage return within a cell is the end of a row for some programs.
+    text = value.replace("\r", " ").removeprefix(" ") if "\r" in value else value
+    return f"'{text}" if text[:1] in _FORMULA else text
+
+
+def _is_numeric(kind: Any) -> bool:
+    return getattr(kind, "kind", "O") in "biufcmM"

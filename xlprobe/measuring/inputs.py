@@ -81,7 +81,8 @@ def _identity(item: Any) -> tuple[Any, ...]:
 
 def _several(names: Sequence[str]) -> DataError:
     return DataError(
-        f"got several checkpoints named {', '.join(names)}; give each a name of its own: load(spec, name=...). "
+        f"got several checkpoints named {', '.join(names)}; give each a name of its own: load(spec, "
+        "name=...), or --checkpoint NAME=SPEC. "
         "One name is for runs of one recipe with different training seeds"
     )
 

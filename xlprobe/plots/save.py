@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xlprobe.files import write_atomically
+from xlprobe.files import table_text, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,5 +44,5 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
     figure.clear()
     if numbers is not None:
         paths.append(directory / f"{name}.csv")
-        write_atomically(paths[-1], numbers.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+        write_atomically(paths[-1], table_text(numbers))
     return paths

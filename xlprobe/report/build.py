@@ -44,6 +44,10 @@ class ReportOptions:
     batch_size: int = 64
     too_long: str = "error"
     figures: str = "main"
+    token_types: str | None = None
+    layout: str | None = None
+    prefix: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 def build(options: ReportOptions) -> Path:
@@ -90,6 +94,7 @@ def measured(options: ReportOptions) -> Results:
     _check_writable(options.out)
     samples = _samples(options)
     from xlprobe.checkpoints import default_specs
+    from xlprobe.checkpoints.named import Reading, as_said
     from xlprobe.measuring.design import Design
     from xlprobe.measuring.measurement import measure
 
@@ -105,8 +110,9 @@ def measured(options: ReportOptions) -> Results:
         device=options.device,
         about=about,
     )
-    specs = options.checkpoints or default_specs()
-    return measure(specs, samples, design=design, metrics=options.metrics, out=options.out)
+    reading = Reading(options.token_types, options.layout, options.prefix, options.labels)
+    checkpoints = as_said(options.checkpoints or default_specs(), options.device, reading)
+    return measure(checkpoints, samples, design=design, metrics=options.metrics, out=options.out)
 
 
 def _samples(options: ReportOptions) -> list[ParallelSample]:

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from xlprobe.errors import TrainingError
-from xlprobe.files import write_atomically
+from xlprobe.files import table_text, write_atomically
 from xlprobe.results import Results
 from xlprobe.training.evaluation import accuracy_table, evaluate
 from xlprobe.training.recipes import Recipe
@@ -125,7 +125,7 @@ def ablate(
             results.save(out)
     tables = [accuracy_table(part, trained_on=recipe.mix).assign(seed=part.unique("seed")[0]) for part in parts]
     table = pd.concat(tables, ignore_index=True)
-    write_atomically(out / "accuracy.csv", table.to_csv(index=False, float_format="%.4f"))
+    write_atomically(out / "accuracy.csv", table_text(table, float_format="%.4f"))
     return table
 
 

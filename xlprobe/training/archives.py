@@ -14,7 +14,7 @@ import pandas as pd
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import TrainingError
-from xlprobe.files import write_atomically
+from xlprobe.files import table_text, write_atomically
 from xlprobe.training.evaluation import accuracy_table, evaluate
 from xlprobe.training.recipes import Recipe
 from xlprobe.training.runs import MANIFEST, QUERY, WEIGHTS
@@ -41,7 +41,7 @@ def archive_run(run: PlannedRun, checkpoint: Checkpoint | None, place: Path, arc
         results.save(place / "evaluation")
         labels = {sample.key: int(sample.label or 0) for sample in problems}
         table = accuracy_table(results, by_depth=True, trained_on=run.recipe.mix, labels=labels)
-        write_atomically(place / ACCURACY, table.to_csv(index=False, float_format="%.4f"))
+        write_atomically(place / ACCURACY, table_text(table, float_format="%.4f"))
     write_atomically(place / CARD, card(run, json.loads((place / MANIFEST).read_text()), table))
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:

@@ -7,6 +7,20 @@ from typing import Annotated
 
 import typer
 
+from xlprobe.errors import DataError
+from xlprobe.languages import get_language
+from xlprobe.options import (
+    LARGEST_SEED,
+    LabelsOption,
+    LayoutOption,
+    PrefixOption,
+    TokenTypesOption,
+    class_names,
+    numbers,
+    words,
+)
+from xlprobe.options import seeds as read_seeds
+
 __all__ = ["register"]
 
 RecipeArgument = Annotated[Path, typer.Argument(help="A TOML recipe, such as those in recipes/.", metavar="RECIPE")]
@@ -16,8 +30,8 @@ BaseOption = Annotated[
     str | None, typer.Option(help="Start from this checkpoint instead of the recipe's.", metavar="SPEC")
 ]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Train for this many steps instead.")]
-SeedOption = Annotated[int | None, typer.Option(help="Seed instead of the recipe's.")]
-RateOption = Annotated[float | None, typer.Option(help="Learning rate instead of the recipe's.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed instead of the recipe's.")]
+RateOption = Annotated[float | None, typer.Option(min=0, help="Learning rate instead of the recipe's.")]
 QueryOption = Annotated[
     Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")
 ]
@@ -66,7 +80,10 @@ def finetune(
 
 def evaluate(
     checkpoint: Annotated[
-        list[str], typer.Option("--checkpoint", "-c", help="Checkpoint; repeat for several.", metavar="SPEC")
+        list[str],
+        typer.Option(
+            "--checkpoint", "-c", help="Checkpoint, as SPEC or NAME=SPEC; repeat for several.", metavar="SPEC"
+        ),
     ],
     samples: Annotated[
         str, typer.Option(help="'generated', or a file or directory, PATH:FORMAT where it is not plain.")
@@ -79,11 +96,19 @@ def evaluate(
     by_depth: Annotated[bool, typer.Option("--by-depth", help="One row per proof depth.")] = False,
     out: Annotated[Path, typer.Option(help="Directory for results.parquet and accuracy.csv.")] = Path("results"),
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 64,
-    seed: Annotated[int, typer.Option(help="Seed of generated samples and of resampling.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")] = "cpu",
+    token_types: TokenTypesOption = None,
+    layout: LayoutOption = None,
+    prefix: PrefixOption = None,
+    labels: LabelsOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
-    from xlprobe.files import write_atomically
+    from xlprobe.checkpoints.named import Reading, load_named
+    from xlprobe.files import table_text, write_atomically
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.results import Results
     from xlprobe.training.evaluation import accuracy_table
@@ -91,9 +116,11 @@ def evaluate(
     from xlprobe.training.sources import evaluation_problems
 
     pin_device()
+    seen = _trained_on(trained_on)
     problems = evaluation_problems(samples, languages, limit, depths, seed)
+    checkpoints = load_named(checkpoint, device, Reading(token_types, layout, prefix, class_names(labels)))
     results = Results.concat(
-        [run(spec, problems, pairs=pairs, batch_size=batch_size, show_progress=True, out=out) for spec in checkpoint]
+        [run(one, problems, pairs=pairs, batch_size=batch_size, show_progress=True, out=out) for one in checkpoints]
     )
     if process_number() > 0:
         return
@@ -101,10 +128,10 @@ def evaluate(
     table = accuracy_table(
         results,
         by_depth=by_depth,
-        trained_on=trained_on.replace(",", " ").split(),
+        trained_on=seen,
         labels={sample.key: int(sample.label or 0) for sample in problems},
     )
-    write_atomically(out / "accuracy.csv", table.to_csv(index=False, float_format="%.4f"))
+    write_atomically(out / "accuracy.csv", table_text(table, float_format="%.4f"))
     typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 
@@ -133,12 +160,23 @@ def ablate(
         out,
         data=data,
         query=query,
-        seeds=[int(seed) for seed in seeds.replace(",", " ").split()],
-        p_masks=[float(value) for value in p_masks.replace(",", " ").split()],
+        seeds=read_seeds("--seeds", seeds),
+        p_masks=numbers("--p-masks", p_masks),
         only=None if cells is None else [name.strip() for name in cells.split(",")],
         pairs=pairs,
     )
     typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+
+
+def _trained_on(text: str) -> list[str]:
+    """Return the pairs of a text; raise `DataError` for what is none."""
+    for pair in words(text):
+        sides = pair.split("-")
+        if len(sides) != 2:
+            raise DataError(f"got --trained-on {pair!r:.40}; expected context-question pairs, such as 'en-en en-fr'")
+        for code in sides:
+            get_language(code)
+    return list(words(text))
 
 
 def register(app: typer.Typer) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from xlprobe.checkpoints.rounding import BITS
 from xlprobe.errors import DataError, TrainingError
@@ -14,8 +17,9 @@ from xlprobe.training.settings import TrainSettings
 
 __all__ = ["Recipe", "StageRecipe", "read_recipe"]
 
+T = TypeVar("T")
 ROUTINES = ("finetune", "pretrain", "ablate")
-
+_TABLES = ("settings", "head")
 
 STORES = ("float32", *(f"{bits}-bit" for bits in BITS))
 """How trained weights can be kept: see `xlprobe.checkpoints.rounding`."""
@@ -61,6 +65,13 @@ class Recipe:
     structured_dropout: float = 0.0
     store: str = "float32"
 
+    def __post_init__(self) -> None:
+        for name in ("p_mask", "cross_p_mask", "structured_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise TrainingError(f"got {name}={getattr(self, name)}; expected a probability from 0 to 1")
+        if not all(0 <= share < math.inf for share in self.mix.values()):
+            raise TrainingError(f"got mix={dict(self.mix)!s:.200}; expected shares from 0")
+
 
 def read_recipe(path: Path | str, **overrides: Any) -> Recipe:
     """Read a recipe; `overrides` replace top-level entries, and those of `[settings]` where the name is a setting.
@@ -77,15 +88,22 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf8"))
     except OSError as error:
-        raise TrainingError(f"cannot read the recipe {path}: {error.strerror}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise TrainingError(f"{path} is not TOML: {error}") from error
+        raise TrainingError(f"cannot read the recipe {str(path)!r:.200}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        # Not UTF-8, not TOML, or a path with a null byte.
+        raise TrainingError(f"the recipe {str(path)!r:.200} is not TOML in UTF-8: {error!s:.200}") from error
+    for name in _TABLES:
+        if not isinstance(raw.get(name, {}), dict):
+            raise TrainingError(f"{path}: {name} is {raw[name]!r:.60}; expected a table [{name}]")
     if (parent := raw.pop("extends", None)) is None:
         return raw
-    if path in below:
+    if not isinstance(parent, str):
+        raise TrainingError(f"{path}: extends is {parent!r:.60}; expected the name of a recipe beside it")
+    # The same file may have several names: "a.toml", "./a.toml".
+    if path.resolve() in below:
         raise TrainingError(f"{path} extends itself, by way of {', '.join(map(str, below))}; expected an end to it")
-    base = _read(path.parent / str(parent), (*below, path))
-    tables = [name for name in ("settings", "head") if name in base]
+    base = _read(path.parent / parent, (*below, path.resolve()))
+    tables = [name for name in _TABLES if name in base]
     return {**base, **raw, **{name: {**base[name], **raw.get(name, {})} for name in tables}}
 
 
@@ -103,7 +121,10 @@ def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides:
                 settings.pop("epochs" if key == "steps" else "steps", None)
         else:
             entries[key] = value
-    stages = tuple(_stage(stage, source) for stage in entries.pop("stages", ()))
+    given = entries.pop("stages", ())
+    if not isinstance(given, (list, tuple)):
+        raise TrainingError(f"{source}: stages is {given!r:.60}; expected tables [[stages]]")
+    stages = tuple(_stage(stage, source) for stage in given)
     if (wanted := entries.pop("scale_to", None)) is not None:
         stages = _scaled(stages, int(wanted))
         settings = {name: value for name, value in settings.items() if name not in ("steps", "epochs")}
@@ -114,33 +135,52 @@ def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides:
     steps = [stage.steps for stage in stages]
     if "steps" not in settings and "epochs" not in settings and stages and None not in steps:
         settings["steps"] = sum(step or 0 for step in steps)
+    if any(step is not None and step < 1 for step in steps):
+        raise TrainingError(f"{source}: got stages of {steps} steps; expected at least 1 each")
     known = {entry.name for entry in fields(Recipe)}
     _only(entries, known, source)
     _only(settings, names, f"[settings] of {source}")
     if entries.get("routine") not in ROUTINES:
-        raise TrainingError(f"{source}: routine is {entries.get('routine')!r}; expected one of {', '.join(ROUTINES)}")
+        raise TrainingError(
+            f"{source}: routine is {entries.get('routine')!r:.60}; expected one of {', '.join(ROUTINES)}"
+        )
     if "base" not in entries or not stages:
         raise TrainingError(f"{source}: expected a base checkpoint and at least one [[stages]] of data")
-    for key in ("pairs", "freeze"):
-        if key in entries:
-            entries[key] = tuple(entries[key])
     if entries.get("store", "float32") not in STORES:
-        raise TrainingError(f"{source}: store is {entries['store']!r}; expected one of {', '.join(STORES)}")
-    settings["report_to"] = tuple(settings.get("report_to", ()))
-    return Recipe(settings=TrainSettings(**settings), stages=stages, **entries)
+        raise TrainingError(f"{source}: store is {entries['store']!r:.60}; expected one of {', '.join(STORES)}")
+    checked = _typed(TrainSettings, settings, f"[settings] of {source}")
+    return _typed(Recipe, {**entries, "settings": checked, "stages": stages}, source)
 
 
-def _stage(raw: Mapping[str, Any], source: str) -> StageRecipe:
-    entries = dict(raw)
-    if "source" not in entries:
+def _stage(raw: Any, source: str) -> StageRecipe:
+    if not isinstance(raw, Mapping) or "source" not in raw:
         raise DataError(f"{source}: a stage names no source; expected one, such as source = 'generated'")
-    return StageRecipe(entries.pop("source"), {k: v for k, v in entries.items() if k != "steps"}, entries.get("steps"))
+    options = {key: value for key, value in raw.items() if key not in ("source", "steps")}
+    return _typed(StageRecipe, {"source": raw["source"], "options": options, "steps": raw.get("steps")}, source)
+
+
+def _typed(kind: type[T], values: Mapping[str, Any], source: str) -> T:
+    """Make a dataclass of values that have its fields' types; TOML has lists where it has tuples."""
+    checked, adapters = {}, _adapters(kind)
+    for name, value in values.items():
+        given = tuple(value) if isinstance(value, list) else value
+        try:
+            checked[name] = adapters[name].validate_python(given, strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, (name, *first["loc"])))
+            raise TrainingError(f"{source}: {place} is {first['input']!r:.60}; {first['msg'].lower()}") from error
+    return kind(**checked)
+
+
+def _adapters(kind: type) -> dict[str, TypeAdapter[Any]]:
+    return {name: TypeAdapter(hint) for name, hint in get_type_hints(kind).items()}
 
 
 def _scaled(stages: tuple[StageRecipe, ...], wanted: int) -> tuple[StageRecipe, ...]:
     """Return the stages with their steps in the same proportions, so many in all."""
     total = sum(stage.steps or 0 for stage in stages)
-    if total == 0:
+    if total <= 0:
         return stages
     return tuple(replace(stage, steps=max(1, round((stage.steps or 0) * wanted / total))) for stage in stages)
 

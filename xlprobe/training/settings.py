@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ class TrainSettings:
             raise TrainingError(
                 f"got steps={self.steps} and epochs={self.epochs}; expected exactly one of them, to know when to stop"
             )
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise TrainingError(f"got {name}={value}; expected a finite number")
         for name in ("learning_rate", "batch_size", "accumulate", "clip", "tokens_at_once"):
             if getattr(self, name) <= 0:
                 raise TrainingError(f"got {name}={getattr(self, name)}; expected a number above 0")
@@ -60,6 +64,14 @@ class TrainSettings:
             raise TrainingError(f"got steps={self.steps}, epochs={self.epochs}; expected a number above 0")
         if not 0 <= self.warmup < 1:
             raise TrainingError(f"got warmup={self.warmup}; expected a share of the steps, 0 to below 1")
+        for name in ("seed", "max_length", "save_every", "validate_every", "log_every", "keep"):
+            if not 0 <= getattr(self, name) < 2**32:
+                raise TrainingError(f"got {name}={getattr(self, name)}; expected a number from 0 to {2**32 - 1}")
+        if self.device not in ("auto", "cpu"):
+            raise TrainingError(
+                f"got device={self.device!r:.40}; expected 'cpu', or 'auto' for a GPU where there is one. Which GPU is "
+                "said with CUDA_VISIBLE_DEVICES"
+            )
         if self.schedule not in ("linear", "constant"):
             raise TrainingError(f"got schedule={self.schedule!r}; expected 'linear' or 'constant'")
         if self.batch_size % self.accumulate:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
+from xlprobe.options import seeds
 from xlprobe.samples import ParallelSample
 from xlprobe.training.stream import uniform
 
@@ -70,6 +71,8 @@ def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None
     if source not in SOURCES:
         raise DataError(f"got the source {source!r}; expected one of {', '.join((*SOURCES, MIXED))}")
     given = dict(options)
+    if not isinstance(given.get("path", ""), str):
+        raise DataError(f"the source {source!r} got the path {given['path']!r:.60}; expected a text")
     if "path" in given and data is not None and not Path(given["path"]).is_absolute():
         given["path"] = str(data / given["path"])
     for key, value in given.items():
@@ -77,10 +80,12 @@ def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None
             given[key] = tuple(value)
     try:
         found = SOURCES[source](**given)
-    except TypeError as error:
-        raise DataError(f"the source {source!r} does not take these options ({sorted(given)}): {error}") from error
+    except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        # Options come from a recipe, as anything that TOML can say.
+        what = f"{type(error).__name__}: {error!s:.200}"
+        raise DataError(f"the source {source!r} does not take these options ({sorted(given)}): {what}") from error
     if not found:
-        raise DataError(f"the source {source!r} gave no samples with {given}; expected at least one")
+        raise DataError(f"the source {source!r} gave no samples with {given!s:.200}; expected at least one")
     return found
 
 
@@ -112,7 +117,7 @@ def evaluation_problems(
         path, form = parse_spec(samples)
         found = samples_of("file", {"path": str(path), "format": form, "languages": codes})
     if depths is not None:
-        wanted = {int(depth) for depth in depths.replace(",", " ").split()}
+        wanted = set(seeds("--depths", depths, 1000))
         found = [sample for sample in found if sample.depth in wanted]
         if not found:
             raise DataError(f"no problem has a depth of {depths}; leave --depths away to take all")

@@ -1,0 +1,74 @@
+"""What several commands take on their command lines, and how its text is read."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+
+from xlprobe.errors import DataError
+
+__all__ = [
+    "LARGEST_SEED",
+    "LabelsOption",
+    "LayoutOption",
+    "PrefixOption",
+    "TokenTypesOption",
+    "class_names",
+    "numbers",
+    "seeds",
+    "words",
+]
+
+LARGEST_SEED = 2**32 - 1
+"""What every generator of random numbers here takes."""
+
+TokenTypesOption = Annotated[
+    str | None,
+    typer.Option(help="'zeros', 'segments' (1 for the question), or 'tokenizer'. Default: as the checkpoint says."),
+]
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(help="'tokenizer', or 'method' (one separator). Default: as the checkpoint says."),
+]
+PrefixOption = Annotated[
+    str | None, typer.Option(help="Text before every context, such as 'query: '. Default: as the checkpoint says.")
+]
+LabelsOption = Annotated[
+    str | None,
+    typer.Option(help="Names of a classifier's classes in its order, separated by commas, where its config has none."),
+]
+
+
+def class_names(text: str | None) -> tuple[str, ...]:
+    """Return the names of classes, which may hold blanks, of a text with commas; raise `DataError` for an empty one."""
+    names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
+    if not all(names):
+        raise DataError(f"got --labels {text!r:.60}; expected names separated by commas, such as 'false,true'")
+    return names
+
+
+def words(text: str | None) -> tuple[str, ...]:
+    """Return the words of a text, separated by blanks or commas."""
+    return tuple((text or "").replace(",", " ").split())
+
+
+def numbers(option: str, text: str, low: float = 0, high: float = 1) -> list[float]:
+    """Return the numbers of an option, each once; raise `DataError` for what is none, or outside `low` to `high`."""
+    found = []
+    for word in words(text):
+        if not re.fullmatch(r"\d{1,10}(\.\d{1,10})?", word) or not low <= float(word) <= high:
+            raise DataError(f"got {option} {text!r:.60}; expected numbers from {low:g} to {high:g}, such as '0.3 0.7'")
+        found.append(float(word))
+    if not found:
+        raise DataError(f"got {option} {text!r:.60}; expected at least one number")
+    return list(dict.fromkeys(found))
+
+
+def seeds(option: str, text: str, high: int = LARGEST_SEED) -> list[int]:
+    """Return the whole numbers from 0 of an option, each once; raise `DataError` for what is none."""
+    found = words(text)
+    if not found or not all(re.fullmatch(r"\d{1,10}", word) and int(word) <= high for word in found):
+        raise DataError(f"got {option} {text!r:.60}; expected whole numbers from 0 to {high}, such as '0 1 2'")
+    return list(dict.fromkeys(map(int, found)))
