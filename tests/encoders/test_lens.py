@@ -12,7 +12,7 @@ from xlprobe import encoders
 from xlprobe.encoders import lens, to_cross_query
 from xlprobe.encoders.hooks import hook_points, observe
 from xlprobe.encoders.lens import check_lens
-from xlprobe.errors import CaptureError, CheckpointError
+from xlprobe.errors import CaptureError, CheckpointError, DataError
 from xlprobe.interventions import Ablate
 
 PAIRS = {"pairs": ["en-fr"], "cross_layers": [1]}
@@ -215,3 +215,62 @@ def test_interventions_act_through_the_lens_too(tiny, inputs):
     torch.testing.assert_close(got, expected, atol=1e-9, rtol=0)
     assert (got - untouched).abs().max() > 1e-4
     assert torch.equal(after, untouched)
+
+
+@pytest.mark.parametrize("family", ["bert", "xlm-roberta"])
+@pytest.mark.parametrize("cross_query", [False, True])
+def test_texts_get_the_ids_of_the_checkpoint_and_its_tokenizer_stays(tiny_checkpoints, family, cross_query):
+    checkpoint = tiny_checkpoints(family, "ForSequenceClassification", cross_query=cross_query)
+    tokenizer, text = checkpoint.tokenizer, "Anne is kind."
+    before = (len(tokenizer), dict(tokenizer.special_tokens_map), tokenizer(text).input_ids, tokenizer.padding_side)
+    bridge = lens(checkpoint)
+    assert bridge.to_tokens(text)[0].tolist() == tokenizer(text).input_ids
+    assert bridge.to_tokens([text, "Bob is."])[0].tolist() == tokenizer(text).input_ids
+    after = (len(tokenizer), dict(tokenizer.special_tokens_map), tokenizer(text).input_ids, tokenizer.padding_side)
+    assert after == before
+
+
+@pytest.mark.parametrize("cross_query", [False, True])
+def test_weights_by_head_and_the_results_of_heads(tiny_checkpoints, cross_query):
+    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification", cross_query=cross_query)
+    bridge, model = lens(checkpoint), checkpoint.model
+    attention = model.bert.encoder.layer[1].attention
+    assert bridge.W_Q.shape == bridge.W_K.shape == bridge.W_V.shape == (2, 4, 32, 8)
+    assert bridge.W_O.shape == (2, 4, 8, 32)
+    hidden = torch.randn(3, 32)
+    queries = torch.einsum("pw,hwd->phd", hidden, bridge.W_Q[1]) + bridge.b_Q[1]
+    torch.testing.assert_close(queries.flatten(1), attention.self.query(hidden))
+    if cross_query:
+        crossed = torch.einsum("pw,hwd->phd", hidden, bridge.blocks[1].attn.W_Q_cross)
+        crossed += attention.self.cross_lingual_query.bias.view(4, 8)
+        torch.testing.assert_close(crossed.flatten(1), attention.self.cross_lingual_query(hidden))
+    ids = torch.tensor([checkpoint.tokenizer("Anne is kind.").input_ids])
+    inputs = {"language_ids": torch.full_like(ids, 149)} if cross_query else {}
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(ids, **inputs)
+        results = cache.stack_head_results(layer=2)
+        wanted = attention.output.dense(cache["blocks.1.attn.hook_z"].flatten(2)) - attention.output.dense.bias
+    torch.testing.assert_close(results[4:].sum(dim=0), wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("cross_query", [False, True])
+def test_patching_works_on_plain_models_and_asks_for_languages_on_others(tiny_checkpoints, cross_query):
+    from transformer_lens import patching
+
+    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification", cross_query=cross_query)
+    bridge, tokenizer = lens(checkpoint), checkpoint.tokenizer
+    clean, corrupt = (torch.tensor([tokenizer(text).input_ids]) for text in ("Anne is kind.", "Bob is red."))
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(
+            clean, **({"language_ids": torch.full_like(clean, 149)} if cross_query else {})
+        )
+
+        def patched():
+            return patching.get_act_patch_resid_pre(bridge, corrupt, cache, lambda logits: logits[0, 0])
+
+        if cross_query:
+            with pytest.raises(DataError, match="got no language_ids"):
+                patched()
+        else:
+            assert patched().shape == (2, clean.shape[1])
+            assert not torch.allclose(patched()[-1, 0], bridge(corrupt)[0, 0])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge.architecture_adapter import ArchitectureAdapter
 from transformer_lens.model_bridge.generalized_components import (
@@ -43,6 +44,58 @@ class _Attention(GeneralizedComponent):
         super().set_original_component(original_component)
         for name, point in make_points([original_component.self])[0].items():  # type: ignore[list-item]
             self.add_module(name, point)
+
+    @property
+    def W_Q(self) -> Float[Tensor, "head width d_head"]:
+        """The weights of the queries, head by head."""
+        return self._heads(self.q).mT
+
+    @property
+    def W_Q_cross(self) -> Float[Tensor, "head width d_head"]:
+        """The weights of the cross-lingual queries; an `AttributeError` where the layer has none, or one per pair."""
+        return self._heads(self.q_cross).mT
+
+    @property
+    def W_K(self) -> Float[Tensor, "head width d_head"]:
+        """The weights of the keys, head by head."""
+        return self._heads(self.k).mT
+
+    @property
+    def W_V(self) -> Float[Tensor, "head width d_head"]:
+        """The weights of the values, head by head."""
+        return self._heads(self.v).mT
+
+    @property
+    def W_O(self) -> Float[Tensor, "head d_head width"]:
+        """The weights of the projection after the heads, head by head."""
+        return self.o.weight.T.unflatten(0, (self._head_count(), -1))
+
+    @property
+    def b_Q(self) -> Float[Tensor, "head d_head"]:
+        """The biases of the queries."""
+        return self.q.bias.unflatten(0, (self._head_count(), -1))
+
+    @property
+    def b_K(self) -> Float[Tensor, "head d_head"]:
+        """The biases of the keys."""
+        return self.k.bias.unflatten(0, (self._head_count(), -1))
+
+    @property
+    def b_V(self) -> Float[Tensor, "head d_head"]:
+        """The biases of the values."""
+        return self.v.bias.unflatten(0, (self._head_count(), -1))
+
+    @property
+    def b_O(self) -> Float[Tensor, " width"]:
+        """The bias of the projection after the heads."""
+        return self.o.bias
+
+    def _head_count(self) -> int:
+        attention: Any = self.original_component
+        return int(attention.self.num_attention_heads)
+
+    def _heads(self, linear: Any) -> Float[Tensor, "head d_head width"]:
+        return linear.weight.unflatten(0, (self._head_count(), -1))
 
     def forward(self, hidden_states: Any, *args: Any, **kwargs: Any) -> Any:
         """Run the layer's own attention between `hook_in` and `hook_out` (after projection, residual and norm)."""

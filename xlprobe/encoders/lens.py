@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xlprobe.encoders.cross_query import is_cross_query
 from xlprobe.encoders.hooks import attention_modules
+from xlprobe.encoders.layout import position_limit
 from xlprobe.errors import CaptureError
 from xlprobe.languages import language_id
 
@@ -33,8 +34,10 @@ def lens(checkpoint: Checkpoint) -> TransformerBridge:
         inputs = batch.model_inputs(checkpoint.is_cross_query)
         logits, cache = lens(checkpoint).run_with_cache(inputs.pop("input_ids"), **inputs)
 
-    The result of a run are the logits, or the last hidden state of a bare encoder. A self-check runs first
-    (`check_lens`). Raises `CaptureError` if it fails, `CheckpointError` for other architectures.
+    Texts get the checkpoint's own ids, and its tokenizer stays as it is. `W_Q`, `W_O` and so on, `stack_head_results`
+    and the functions of `transformer_lens.patching` work; for a cross-query model the latter need `language_ids`, which
+    they do not pass on, and say so. The result of a run are the logits, or the last hidden state of a bare encoder.
+    `check_lens` runs first. Raises `CaptureError` if it fails, `CheckpointError` for other architectures.
     """
     from transformer_lens.factories.architecture_adapter_factory import ArchitectureAdapterFactory
     from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
@@ -43,9 +46,16 @@ def lens(checkpoint: Checkpoint) -> TransformerBridge:
 
     ArchitectureAdapterFactory.register_adapter(_ADAPTER, EncoderAdapter)
     model = _twin(checkpoint.model)
+    # The builder would give the tokenizer special tokens that it does not have; so it sees none.
     bridge = build_bridge_from_module(
-        model, _ADAPTER, hf_config=model.config, tokenizer=checkpoint.tokenizer, model_name=checkpoint.name
+        model, _ADAPTER, hf_config=model.config, tokenizer=None, model_name=checkpoint.name
     )
+    if checkpoint.tokenizer is not None:
+        bridge.tokenizer = checkpoint.tokenizer
+        # Its own first and last tokens are all that a text gets, and none of them is taken off.
+        bridge.cfg.default_prepend_bos = bridge.cfg.tokenizer_prepends_bos = True
+        bridge.cfg.tokenizer_appends_eos = False
+        bridge.cfg.n_ctx = position_limit(model)
     check_lens(bridge, checkpoint.model)
     return bridge
 
