@@ -127,7 +127,7 @@ MUTATIONS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "legend mixed up": ("language_identity", around(layout, "_handles", mixed_up_legend)),
     "lines a layer too late": (
         "patching_recovery",
-        around(lines, "line", lambda f, axes, rows, *more: f(axes, rows.assign(layer=rows["layer"] + 1), *more)),
+        around(lines, "line", lambda f, axes, rows, *more, **o: f(axes, rows.assign(layer=rows.layer + 1), *more, **o)),
     ),
     "rings around other heads": ("head_importance", around(heat, "rings", others)),
     "undefined cells not hatched": (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from xlprobe.errors import ResultsError
 from xlprobe.languages import get_language
 from xlprobe.plots import heat
 from xlprobe.plots.figure import Figure, Panel, View
@@ -75,7 +76,12 @@ class AttentionMaps(Figure):
 
         pair = options["pair"] or telling_pair(results)
         rows = rows_of(theories(results), metric="attention")
-        layer = int(rows["layer"].max() + 1) // 2 if options["layer"] is None else options["layer"]
+        layers = sorted(rows["layer"].unique())
+        layer = layers[len(layers) // 2] if options["layer"] is None else options["layer"]
+        if layer not in layers:
+            raise ResultsError(
+                f"got layer={layer}; the kept pattern has the layers {', '.join(f'{n:.0f}' for n in layers)}"
+            )
         rows = rows[rows["layer"] == layer]
         places = rows["block"].astype(str).str.split("->", expand=True).astype(int)
         rows = rows.assign(query=places[0], key=places[1])

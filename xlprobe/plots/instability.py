@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots import lines
-from xlprobe.plots.estimates import instability
 from xlprobe.plots.figure import Panel, View
 from xlprobe.plots.reading import rows_of, switched, theories
 from xlprobe.plots.stability import StabilityByLayer
@@ -21,6 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["InstabilityByLayer"]
 
 LOW, HIGH = -1.0, 2.0
+_PER_PROBLEM = (
+    "checkpoint", "dataset", "context_language", "question_language", "reference", "sample", "group", "layer", "metric",
+    "block", "pooling", "condition", "seed", "step",
+)  # fmt: skip
 
 
 class InstabilityByLayer(StabilityByLayer):
@@ -52,7 +55,12 @@ class InstabilityByLayer(StabilityByLayer):
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return the index per checkpoint, pair and layer."""
-        return instability(results, options["block"], options["pooling"]).assign(seed=None)
+        from xlprobe.statistics import instability
+
+        rows = results.select(metric="js_stability", block=options["block"], pooling=options["pooling"])
+        means = rows.means(_PER_PROBLEM).drop(columns=["n", "n_nan"]).assign(head=None, reason=None)
+        by = ["checkpoint", "context_language", "question_language", "layer"]
+        return instability(means, by).assign(seed=None)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per checkpoint."""

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xlprobe.errors import ResultsError
-from xlprobe.plots.facts import manifests
 
 if TYPE_CHECKING:
     from xlprobe.results import Results
     from xlprobe.results.patterns import KeptPattern
 
-__all__ = ["attention_rows", "told"]
-
-KEY = "attention_maps"
-"""Where the manifest keeps the texts and the places of tokens, which rows cannot hold."""
+__all__ = ["attention_rows"]
 
 
 def attention_rows(kept: Sequence[KeptPattern], sample: str | None = None) -> Results:
@@ -40,8 +36,3 @@ def attention_rows(kept: Sequence[KeptPattern], sample: str | None = None) -> Re
     rows, manifest = RowBuffer(), {}  # type: ignore[var-annotated]
     attention_of_units(chosen, rows, manifest)
     return Results(rows.table(), manifest)
-
-
-def told(results: Results) -> dict[str, Any] | None:
-    """Return what the manifest says of the units of the mapped problem: sample, texts per pair, places of tokens."""
-    return next((manifest[KEY] for manifest in manifests(results) if KEY in manifest), None)

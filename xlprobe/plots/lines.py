@@ -49,13 +49,17 @@ def ordered_pairs(rows: pd.DataFrame, base: str) -> list[tuple[str, str]]:
 
 
 def pair_lines(axes: Axes, rows: pd.DataFrame, base: str) -> None:
-    """Draw a line over layers for each pair of languages."""
-    for pair in ordered_pairs(rows, base):
+    """Draw a line over layers for each pair of languages; the more there are, the fainter their bands."""
+    pairs = ordered_pairs(rows, base)
+    shade = SHADE * min(1.0, 7 / max(1, len(pairs)))
+    for pair in pairs:
         own = rows[(rows["context_language"] == pair[0]) & (rows["question_language"] == pair[1])]
-        line(axes, own, pair_look(pair, base), pair_label(*pair))
+        line(axes, own, pair_look(pair, base), pair_label(*pair), shade=shade)
 
 
-def line(axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str, x: str = "layer") -> None:
+def line(
+    axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str, x: str = "layer", shade: float = SHADE
+) -> None:
     """Draw means as a line, their intervals as a band, and single training runs as thin lines.
 
     Rows with a `seed` are single runs. Intervals that are not known leave a gap in the band.
@@ -65,18 +69,18 @@ def line(axes: Axes, rows: pd.DataFrame, look: dict[str, Any], label: str, x: st
     axes.plot(means[x], means["mean"], label=label, **look)
     for seed, run in runs.sort_values(x).groupby("seed"):
         axes.plot(run[x], run["mean"], color=look["color"], linewidth=0.4, alpha=0.7, label=f"_run {seed} {label}")
-    band(axes, means, look["color"], label, x)
+    band(axes, means, look["color"], label, x, shade)
     if x == "layer":
         whole_ticks(axes)
 
 
-def band(axes: Axes, rows: pd.DataFrame, colour: str, label: str, x: str = "layer") -> None:
+def band(axes: Axes, rows: pd.DataFrame, colour: str, label: str, x: str = "layer", shade: float = SHADE) -> None:
     """Shade the intervals of sorted rows where they are known."""
     if "low" not in rows or rows["low"].isna().all():
         return
     low, high = (rows[name].astype(float) for name in ("low", "high"))
     axes.fill_between(
-        rows[x], low, high, where=low.notna() & high.notna(), color=colour, alpha=SHADE, linewidth=0,
+        rows[x], low, high, where=low.notna() & high.notna(), color=colour, alpha=shade, linewidth=0,
         label=f"_band {label}",
     )  # fmt: skip
 

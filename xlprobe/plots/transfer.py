@@ -66,7 +66,7 @@ class TransferMatrix(Figure):
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height of a square and its labels."""
-        return panel_width + 0.2
+        return panel_width + 0.3
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one row: the accuracies, then the changes."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import ResultsError
-from xlprobe.plots.facts import checkpoints, contrasts, last_steps
+from xlprobe.plots.scope import checkpoints, contrasts, last_steps
 from xlprobe.results import Results
 from xlprobe.statistics import (
     above_floor,
