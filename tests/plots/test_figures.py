@@ -190,6 +190,15 @@ def test_few_theories_have_no_interval_and_the_caption_says_why(frame: Any, mani
     assert "Bands" not in figure.caption
 
 
+def test_one_checkpoint_is_enough(results: Any, manifest: dict[str, Any]) -> None:
+    one = results.select(checkpoint="crossed")
+    refused = {name: why for name, figure in plots.FIGURES.items() if (why := figure.needs(one)) is not None}
+    assert set(refused) == {"heads_that_change", "dynamics_over_steps"}
+    for name in plots.FIGURES.keys() - refused.keys():
+        figure = plots.FIGURES[name](one)
+        assert figure.get_figheight() <= 6, name
+
+
 def test_training_runs_are_drawn_and_counted(frame: Any, manifest: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     runs = [frame.assign(seed=seed, value=frame["value"] + rng.normal(0, 0.01, len(frame))) for seed in range(3)]

@@ -131,7 +131,13 @@ class AttentionMaps(Figure):
         for draw in (axes.axhline, axes.axvline):
             draw(count - 1, color=INK, linewidth=0.7, label="_border")
         names = [str(number + 1) for number in range(count - 1)] + ["Q"]
-        axes.set_xticks(np.arange(count) + 0.5, names, rotation=0)
+        # Many numbers would run into each other: every other one then, and the question's.
+        step = 1 if count <= 8 else 2 if count <= 16 else 5
+        shown = [
+            name if (place % step == 0 and place < count - step) or name == "Q" else ""
+            for place, name in enumerate(names)
+        ]
+        axes.set_xticks(np.arange(count) + 0.5, shown, rotation=0)
         texts = _labels(view, names)
         axes.set_yticks(np.arange(count) + 0.5, [text for text, _ in texts], rotation=0)
         for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):

@@ -85,10 +85,11 @@ class HeadsThatChange(StabilityByHead):
             axes.plot([row.low, row.high], [row.rank, row.rank], color=look["color"], linewidth=1, label="_interval")
             axes.plot([row.mean], [row.rank], label=pair_label(*pair), **look)
         held = rows[rows["q"] < 0.05]
-        axes.plot(
-            np.full(len(held), 1.02), held["rank"], "o", color=MARK, markersize=2.6, clip_on=False, label="q < .05",
-            transform=axes.get_yaxis_transform(),
-        )  # fmt: skip
+        if len(held):
+            axes.plot(
+                np.full(len(held), 1.02), held["rank"], "o", color=MARK, markersize=2.6, clip_on=False, label="q < .05",
+                transform=axes.get_yaxis_transform(),
+            )  # fmt: skip
         names = [f"layer {row.layer:.0f}, head {row.head:.0f}" for row in rows.itertuples()]
         axes.set_yticks(rows["rank"], names)
         axes.set_ylim(len(rows) - 0.4, -0.6)

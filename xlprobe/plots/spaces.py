@@ -53,7 +53,7 @@ class CkaMatrix(Figure):
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height of a square and its labels."""
-        return 0.85 * panel_width
+        return 0.85 * min(panel_width, 3.0)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per checkpoint of one panel per layer."""

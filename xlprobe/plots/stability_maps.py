@@ -82,7 +82,8 @@ class StabilityByHead(StabilityByLayer):
             if {crossed, base} <= set(compared["checkpoint"].unique()):
                 change = change_of_heads(compared, crossed, base)
                 parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
-        return pd.concat(parts, ignore_index=True)
+        # One checkpoint has nothing to be compared with.
+        return pd.concat([pd.DataFrame({"other": [], "q": []}), *parts], ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per quantity of one panel per checkpoint, the changes below."""

@@ -57,7 +57,8 @@ class TransferMatrix(Figure):
                 change = change_of_heads(rows, crossed, base, _PAIR)
                 parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
         trained = trained_pairs(results)
-        table = pd.concat(parts, ignore_index=True)
+        # One checkpoint has nothing to be compared with.
+        table = pd.concat([pd.DataFrame({"other": [], "q": []}), *parts], ignore_index=True)
         pairs = table["context_language"].astype(str) + "-" + table["question_language"].astype(str)
         table["trained"] = [
             pair in trained.get(name, ()) for pair, name in zip(pairs, table["checkpoint"], strict=True)
@@ -66,7 +67,7 @@ class TransferMatrix(Figure):
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height of a square and its labels."""
-        return panel_width + 0.3
+        return min(panel_width, 2.6) + 0.3
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one row: the accuracies, then the changes."""
