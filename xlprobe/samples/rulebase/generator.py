@@ -35,6 +35,7 @@ LARGEST = {"facts": 40, "rules": 40, "conditions": 4}
 """Beyond these a theory fits no encoder, and a sentence no reader."""
 TRIES, NAMINGS = 2000, 20
 Slot = tuple[int, int, bool]
+"""What a question shall be: its depth, its label, and whether it is positive."""
 
 
 def split_of(theory: Theory) -> str:
@@ -66,12 +67,11 @@ def generate(
     `depth`: the proof depths, alike often, or with their weights. Labels are balanced within each depth.
     `split`: "train", "validation" or "test"; None draws theories of all three (`meta["split"]` says which). Splits
     share no theory, whatever the seeds. `entities`, `facts`, `rules`, `conditions` (of a rule): smallest and largest
-    number; a theory has at least one fact about each entity and as many rules as its deepest
-    question needs.
-    `kinds`: "attributes" for theories of attributes only, "relations" for theories of both. `who`: "people", "animals".
+    number; a theory has at least one fact about each entity and as many rules as its deepest question needs. `kinds`:
+    "attributes" for theories of attributes only, "relations" for theories of both. `who`: "people", "animals".
     `negation`: how much is negated, 0 (nothing, in questions neither) to 1; up to 0.5, half of the theories negate
-    nothing. `held_out_vocabulary`: the test split uses
-    words that the other splits do not, and only those. `advance` is told the number of problems just made.
+    nothing. `held_out_vocabulary`: the test split uses words that the other splits do not, and only those. `advance`
+    is told the number of problems just made.
 
     Raises `DataError` where the arguments contradict each other or leave too few different theories.
     """
