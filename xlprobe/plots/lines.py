@@ -101,7 +101,7 @@ def control(axes: Axes, rows: pd.DataFrame, condition: str) -> None:
 
 def level(axes: Axes, value: float, label: str = "", *, vertical: bool = False) -> None:
     """Draw a line at a value that means something, such as 0 or chance; named in the legend if it has a label."""
-    look = {"color": QUIET, "linewidth": 0.7, "linestyle": (0, (1, 1)) if label else "-", "zorder": 1.4}
+    look: dict[str, Any] = {"color": QUIET, "linewidth": 0.7, "linestyle": (0, (1, 1)) if label else "-", "zorder": 1.4}
     (axes.axvline if vertical else axes.axhline)(value, label=label or f"_level {value:g}", **look)
 
 

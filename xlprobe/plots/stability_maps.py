@@ -83,7 +83,7 @@ class StabilityByHead(StabilityByLayer):
                 change = change_of_heads(compared, crossed, base)
                 parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
         # One checkpoint has nothing to be compared with.
-        return pd.concat([pd.DataFrame({"other": [], "q": []}), *parts], ignore_index=True)
+        return pd.concat([*parts, pd.DataFrame({"other": [], "q": []})], ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per quantity of one panel per checkpoint, the changes below."""

@@ -73,7 +73,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def _chosen(now: Any, default: Any) -> dict[str, Any]:
+def _chosen(now: Any, default: Any) -> Any:
     from xlprobe.plots.fonts import families
 
     untouched = [name for name in (*_STYLE, *_OF_FONT_SIZE) if now[name] == default[name]]

@@ -58,7 +58,7 @@ class TransferMatrix(Figure):
                 parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
         trained = trained_pairs(results)
         # One checkpoint has nothing to be compared with.
-        table = pd.concat([pd.DataFrame({"other": [], "q": []}), *parts], ignore_index=True)
+        table = pd.concat([*parts, pd.DataFrame({"other": [], "q": []})], ignore_index=True)
         pairs = table["context_language"].astype(str) + "-" + table["question_language"].astype(str)
         table["trained"] = [
             pair in trained.get(name, ()) for pair, name in zip(pairs, table["checkpoint"], strict=True)
