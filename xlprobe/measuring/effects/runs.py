@@ -154,7 +154,7 @@ def _write(writer: Any, metric: Metric, values: Any, labels: dict[str, Any], col
     array = np.asarray(torch.as_tensor(values).cpu(), dtype=np.float64)
     absent = np.isnan(array).reshape(len(array), -1).any(axis=1)
     why = metric.undefined or None
-    reason = {"reason": [why if one else None for one in absent]} if absent.any() else {}
+    reason = {"reason": [why if one else None for one in np.atleast_1d(absent)]} if absent.any() else {}
     writer.append(array, {**labels, **reason}, **columns)
 
 
