@@ -131,3 +131,33 @@ def test_import_and_help_load_nothing_heavy():
         code = f"import sys; {start}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_said_in_one_place():
+    assert "version" in PROJECT["dynamic"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+)?", __import__("xlprobe").__version__)
+    released = re.search(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released is not None
+    assert __import__("xlprobe").__version__.startswith(released[1])
+
+
+def test_the_citation_reads_and_names_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["preferred-citation"]["url"] == PROJECT["urls"]["Paper"]
+
+
+def test_every_library_that_is_imported_is_declared():
+    known = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    known |= {canonicalize_name(Requirement(text).name) for name in ("bundled", "typology") for text in EXTRAS[name]}
+    names = {"sklearn": "scikit-learn", "bidi": "python-bidi"}
+    found = set()
+    for path in MODULES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    imported = {canonicalize_name(names.get(one, one)) for one in found - set(sys.stdlib_module_names) - {"xlprobe"}}
+    # Notebooks bring IPython; click comes with typer.
+    assert imported - known <= {"ipython", "ipywidgets", "click"}
