@@ -60,7 +60,7 @@ def test_an_unknown_language_is_measured_and_drawn(problems, tiny_checkpoints, t
     assert run(app, ["report", *asked, "--metrics", "js_stability,mass_lift,correct", "--out", str(out)]) == 0
     assert set(Results.load(out).unique("question_language")) == {"en", UNKNOWN}
     assert UNKNOWN in (out / "stability_by_layer.csv").read_text()
-    assert f'"{UNKNOWN}"' in (out / "report.html").read_text()
+    assert f"en, {UNKNOWN}" in (out / "report.html").read_text()
 
 
 def test_an_unknown_language_is_read_from_every_format(problems, tmp_path):
