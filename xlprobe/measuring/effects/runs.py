@@ -152,7 +152,7 @@ def measure_answers(metrics: Sequence[Metric], run: Run, writer: Any, columns: d
 
 def _write(writer: Any, metric: Metric, values: Any, labels: dict[str, Any], columns: dict[str, Any]) -> None:
     array = np.asarray(torch.as_tensor(values).cpu(), dtype=np.float64)
-    absent = np.isnan(array).reshape(len(array), -1).any(axis=1)
+    absent = np.atleast_1d(np.isnan(array).reshape(len(array), -1).any(axis=1))
     why = metric.undefined or None
     reason = {"reason": [why if one else None for one in np.atleast_1d(absent)]} if absent.any() else {}
     writer.append(array, {**labels, **reason}, **columns)
