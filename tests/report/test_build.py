@@ -12,7 +12,7 @@ from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer import explorer_data
 from xlprobe.plots.explorer.parts import document
 from xlprobe.plots.scope import checkpoints
-from xlprobe.report.build import ReportOptions, build
+from xlprobe.report.build import ReportOptions, build, spread
 from xlprobe.results import Results
 
 FEW = ("tokens_per_word", "dynamics_over_steps")
@@ -84,3 +84,14 @@ def test_all_shipped_figures_can_be_drawn_again(tmp_path: Path) -> None:
     assert checkpoints(Results.load(FIGURES))
     for path in sorted(FIGURES.glob("*.csv")):
         assert (tmp_path / path.name).read_text() == path.read_text(), path.name
+
+
+@pytest.mark.parametrize(("limit", "theories", "each"), [(8, 4, 2), (7, 4, 2), (40, 10, 4), (1000, 10, 5)])
+def test_a_limit_is_spread_over_theories(tiny: Any, limit: int, theories: int, each: int) -> None:
+    problems = tiny.problems(theories=10, questions=5)
+    chosen = spread(problems, limit)
+    counts = [sum(one.group == group for one in chosen) for group in dict.fromkeys(one.group for one in chosen)]
+    assert len(chosen) == min(limit, len(problems))
+    assert len(counts) == theories
+    assert max(counts) == each
+    assert chosen == [one for one in problems if one in chosen]

@@ -27,7 +27,7 @@ class Interventions:
     or "mean", and `heads` (None: each). *Patching*: `by` "layer" or "head", `at` roles of tokens, and `least_gap`
     between clean and corrupt margins, in logits, for a recovery to be defined."""
 
-    problems: int | None = 8
+    problems: int | None = 16
     pairs: int | None = 2
     edges: Sequence[str] = ("question->context", "cls->context", "cls->question")
     relays: Sequence[str] = ("open",)

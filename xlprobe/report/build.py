@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +20,13 @@ from xlprobe.results.patterns import read_patterns
 if TYPE_CHECKING:
     from xlprobe.samples.types import ParallelSample
 
-__all__ = ["ReportOptions", "build", "measured"]
+__all__ = ["ReportOptions", "build", "measured", "spread"]
 
-DEFAULT_PROBLEMS = 32
-"""How many generated problems the default report measures."""
+DEFAULT_PROBLEMS = 64
+"""How many generated problems the default report measures, two of each theory."""
+
+FEW_THEORIES = 8
+"""With fewer theories intervals are wide or absent, which a report of a limited sample says."""
 
 EXPLORER = "explorer.html"
 """The name of the attention explorer's page beside the report."""
@@ -93,6 +98,9 @@ def measured(options: ReportOptions) -> Results:
         raise DataError(f"got the languages {' '.join(options.languages)!r}; expected at least two, such as 'en fr'")
     _check_writable(options.out)
     samples = _samples(options)
+    theories = len({sample.group for sample in samples})
+    if options.limit is not None and theories < FEW_THEORIES:
+        print(f"{theories} theories: too few to conclude from; --limit 16 or more gives at least 8", file=sys.stderr)
     from xlprobe.checkpoints import default_specs
     from xlprobe.checkpoints.named import Reading, as_said
     from xlprobe.measuring.design import Design
@@ -125,12 +133,26 @@ def _samples(options: ReportOptions) -> list[ParallelSample]:
     from xlprobe.samples.readers import parse_spec, read
 
     path, form = parse_spec(options.samples)
-    found = []
-    for sample in read(path, format=form, languages=options.languages):
-        found.append(sample)
-        if options.limit is not None and len(found) >= options.limit:
-            break
-    return found
+    found = list(read(path, format=form, languages=options.languages))
+    return found if options.limit is None else spread(found, options.limit)
+
+
+def spread(problems: Sequence[ParallelSample], limit: int) -> list[ParallelSample]:
+    """Return at most `limit` problems, two of a theory where that is enough, of theories taken evenly from all.
+
+    Statistics resample theories, and floor needs a second question: the first `limit` questions of a file are often of
+    one theory.
+    """
+    theories: dict[str, list[ParallelSample]] = {}
+    for problem in problems:
+        theories.setdefault(problem.group, []).append(problem)
+    groups, wanted = list(theories.values()), max(1, -(-limit // 2))
+    if len(groups) > wanted:
+        groups = [groups[place * len(groups) // wanted] for place in range(wanted)]
+    rounds = range(max(map(len, groups), default=0))
+    chosen = [members[turn] for turn in rounds for members in groups if turn < len(members)][:limit]
+    kept = {id(problem) for problem in chosen}
+    return [problem for problem in problems if id(problem) in kept]
 
 
 def _one_per_theory(samples: list[ParallelSample]) -> list[ParallelSample]:
