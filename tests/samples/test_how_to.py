@@ -52,3 +52,9 @@ def test_the_sentences_of_the_example_are_those_of_the_grammar():
     for said in (verbalise(parse_statement(english), "tr").rstrip(".") for english in sentences):
         small = {"İ": "i"}.get(said[0], said[0].lower()) + said[1:]
         assert said in text or small in text
+
+
+def test_a_model_is_fed_from_transformers_as_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("transformers.md", "python")
+    exec(compile(code, "transformers.md", "exec"), {"__name__": "page"})
