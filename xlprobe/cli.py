@@ -92,7 +92,7 @@ def report(
     results: Annotated[
         Path | None, typer.Option(help="Draw from this table (directory or file); no model is loaded.", metavar="TABLE")
     ] = None,
-    out: OutOption = Path("figures"),
+    out: OutOption = Path("report"),
     figures: Annotated[str, typer.Option(help="'main', or 'all': those of the appendix too.")] = "main",
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",

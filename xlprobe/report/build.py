@@ -43,7 +43,7 @@ class ReportOptions:
     limit: int | None = None
     metrics: str = "figures"
     results: Path | None = None
-    out: Path = Path("figures")
+    out: Path = Path("report")
     seed: int = 0
     device: str = "cpu"
     batch_size: int = 64

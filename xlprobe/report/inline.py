@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from html import escape
 
+from xlprobe.plots.palette import adaptable
+
 __all__ = ["inline_svg"]
 
 
 def inline_svg(svg: str, name: str, alternative: str) -> str:
-    """Return the svg element with ids of its own, a text alternative, and a size that follows the page.
+    """Return the svg element with ids of its own, a text alternative, and size and colours that follow the page.
 
     Ids of several figures would clash in one page, so each gets the figure's name in front.
     """
@@ -29,4 +31,4 @@ def inline_svg(svg: str, name: str, alternative: str) -> str:
     # A style element inside an inline svg holds for the whole page; what matplotlib sets there is the default anyway
     # in all but line joins, which therefore go on the element itself.
     body = re.sub(r"<style[^>]*>.*?</style>", "", body[len(head) :], flags=re.DOTALL)
-    return opening.replace(' role="img"', ' role="img" style="stroke-linejoin:round;stroke-linecap:butt"') + body
+    return opening.replace(' role="img"', ' role="img" style="stroke-linejoin:round;stroke-linecap:butt"') + adaptable(body)

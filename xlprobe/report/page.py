@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.plots import FIGURES
+from xlprobe.plots.palette import dark_css
 from xlprobe.plots.scope import checkpoints, switched_pairs
 from xlprobe.plots.words import pair_label
 from xlprobe.report.inline import inline_svg
@@ -17,6 +18,7 @@ from xlprobe.results import Results
 
 __all__ = ["render"]
 
+DARK_FIGURES = f"@media screen and (prefers-color-scheme: dark) {{ .paper {{ background: #15181c; }} {dark_css('.paper')} }}"
 TEMPLATES = Path(__file__).parent / "templates"
 GROUPS = {
     "Answers": ("transfer_matrix", "typological_distance"),
@@ -66,7 +68,7 @@ def render(
         manifest=_flat({name: value for name, value in results.manifest.items() if name != "attention_maps"}),
         rows=len(results),
         explorer=explorer,
-        css=(TEMPLATES / "page.css").read_text(encoding="utf-8"),
+        css=(TEMPLATES / "page.css").read_text(encoding="utf-8") + DARK_FIGURES,
         script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
         max_rows=MAX_ROWS,
         version=__version__,
