@@ -31,4 +31,5 @@ def inline_svg(svg: str, name: str, alternative: str) -> str:
     # A style element inside an inline svg holds for the whole page; what matplotlib sets there is the default anyway
     # in all but line joins, which therefore go on the element itself.
     body = re.sub(r"<style[^>]*>.*?</style>", "", body[len(head) :], flags=re.DOTALL)
-    return opening.replace(' role="img"', ' role="img" style="stroke-linejoin:round;stroke-linecap:butt"') + adaptable(body)
+    opening = opening.replace(' role="img"', ' role="img" style="stroke-linejoin:round;stroke-linecap:butt"')
+    return opening + adaptable(body)

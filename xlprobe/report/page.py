@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.plots import FIGURES
-from xlprobe.plots.palette import dark_css
+from xlprobe.plots.palette import DARK, PAPER, dark_css
 from xlprobe.plots.scope import checkpoints, switched_pairs
 from xlprobe.plots.words import pair_label
 from xlprobe.report.inline import inline_svg
@@ -18,7 +18,9 @@ from xlprobe.results import Results
 
 __all__ = ["render"]
 
-DARK_FIGURES = f"@media screen and (prefers-color-scheme: dark) {{ .paper {{ background: #15181c; }} {dark_css('.paper')} }}"
+DARK_FIGURES = (
+    f"@media screen and (prefers-color-scheme: dark) {{ .paper {{ background: {DARK[PAPER]}; }} {dark_css('.paper')} }}"
+)
 TEMPLATES = Path(__file__).parent / "templates"
 GROUPS = {
     "Answers": ("transfer_matrix", "typological_distance"),
