@@ -1,7 +1,7 @@
-"""The interactive attention explorer: its data, and its parts for a page or a notebook cell."""
+"""The interactive attention explorer: its data, its page, and a notebook cell of it."""
 
 from xlprobe.plots.explorer.data import explorer_data
 from xlprobe.plots.explorer.notebook import explore
-from xlprobe.plots.explorer.parts import ExplorerParts, explorer_parts
+from xlprobe.plots.explorer.parts import document
 
-__all__ = ["ExplorerParts", "explore", "explorer_data", "explorer_parts"]
+__all__ = ["document", "explore", "explorer_data"]

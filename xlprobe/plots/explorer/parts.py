@@ -1,41 +1,25 @@
-"""The explorer's html, style, script and data, for a page to hold."""
+"""The explorer's html, style, script and data as one page."""
 
 from __future__ import annotations
 
 import html
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ExplorerParts", "document", "explorer_parts"]
+__all__ = ["document"]
 
 ASSETS = Path(__file__).parent
 FILES = ("explorer.html", "explorer.css", "store.js", "draw.js", "explorer.js")
 
 
-@dataclass(frozen=True)
-class ExplorerParts:
-    """What a page puts in: the style in its head, the html where it belongs, data and script at the end."""
-
-    html: str
-    css: str
-    script: str
-    json: str
-
-
-def explorer_parts(data: Mapping[str, Any]) -> ExplorerParts:
-    """Return the explorer's parts around the data that `explorer_data` made."""
-    html, css, *scripts = ((ASSETS / name).read_text(encoding="utf-8") for name in FILES)
-    # "<" never appears as itself in a script element's data, so that no text can end the element.
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return ExplorerParts(html, css, "\n".join(scripts), text)
-
-
 def document(data: Mapping[str, Any], report: str | None = None) -> str:
     """Return a whole page that holds the explorer alone, with a link to the report beside it where there is one."""
-    parts = explorer_parts(data)
+    body, css, *scripts = ((ASSETS / name).read_text(encoding="utf-8") for name in FILES)
+    script = "\n".join(scripts)
+    # "<" never appears as itself in a script element's data, so that no text can end the element.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     back = f'<p><a href="{html.escape(report, quote=True)}">back to the report</a></p>' if report else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Attention explorer · xlprobe</title>'
@@ -44,7 +28,7 @@ def document(data: Mapping[str, Any], report: str | None = None) -> str:
         "html,body{background:light-dark(#fbfaf7,#16171a);color:light-dark(#1d1d1f,#ececee)}"
         "h1{font-size:1.35rem;margin:.3rem 0}"
         "body{margin:0 auto;max-width:90rem;padding:.5rem;font:1rem/1.5 system-ui,'Noto Sans','DejaVu Sans',sans-serif}"
-        f"{parts.css}</style></head><body><main><h1>Attention explorer</h1>{back}{parts.html}</main>"
-        f'<script type="application/json" id="explorer-data">{parts.json}</script>'
-        f"<script>{parts.script}</script></body></html>"
+        f"{css}</style></head><body><main><h1>Attention explorer</h1>{back}{body}</main>"
+        f'<script type="application/json" id="explorer-data">{text}</script>'
+        f"<script>{script}</script></body></html>"
     )
