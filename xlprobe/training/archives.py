@@ -80,7 +80,7 @@ def card(run: PlannedRun, manifest: Mapping[str, Any], table: pd.DataFrame | Non
         f"- **Base**: {run.base or recipe.base}" + (f"; Q_cross from {run.query}" if run.query else ""),
         f"- **Pairs in training**: {_pairs(recipe)}",
         f"- **Steps**: {report['run']['steps']} of {settings.batch_size} problems, in "
-        f"{'bfloat16' if settings.bf16 else 'float32'}",
+        f"{report['run'].get('computed_in', 'bfloat16' if settings.bf16 else 'float32')}",
         f"- **Data**: SHA-256 of the problems in their order {report.get('data_sha256', 'unknown')}",
         f"- **Stored as**: {recipe.store}; what is evaluated is the stored form",
         "- **Licence**: MIT",

@@ -23,7 +23,7 @@ from xlprobe.results import Results
 from xlprobe.results.blocks import RowBuffer
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.statistics import summarise
-from xlprobe.training.half_precision import computing
+from xlprobe.training.half_precision import computing, multiplies_bfloat16
 
 __all__ = ["accuracy_table", "evaluate"]
 
@@ -66,12 +66,13 @@ def evaluate(
     if empty := ["-".join(pair) for pair, count in zip(cells, counts, strict=True) if not count]:
         raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
     about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
-    options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size, "bf16": bf16}
+    half = bf16 and multiplies_bfloat16(checkpoint.device)
+    options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size, "bf16": half}
     shards = Shards.of_run(out, {**about, **options}, say=show_progress)
     fixed = {"checkpoint": checkpoint.name, "step": step, "seed": seed}
 
     def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
-        for frame in _cell(checkpoint, encoder, part[1], batch_size, bf16):
+        for frame in _cell(checkpoint, encoder, part[1], batch_size, half):
             target.append_frame(frame.assign(**fixed))
             advance(len(frame) // 2)
         return {}
@@ -106,13 +107,13 @@ def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> 
 
 
 def _cell(
-    checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int, bf16: bool
+    checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int, half: bool
 ) -> Iterable[pd.DataFrame]:
     samples = sorted(samples, key=encoder.length)
     device = checkpoint.device
     for start in range(0, len(samples), size):
         batch = encoder.encode(samples[start : start + size]).to(device)
-        with torch.no_grad(), computing(bf16):
+        with torch.no_grad(), computing(half):
             logits = checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query)).logits.float().cpu()
         labels = batch.labels.cpu()
         answers = {"correct": correct(logits, labels).numpy(), "gold_margin": gold_margin(logits, labels).numpy()}

@@ -24,7 +24,7 @@ from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
 from xlprobe.measuring.processes import process_count, process_number
-from xlprobe.training.half_precision import computing
+from xlprobe.training.half_precision import computing, multiplies_bfloat16
 from xlprobe.training.parts import parts_of
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
@@ -69,8 +69,13 @@ class DeltaTrainer(Trainer):
             weight_decay=settings.weight_decay,
             fused=True,
         )
-        self._computing = computing(settings.bf16, self.optimizer)
+        self._computing = computing(self.half, self.optimizer)
         return self.optimizer
+
+    @property
+    def half(self) -> bool:
+        """Whether this run computes in bfloat16: where settings ask for it and the device has it."""
+        return self._settings.bf16 and multiplies_bfloat16(self.args.device)
 
     def compute_loss_context_manager(self) -> Any:
         """Return what forward passes run in: the weights' type, or half of it."""
@@ -237,6 +242,7 @@ def train(
     return {
         "steps": trainer.state.global_step,
         "seconds": round(float(result.metrics.get("train_runtime", 0.0)), 1),
+        "computed_in": "bfloat16" if trainer.half else "float32",
         "loss": [round(float(loss), 5) for loss in losses],
     }
 
