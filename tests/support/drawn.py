@@ -134,7 +134,7 @@ def heads(figure: Any, table: Any) -> None:
         rows = of(table, name, quantity=part)
         head_map(axes, rows, "mean")
         if part == "change":
-            held = rows[rows["q"] < 0.05]
+            held = rows[rows["held"].astype(bool)]
             assert 0 < len(held) < len(rows)
             assert marks(axes, "q < .05") == set(zip(held["layer"].astype(int), held["head"].astype(int), strict=True))
             assert axes.get_title(loc="left") == "crossed − base"
@@ -157,7 +157,7 @@ def changing(figure: Any, table: Any) -> None:
         assert list(whisker.get_xdata()) == numbers([row.low, row.high])
         assert ticks[row.rank] == f"layer {row.layer:.0f}, head {row.head:.0f}"
     held = set(line(axes, "q < .05").get_ydata())
-    assert held == set(table[table["q"] < 0.05]["rank"])
+    assert held == set(table[table["held"]]["rank"])
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
     levels(axes, 0)
 
@@ -193,7 +193,7 @@ def transfer(figure: Any, table: Any) -> None:
             assert outlined == {(order.index(context), order.index(question)) for context, question in trained}
         else:
             assert not outlined
-            held = {place for place, q in zip(places, rows["q"], strict=True) if q < 0.05}
+            held = {place for place, may in zip(places, rows["held"], strict=True) if may}
             assert marks(axes, "q < .05") == held
     assert set(legend(figure)) == {"trained on", "q < .05"}
 

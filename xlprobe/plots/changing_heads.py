@@ -10,9 +10,7 @@ import numpy as np
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Panel, View
 from xlprobe.plots.palette import MARK
-from xlprobe.plots.reading import change_of_heads
-from xlprobe.plots.scope import contrasts
-from xlprobe.plots.stability_maps import StabilityByHead, crossing_rows
+from xlprobe.plots.stability_maps import CHANGE_OF, StabilityByHead, changes
 from xlprobe.plots.words import block_label, pair_label
 
 if TYPE_CHECKING:
@@ -27,8 +25,9 @@ __all__ = ["HeadsThatChange"]
 class HeadsThatChange(StabilityByHead):
     """Draw the heads whose stability above floor changes most from the baseline to a cross-query checkpoint.
 
-    One row per head and pair of languages, the `most` changed first, with 95 % intervals over theories; dots where the
-    change holds up among all heads and pairs (q < .05).
+    One row per head and pair of languages, the `most` changed first, with 95 % intervals over theories, of
+    `statistics.heads_that_change`: paired by problem, floor taken off where one was measured. Dots where the
+    change may be claimed among all heads and pairs (q < .05, and the interval excludes 0).
     """
 
     name = "heads_that_change"
@@ -36,7 +35,7 @@ class HeadsThatChange(StabilityByHead):
     question = "Which heads change most with the cross-lingual query, and for which pair?"
     reading = (
         "Change of stability above floor from baseline to cross-query, the most changed heads first, each for one pair "
-        "of languages. Dots: the change holds up among all heads and pairs (q < .05)."
+        "of languages. Dots: q < .05 among all heads and pairs, and an interval without 0."
     )
     choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token", "pair": None, "most": 15}
     share = ("all", "")
@@ -46,24 +45,23 @@ class HeadsThatChange(StabilityByHead):
         """Return why no two checkpoints can be compared head by head."""
         if reason := super().missing(results, options):
             return reason
-        return None if self._compared(results, options) else "it takes two checkpoints measured on the same problems"
+        return None if self._changes(results, options) else "it takes two checkpoints measured on the same problems"
 
-    def _compared(self, results: Results, options: Mapping[str, Any]) -> list[tuple[str, str]]:
-        present = set(crossing_rows(results, options)[0]["checkpoint"].unique())
-        return [pair for pair in contrasts(results) if set(pair) <= present]
+    def _changes(self, results: Results, options: Mapping[str, Any]) -> tuple[pd.DataFrame, ...]:
+        return changes(
+            results, options["block"], options["pooling"], options["pair"],
+            ("context_language", "question_language", "layer", "head"),
+        )  # fmt: skip
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return the most changed heads of each comparison, with intervals and q over all heads and pairs."""
         import pandas as pd
 
-        raw, above = crossing_rows(results, options)
-        by = ["context_language", "question_language", "layer", "head"]
-        parts = []
-        for crossed, base in self._compared(results, options):
-            found = change_of_heads(above if len(above) else raw, crossed, base, by)
-            order = found["mean"].abs().sort_values(ascending=False, kind="stable").index
-            chosen = found.loc[order].head(options["most"]).assign(rank=np.arange(min(options["most"], len(found))))
-            parts.append(chosen.assign(checkpoint=crossed, other=base, tests=len(found)))
+        most = options["most"]
+        parts = [
+            found.head(most).assign(rank=np.arange(min(most, len(found))), tests=len(found))
+            for found in self._changes(results, options)
+        ]
         return pd.concat(parts, ignore_index=True)
 
     def height_of(self, view: View, panel_width: float) -> float:
@@ -73,7 +71,8 @@ class HeadsThatChange(StabilityByHead):
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per comparison."""
         others = view.table.groupby("checkpoint", observed=True)["other"].first()
-        return [[Panel(name, "", f"{name} − {others[name]}", "change of S − floor", "") for name in view.checkpoints]]
+        what = CHANGE_OF["raw" in view.table]
+        return [[Panel(name, "", f"{name} − {others[name]}", what, "") for name in view.checkpoints]]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw a point with its interval per head, in the look of its pair, and dots at the right."""
@@ -84,7 +83,7 @@ class HeadsThatChange(StabilityByHead):
             look = lines.pair_look(pair, view.base) | {"linestyle": "none"}
             axes.plot([row.low, row.high], [row.rank, row.rank], color=look["color"], linewidth=1, label="_interval")
             axes.plot([row.mean], [row.rank], label=pair_label(*pair), **look)
-        held = rows[rows["q"] < 0.05]
+        held = rows[rows["held"]]
         if len(held):
             axes.plot(
                 np.full(len(held), 1.02), held["rank"], "o", color=MARK, markersize=2.6, clip_on=False, label="q < .05",
@@ -96,9 +95,10 @@ class HeadsThatChange(StabilityByHead):
 
     def note(self, view: View) -> str:
         """Say what was taken off, over how many tests q is, and what a dot is."""
+        paired = "floor taken off, paired by problem" if "raw" in view.table else "no floor was measured"
         tests, most = int(view.table["tests"].iloc[0]), int(view.table["rank"].max()) + 1
         return (
             f"Attention {block_label(view.options['block'])}. {self.facts(view, 'Whiskers')} The {most} largest of "
-            f"{tests:,} changes (heads times pairs), floor taken off, paired by theory. Dots: q < .05 among all of "
-            "them."
+            f"{tests:,} changes (heads times pairs), {paired}. Dots: q < .05 among all of them, and the interval "
+            "excludes 0."
         )

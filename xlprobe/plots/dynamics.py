@@ -9,7 +9,7 @@ from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.knock_out import ACROSS, ONE
 from xlprobe.plots.palette import checkpoint_look
-from xlprobe.plots.reading import above_floor, estimate, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
 from xlprobe.plots.scope import checkpoints
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class DynamicsOverSteps(Figure):
             if options["metric"] not in (None, metric):
                 continue
             if metric == "above_floor":
-                rows = above_floor(rows_of(every, metric="js_stability", **METRICS["js_stability"][1]))
-                rows = rows[(rows["condition"] == "observed") & rows["value"].notna()]
+                rows = floored(results, **METRICS["js_stability"][1])
+                rows = rows[(rows["condition"] == "observed") & rows["step"].notna()]
             else:
                 rows = rows_of(every, metric=metric, condition="observed", **filters)
             for languages, own in ((ONE, rows[~switched(rows)]), (ACROSS, rows[switched(rows)])):

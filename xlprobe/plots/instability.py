@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["InstabilityByLayer"]
 
 LOW, HIGH = -1.0, 2.0
-_PER_PROBLEM = (
-    "checkpoint", "dataset", "context_language", "question_language", "reference", "sample", "group", "layer", "metric",
-    "block", "pooling", "condition", "seed", "step",
-)  # fmt: skip
 
 
 class InstabilityByLayer(StabilityByLayer):
@@ -57,10 +53,8 @@ class InstabilityByLayer(StabilityByLayer):
         """Return the index per checkpoint, pair and layer."""
         from xlprobe.statistics import instability
 
-        rows = results.select(metric="js_stability", block=options["block"], pooling=options["pooling"])
-        means = rows.means(_PER_PROBLEM).drop(columns=["n", "n_nan"]).assign(head=None, reason=None)
-        by = ["checkpoint", "context_language", "question_language", "layer"]
-        return instability(means, by).assign(seed=None)
+        rows = results.select(metric="js_stability", block=options["block"], pooling=options["pooling"]).lean_frame()
+        return instability(rows, ["checkpoint", "context_language", "question_language", "layer"]).assign(seed=None)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per checkpoint."""

@@ -57,7 +57,8 @@ class CrossLingualMass(Figure):
         lifts = rows[switched(rows) | (rows["context_language"] == base)]
         parts = [estimate(lifts if len(lifts) else rows, by).assign(quantity=LIFT)]
         if switched(rows).any():
-            parts.append(estimate(changed_by_the_border(rows), by).assign(quantity=CHANGE))
+            changed = changed_by_the_border(results, "mass_lift", options["block"])
+            parts.append(estimate(changed, by).assign(quantity=CHANGE))
         return pd.concat(parts, ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:

@@ -6,16 +6,17 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from xlprobe.errors import ResultsError
 from xlprobe.results import Results
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "above_floor",
-    "change_of_heads",
+    "as_drawn",
     "changed_by_the_border",
     "estimate",
+    "floored",
     "heads",
     "problems",
     "rows_of",
@@ -84,57 +85,42 @@ def estimate(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     from xlprobe.statistics import summarise
 
     rows = rows.assign(head=None, sample=None) if "head" not in rows else rows.assign(sample=None)
-    whole = summarise(rows, by=list(by), weights="n")
+    weights = "n" if "n" in rows else None
+    whole = summarise(rows, by=list(by), weights=weights)
     if rows["seed"].nunique() < 2:
         return whole.assign(seed=None)
-    runs = [summarise(one, by=list(by), weights="n").assign(seed=int(seed)) for seed, one in rows.groupby("seed")]
+    runs = [summarise(one, by=list(by), weights=weights).assign(seed=int(seed)) for seed, one in rows.groupby("seed")]
     return pd.concat([whole.assign(seed=None), *(one.assign(low=None, high=None) for one in runs)], ignore_index=True)
 
 
-def above_floor(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return code-switched rows with their floor taken off, theory by theory: `value` is observed minus floor.
+@functools.lru_cache(maxsize=2)
+def floored(results: Results, block: str, pooling: str) -> pd.DataFrame:
+    """Return code-switched stability with its floor taken off, by problem, layer and head; empty without a floor.
 
-    Floor is the same theory's value against another question in the context's language, of the same checkpoint, layer
-    (and head), block, pooling, step and seed. Rows without a floor are NaN.
+    `statistics.above_floor` of one block and pooling: observed and forced rows, with `raw` and `floor` beside `value`.
     """
-    keys = [name for name in (*_COLUMNS, "head") if name in rows and name not in ("question_language", "condition")]
-    floors = rows[(rows["condition"] == "floor") & ~switched(rows)]
-    floors = floors[[*keys, "value"]].rename(columns={"value": "floor"})
-    observed = rows[rows["condition"].isin(["observed", "forced"]) & switched(rows) & own_reference(rows)]
-    joined = observed.merge(floors, on=keys, how="left")
-    return joined.assign(raw=joined["value"], value=joined["value"] - joined["floor"])
+    from xlprobe.statistics import above_floor
+
+    try:
+        return above_floor(results.select(metric="js_stability", block=block, pooling=pooling).lean_frame())
+    except ResultsError:  # nothing code-switched, or measured without controls
+        return results.select(checkpoint="").to_frame().assign(raw=[], floor=[])
 
 
-def changed_by_the_border(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return code-switched rows minus the same theory's value with both parts in the context's language."""
-    keys = [name for name in _COLUMNS if name not in ("question_language", "reference")]
-    own = rows[~switched(rows)][[*keys, "value"]].rename(columns={"value": "own"})
-    joined = rows[switched(rows)].merge(own, on=keys, how="left")
-    return joined.assign(value=joined["value"] - joined["own"])
+def changed_by_the_border(results: Results, metric: str, block: str) -> pd.DataFrame:
+    """Return code-switched rows minus the same problem's in one language (`statistics.subtract_reference`)."""
+    from xlprobe.statistics import subtract_reference
+
+    return subtract_reference(results.select(metric=metric, block=block, condition="observed").lean_frame(), metric)
 
 
-def change_of_heads(rows: pd.DataFrame, after: str, before: str, by: Sequence[str] = ("layer", "head")) -> pd.DataFrame:
-    """Return how much a value per theory changes from one checkpoint to another, per combination of `by`.
+def as_drawn(answer: pd.DataFrame, after: str, before: str) -> pd.DataFrame:
+    """Return a contrast of two checkpoints as figures show it: `mean` is the change, `held` whether it may be claimed.
 
-    `rows` hold one value per theory and what else is averaged here. Columns: `by`, mean, low, high, q, n_groups: paired
-    by theory (and training run, where both have several).
+    One of many rows is picked out by eye, so `held` goes by q (`statistics.verdict`).
     """
-    import numpy as np
+    from xlprobe.statistics import verdict
 
-    from xlprobe.statistics import contrast
-
-    runs = rows.groupby("checkpoint", observed=True)["seed"].nunique()
-    unit = ["dataset", "group", *(["seed"] if runs.get(after, 0) > 1 and runs.get(before, 0) > 1 else [])]
-    sides = [
-        rows[rows["checkpoint"] == name].groupby([*unit, *by], observed=True)["value"].mean().unstack(list(by))
-        for name in (after, before)
-    ]
-    change = (sides[0] - sides[1]).dropna(how="all")
-    index = change.index.to_frame(index=False)
-    seeds = index.get("seed")
-    found = contrast(
-        change.to_numpy(dtype=np.float64), index["dataset"].astype(str) + index["group"].astype(str), seeds
-    )
-    return change.columns.to_frame(index=False).assign(
-        mean=found.estimate, low=found.low, high=found.high, q=found.q, n_groups=found.n_groups
-    )
+    left_out = ["mean_a", "mean_b", "mean_before", "mean_after", "d_z", "p_max_t", "n_unpaired", "verdict"]
+    shown = answer.rename(columns={"estimate": "mean"}).drop(columns=left_out, errors="ignore")
+    return shown.assign(held=verdict(answer, p="q") != 0, checkpoint=after, other=before)

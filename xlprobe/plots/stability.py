@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
-from xlprobe.plots.reading import above_floor, estimate, own_reference, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, floored, own_reference, rows_of, switched, theories
 from xlprobe.plots.words import block_label
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["StabilityByLayer", "StabilityOfFirstToken", "StabilityWithinContext"]
 
 RAW, ABOVE = "stability S", "S − floor"
+NO_FLOOR = "No floor was measured: what a language border costs cannot be told from what any other question costs. "
 
 
 class StabilityByLayer(Figure):
@@ -66,8 +67,9 @@ class StabilityByLayer(Figure):
         controls = rows[~switched(rows) & rows["condition"].isin(["floor", "chance"])]
         if len(controls):
             parts.append(estimate(controls, ["checkpoint", "condition", "layer"]).assign(quantity=RAW))
-        if (controls["condition"] == "floor").any():
-            parts.append(estimate(above_floor(rows), pair).assign(quantity=ABOVE))
+        above = rows_of(floored(results, **options), condition="observed")
+        if len(above):
+            parts.append(estimate(above, pair).assign(quantity=ABOVE))
         return pd.concat(parts, ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
@@ -94,12 +96,13 @@ class StabilityByLayer(Figure):
     def note(self, view: View) -> str:
         """Say what floor and chance are, what below 0 means, and how the axis is spaced."""
         floor = (
-            "Floor: another question about the same facts, in one language; below it (S − floor under 0) a language "
-            "border costs more than another question does. "
+            "Floor: another question about the same facts, in one language; S − floor, paired by problem: under 0 a "
+            "language border costs more than another question does. "
         )
         return (
             f"Attention {block_label(view.options['block'])}. {self.facts(view)} "
-            f"{floor if (view.table['quantity'] == ABOVE).any() else ''}The axis of S is spaced by the root of 1 − S."
+            f"{floor if (view.table['quantity'] == ABOVE).any() else NO_FLOOR}"
+            "The axis of S is spaced by the root of 1 − S."
         )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from xlprobe.errors import ResultsError
 from xlprobe.plots import heat
 from xlprobe.plots.figure import Panel, View
 from xlprobe.plots.lines import stability_ticks
 from xlprobe.plots.palette import DIVERGING, SEQUENTIAL
-from xlprobe.plots.reading import above_floor, change_of_heads, heads, own_reference, switched
+from xlprobe.plots.reading import as_drawn, estimate, floored, heads, own_reference, rows_of, switched
 from xlprobe.plots.scope import contrasts
 from xlprobe.plots.stability import ABOVE, RAW, StabilityByLayer
 from xlprobe.plots.words import block_label, pair_label
@@ -23,30 +25,56 @@ if TYPE_CHECKING:
 
     from xlprobe.results import Results
 
-__all__ = ["StabilityByHead", "crossing_rows"]
+__all__ = ["CHANGE_OF", "StabilityByHead", "changes", "crossing_rows"]
 
 CHANGE = "change"
+CHANGE_OF = {True: "change of S − floor", False: "change of S (no floor measured)"}
+"""What a change is of, by whether a floor was measured."""
+_PAIR = ("context_language", "question_language")
 
 
 def crossing_rows(results: Results, options: Mapping[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the code-switched rows of every head per theory: as measured, and above floor (empty without a floor)."""
+    """Return the code-switched rows of every head: as measured per theory, and above floor (empty without a floor)."""
     rows = heads(results, "js_stability", options["block"], options["pooling"])
-    rows = rows[own_reference(rows)]
-    raw = rows[switched(rows) & (rows["condition"] == "observed")]
-    above = above_floor(rows)
-    above = above[(above["condition"] == "observed") & above["floor"].notna().any()]
+    raw = rows[own_reference(rows) & switched(rows) & (rows["condition"] == "observed")]
+    above = rows_of(floored(results, options["block"], options["pooling"]), condition="observed")
     if (pair := options.get("pair")) is not None:
-        raw, above = (
-            part[(part["context_language"] == pair[0]) & (part["question_language"] == pair[1])]
-            for part in (raw, above)
-        )
+        raw, above = (rows_of(part, context_language=pair[0], question_language=pair[1]) for part in (raw, above))
     return raw, above
+
+
+@functools.lru_cache(maxsize=4)
+def changes(
+    results: Results, block: str, pooling: str, pair: tuple[str, str] | None, by: tuple[str, ...] = ("layer", "head")
+) -> tuple[pd.DataFrame, ...]:
+    """Return how every head changes, one table for every two checkpoints that were measured on the same problems.
+
+    `statistics.heads_that_change`, the largest change first: floor taken off and paired by problem, or as measured
+    where there is no floor. Columns besides: `checkpoint`, `other`, and `held`, whether the change may be claimed.
+    """
+    from xlprobe.statistics import heads_that_change
+
+    frame = crossing_rows(results, {"block": block, "pooling": pooling, "pair": pair})[1]
+    if frame.empty:
+        narrow = {} if pair is None else dict(zip(_PAIR, pair, strict=True))
+        rows = results.select(metric="js_stability", block=block, pooling=pooling, condition="observed", **narrow)
+        frame = rows.lean_frame()
+        frame = frame[own_reference(frame) & switched(frame)].reset_index(drop=True)
+    found = []
+    for crossed, base in contrasts(results):
+        try:
+            change = heads_that_change(frame, base, crossed, by=by, block=block, pooling=pooling, reference=None)
+        except ResultsError:  # measured on different problems, or not at all
+            continue
+        found.append(as_drawn(change, crossed, base))
+    return tuple(found)
 
 
 class StabilityByHead(StabilityByLayer):
     """Draw maps of stability, layer by head: as measured, above floor, and the change from baseline to cross-query.
 
-    Means over the pairs of languages, or one `pair` ("en", "fr"). Dots: the change holds up (q < .05, floor taken off).
+    Means over the pairs of languages, or one `pair` ("en", "fr"). Dots: the change may be claimed (q < .05 among all
+    heads and an interval without 0, floor taken off).
     Undefined cells are hatched and counted.
     """
 
@@ -75,15 +103,12 @@ class StabilityByHead(StabilityByLayer):
         by = ["checkpoint", "layer", "head"]
         parts = []
         for rows, quantity in ((raw, RAW), (above, ABOVE)):
-            means = rows.groupby(by, observed=True).agg(mean=("value", "mean"), n_nan=("n_nan", "sum")).reset_index()
-            parts.append(means.assign(quantity=quantity))
-        for crossed, base in contrasts(results):
-            compared = above if len(above) else raw
-            if {crossed, base} <= set(compared["checkpoint"].unique()):
-                change = change_of_heads(compared, crossed, base)
-                parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
+            if len(rows):
+                means = estimate(rows, by)
+                parts.append(means[means["seed"].isna()][[*by, "mean", "n", "n_nan"]].assign(quantity=quantity))
+        parts += [one.assign(quantity=CHANGE) for one in changes(results, **options)]
         # One checkpoint has nothing to be compared with.
-        return pd.concat([*parts, pd.DataFrame({"other": [], "q": []})], ignore_index=True)
+        return pd.concat([*parts, pd.DataFrame({"other": [], "q": [], "held": []})], ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per quantity of one panel per checkpoint, the changes below."""
@@ -107,7 +132,7 @@ class StabilityByHead(StabilityByLayer):
         colours = SEQUENTIAL if panel.part == RAW else DIVERGING
         heat.head_map(axes, heat.grid_of(rows, shape, "mean"), _norm(view.table, panel.part), colours)
         if panel.part == CHANGE:
-            held = rows[rows["q"] < 0.05]
+            held = rows[rows["held"].astype(bool)]
             heat.dots(axes, held["head"], held["layer"])
 
     def finish(self, figure: Drawn, grid: Mapping[str, Axes], view: View) -> None:
@@ -115,7 +140,7 @@ class StabilityByHead(StabilityByLayer):
         for part in (RAW, ABOVE, CHANGE):
             axes = [one for key, one in grid.items() if key.endswith(part)]
             if axes:
-                label = "change of S − floor" if part == CHANGE else part
+                label = CHANGE_OF[_has_floor(view.table)] if part == CHANGE else part
                 norm = _norm(view.table, part)
                 ticks = [tick for tick in stability_ticks(norm.vmin) if tick >= norm.vmin] if part == RAW else None
                 bar = heat.colour_bar(figure, axes[0].collections[0], axes, label, ticks=ticks)
@@ -128,10 +153,11 @@ class StabilityByHead(StabilityByLayer):
         table = view.table[view.table["checkpoint"].isin(view.checkpoints)]
         change = table[table["quantity"] == CHANGE]
         pair = view.options["pair"]
+        paired = "floor taken off, paired by problem" if _has_floor(table) else "no floor was measured"
         held = (
-            f" Dots: {int((change['q'] < 0.05).sum())} of {len(change)} changes with q < .05, floor taken off, paired "
-            "by "
-            "theory." if len(change) else ""
+            f" Dots: {int(change['held'].astype(bool).sum())} of {len(change)} changes with q < .05 whose interval "
+            f"excludes 0; {paired}."
+            if len(change) else ""
         )  # fmt: skip
         absent = int(table[table["quantity"] == RAW]["mean"].isna().sum())
         hatched = f" Hatched: {absent} undefined." if absent else ""
@@ -140,6 +166,10 @@ class StabilityByHead(StabilityByLayer):
             f"{pair_label(*pair) if pair else 'mean over the pairs of languages'}. "
             f"{self.facts(view, '')}{held}{hatched}"
         )
+
+
+def _has_floor(table: pd.DataFrame) -> bool:
+    return bool((table["quantity"] == ABOVE).any())
 
 
 def _norm(table: pd.DataFrame, part: str) -> Any:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xlprobe.errors import ResultsError
 from xlprobe.plots import heat
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import DIVERGING, SEQUENTIAL
-from xlprobe.plots.reading import change_of_heads, estimate, rows_of, theories
+from xlprobe.plots.reading import as_drawn, estimate, rows_of, theories
 from xlprobe.plots.scope import contrasts, language_order, trained_pairs
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class TransferMatrix(Figure):
     """Draw accuracy by language of the context (rows) and of the question (columns), in percent, per checkpoint.
 
     With several checkpoints the changes from baseline to cross-query follow, in percentage points, with dots where they
-    hold up (q < .05 over the pairs). Pairs that a checkpoint was trained on are outlined; undefined cells are hatched.
+    may be claimed (q < .05 over the pairs, and an interval without 0). Pairs that a checkpoint was trained on are
+    outlined; undefined cells are hatched.
     """
 
     name = "transfer_matrix"
@@ -37,8 +39,8 @@ class TransferMatrix(Figure):
     question = "Which pairs of languages does a checkpoint solve?"
     reading = (
         "Accuracy in percent by language of the context (rows) and of the question (columns), and the change from "
-        "baseline to cross-query in percentage points. Outlined: pairs that the checkpoint was trained on; dots: the "
-        "change holds up (q < .05)."
+        "baseline to cross-query in percentage points. Outlined: pairs that the checkpoint was trained on; dots: q "
+        "< .05 among the pairs, and an interval without 0."
     )
     metrics = ("correct",)
     what = "accuracy (it takes a classification head and labels)"
@@ -53,12 +55,14 @@ class TransferMatrix(Figure):
         parts = [estimate(rows, ["checkpoint", *_PAIR]).assign(quantity=ACCURACY)]
         parts[0] = parts[0][parts[0]["seed"].isna()]
         for crossed, base in contrasts(results):
-            if {crossed, base} <= set(rows["checkpoint"].unique()):
-                change = change_of_heads(rows, crossed, base, _PAIR)
-                parts.append(change.assign(checkpoint=crossed, other=base, quantity=CHANGE))
+            try:
+                change = results.contrast(crossed, base, "correct", by=_PAIR)
+            except ResultsError:  # answers to different problems, or of one of them only
+                continue
+            parts.append(as_drawn(change, crossed, base).assign(quantity=CHANGE))
         trained = trained_pairs(results)
         # One checkpoint has nothing to be compared with.
-        table = pd.concat([*parts, pd.DataFrame({"other": [], "q": []})], ignore_index=True)
+        table = pd.concat([*parts, pd.DataFrame({"other": [], "q": [], "held": []})], ignore_index=True)
         pairs = table["context_language"].astype(str) + "-" + table["question_language"].astype(str)
         table["trained"] = [
             pair in trained.get(name, ()) for pair, name in zip(pairs, table["checkpoint"], strict=True)
@@ -99,7 +103,7 @@ class TransferMatrix(Figure):
             return
         size = float(100 * view.table[view.table["quantity"] == CHANGE]["mean"].abs().max())
         heat.matrix(axes, values, order, heat.centred(size), DIVERGING, "{:+.0f}")
-        held = [place for place, q in zip(places, rows["q"], strict=True) if q < 0.05]
+        held = [place for place, may in zip(places, rows["held"], strict=True) if may]
         heat.dots(axes, [column + 0.33 for _, column in held], [row - 0.33 for row, _ in held])
 
     def handles(self, view: View) -> list[Any]:
@@ -116,7 +120,9 @@ class TransferMatrix(Figure):
         )
         unseen = " Other pairs are zero-shot." if own["trained"].any() else ""
         change = (
-            " Changes are in percentage points, paired by theory." if (view.table["quantity"] == CHANGE).any() else ""
+            " Changes are in percentage points, paired by problem; dots: q < .05, and an interval without 0."
+            if (view.table["quantity"] == CHANGE).any()
+            else ""
         )
         return (
             "Accuracy in percent; guessing gives 50. "

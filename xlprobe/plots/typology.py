@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import language_colour, language_marker
-from xlprobe.plots.reading import above_floor, estimate, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
 from xlprobe.plots.scope import base_language
 from xlprobe.plots.words import signed
 
@@ -128,9 +128,9 @@ def _outcomes(results: Results, base: str) -> pd.DataFrame:
     """Return the rows of both outcomes whose pair is a language and the base, with that language."""
     import pandas as pd
 
-    stable = rows_of(theories(results), metric="js_stability", block="question->context", pooling="token")
+    stable = rows_of(floored(results, "question->context", "token"), condition="observed")
     right = rows_of(theories(results), metric="correct", condition="observed")
-    parts = [above_floor(stable).query("condition == 'observed'"), right[switched(right)]]
+    parts = [stable.assign(n=1), right[switched(right)]]
     rows = pd.concat([part for part in parts if len(part)] or parts[1:], ignore_index=True)
     context, question = (rows[name].astype(str) for name in ("context_language", "question_language"))
     return rows.assign(language=question.where(context == base, context))[(context == base) | (question == base)]

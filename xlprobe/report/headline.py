@@ -6,15 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import ResultsError
+from xlprobe.plots.reading import changed_by_the_border, floored
 from xlprobe.plots.scope import checkpoints, contrasts, last_steps
 from xlprobe.results import Results
-from xlprobe.statistics import (
-    above_floor,
-    contrast_frame,
-    difference_in_differences,
-    subtract_reference,
-    summarise,
-)
+from xlprobe.statistics import contrast_frame, summarise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,24 +55,23 @@ def measured(results: Results) -> Measured:
     results = last_steps(results)
     asked = results.select(metric=[name for name in results.unique("metric") if not name.startswith(_SENTENCES)])
     right = _means(results, "correct", condition="observed")
-    stable = _stability(results)
-    lift = _means(results, "mass_lift", block="question->context", condition="observed")
+    stable, first = _stability(results)
+    lift = _border(results)
     pair = next(iter(contrasts(results)), None)
-    first = None if stable is None else stable[stable["block"] == BLOCKS[0]]
     return Measured(
         names=checkpoints(results),
         problems=len(asked.unique("sample")),
         theories=len(asked.unique("group")),
         runs=_runs(results),
         accuracy=None if right is None else summarise(_across(right), ["checkpoint", "across"], weights="n"),
-        stability=None if stable is None else summarise(stable, ["checkpoint", "block", "condition"]),
-        lift=None if lift is None else _change(lift),
+        stability=stable,
+        lift=None if lift is None else summarise(lift, ["checkpoint"]),
         retrieval=_retrieval(results),
         pair=pair,
         solved=_contrast(right if right is None else _in_language(right), "correct", pair),
         differs=_contrast(first, "js_stability", pair),
         routed=_contrast(_forced(first, pair), "js_stability", pair),
-        crosses=_border(lift, pair),
+        crosses=_contrast(lift, "mass_lift", pair),
     )
 
 
@@ -103,20 +97,27 @@ def _in_language(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["context_language"] == frame["question_language"]]
 
 
-def _stability(results: Results) -> pd.DataFrame | None:
-    """Return stability above floor, rows of single problems with `raw` beside `value`."""
-    frame = _means(results, "js_stability", pooling="token", condition=["observed", "floor", "forced"])
-    try:
-        return None if frame is None else above_floor(frame)
-    except ResultsError:  # nothing code-switched, or measured without controls
-        return None
+def _stability(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+    """Return stability above floor: means per checkpoint, block and condition, and the rows of the first block."""
+    import pandas as pd
+
+    rows = {block: floored(results, block, "token") for block in BLOCKS}
+    means = [
+        summarise(frame, ["checkpoint", "block", "condition"])
+        for frame in rows.values()
+        if frame["value"].notna().any()
+    ]
+    first = rows[BLOCKS[0]]
+    return pd.concat(means, ignore_index=True) if means else None, first if len(first) else None
 
 
-def _change(lift: pd.DataFrame) -> pd.DataFrame | None:
+def _border(results: Results) -> pd.DataFrame | None:
+    """Return what a language border changes of the lift, by problem, layer and head."""
     try:
-        return summarise(subtract_reference(lift, "mass_lift"), ["checkpoint"])
-    except ResultsError:  # one language only
+        changed = changed_by_the_border(results, "mass_lift", BLOCKS[0])
+    except ResultsError:  # one language only, or not measured
         return None
+    return changed if changed["value"].notna().any() else None
 
 
 def _retrieval(results: Results) -> pd.DataFrame | None:
@@ -156,12 +157,3 @@ def _forced(stable: pd.DataFrame | None, pair: tuple[str, str] | None) -> pd.Dat
     import pandas as pd
 
     return pd.concat([forced, stable[~own & (stable["condition"] == "observed")]], ignore_index=True)
-
-
-def _border(lift: pd.DataFrame | None, pair: tuple[str, str] | None) -> pd.Series | None:
-    if lift is None or pair is None or not set(pair) <= set(lift["checkpoint"]):
-        return None
-    try:
-        return difference_in_differences(lift, "mass_lift", *pair, by=()).iloc[0]
-    except ResultsError:  # one language only
-        return None

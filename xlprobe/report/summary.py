@@ -95,20 +95,11 @@ def _columns(found: Measured) -> list[tuple[str, dict[str, str]]]:
     for block in BLOCKS:
         rows = found.stability
         if rows is not None:
-            rows = rows[
-                (_column(rows, "block", block) == block) & (_column(rows, "condition", "observed") == "observed")
-            ]
+            rows = rows[(rows["block"] == block) & (rows["condition"] == "observed")]
         columns.append((f"stability [above floor], {_NAMES[block]}", _cells(rows, signed=True)))
     columns.append(("change of [lift] at the border", _cells(found.lift, signed=True)))
     columns.append(("[retrieval]", _cells(found.retrieval, percent=True)))
     return [(name, cells) for name, cells in columns if cells]
-
-
-def _column(rows: pd.DataFrame, name: str, only: str) -> pd.Series:
-    """Return a column that an answer leaves out where it has one value."""
-    import pandas as pd
-
-    return rows[name].astype(str) if name in rows else pd.Series(only, index=rows.index)
 
 
 def _cells(rows: pd.DataFrame | None, percent: bool = False, signed: bool = False) -> dict[str, str]:
@@ -196,9 +187,7 @@ def _alone(found: Measured) -> str | None:
     rows = found.stability
     if rows is None or len(found.names) != 1:
         return None
-    rows = rows[
-        (_column(rows, "block", BLOCKS[0]) == BLOCKS[0]) & (_column(rows, "condition", "observed") == "observed")
-    ]
+    rows = rows[(rows["block"] == BLOCKS[0]) & (rows["condition"] == "observed")]
     if rows.empty or math.isnan(rows.iloc[0]["mean"]):
         return None
     return (

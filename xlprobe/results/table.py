@@ -180,18 +180,21 @@ class Results:
 
     def _of_two(self, a: str, b: str, metric: str, by: Sequence[str]) -> pd.DataFrame:
         """Return what a contrast of two checkpoints needs of the table, as small as it gets."""
-        from xlprobe.statistics.pairing import PAIRED_BY
-
         for name in (a, b):
             if name not in (known := self.unique("checkpoint")):
                 raise ResultsError(f"got the checkpoint {name!r}; the table has {', '.join(known)}")
         rows = self.select(metric=metric, checkpoint=[a, b])
         if len(rows) == 0:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
-        absent = {name for name in ("seed", "step", "reason") if not rows._any(name)}
-        shown = [by] if isinstance(by, str) else by
-        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", "reason", *shown} - absent
-        frame = rows.to_frame([name for name in COLUMNS if name in needed])
+        return rows.lean_frame([by] if isinstance(by, str) else by)
+
+    def lean_frame(self, more: Sequence[str] = ()) -> pd.DataFrame:
+        """Return what statistics need of the rows, and some more columns, in as little memory as it takes."""
+        from xlprobe.statistics.pairing import PAIRED_BY
+
+        absent = {name for name in ("seed", "step", "reason") if not self._any(name)}
+        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", "reason", *more} - absent
+        frame = self.to_frame([name for name in COLUMNS if name in needed])
         for name in absent:  # a byte a row instead of eight
             frame[name] = pd.Categorical.from_codes(np.full(len(frame), -1, dtype=np.int8), categories=[])
         return frame
