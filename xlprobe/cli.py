@@ -14,7 +14,18 @@ from typing import Annotated, Any
 import typer
 
 from xlprobe.errors import XlprobeError
-from xlprobe.options import LARGEST_SEED, LabelsOption, LayoutOption, PrefixOption, TokenTypesOption, class_names, words
+from xlprobe.options import (
+    LARGEST_SEED,
+    AnswersOption,
+    LabelsOption,
+    LayoutOption,
+    PrefixOption,
+    TemplateOption,
+    TokenTypesOption,
+    class_names,
+    template_of,
+    words,
+)
 
 __all__ = ["app", "main", "run"]
 
@@ -101,6 +112,8 @@ def report(
     token_types: TokenTypesOption = None,
     layout: LayoutOption = None,
     prefix: PrefixOption = None,
+    template: TemplateOption = None,
+    answers: AnswersOption = None,
     labels: LabelsOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -129,6 +142,8 @@ def report(
         token_types=token_types,
         layout=layout,
         prefix=prefix,
+        template=template_of(template),
+        answers=class_names(answers, "--answers"),
         labels=class_names(labels),
     )
     build(options)
@@ -150,6 +165,8 @@ def measure(
     token_types: TokenTypesOption = None,
     layout: LayoutOption = None,
     prefix: PrefixOption = None,
+    template: TemplateOption = None,
+    answers: AnswersOption = None,
     labels: LabelsOption = None,
     debug: DebugOption = False,
 ) -> None:
@@ -173,6 +190,8 @@ def measure(
         token_types=token_types,
         layout=layout,
         prefix=prefix,
+        template=template_of(template),
+        answers=class_names(answers, "--answers"),
         labels=class_names(labels),
     )
     table = measured(options)

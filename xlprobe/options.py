@@ -11,13 +11,16 @@ from xlprobe.errors import DataError
 
 __all__ = [
     "LARGEST_SEED",
+    "AnswersOption",
     "LabelsOption",
     "LayoutOption",
     "PrefixOption",
+    "TemplateOption",
     "TokenTypesOption",
     "class_names",
     "numbers",
     "seeds",
+    "template_of",
     "words",
 ]
 
@@ -35,18 +38,36 @@ LayoutOption = Annotated[
 PrefixOption = Annotated[
     str | None, typer.Option(help="Text before every context, such as 'query: '. Default: as the checkpoint says.")
 ]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How a causal model is asked: text with {context}, {question} and, if wanted, {choices}; \\n is a line's "
+        "end. Default: a question in its own language."
+    ),
+]
+AnswersOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The words that a causal model may answer with, in the order of the labels, separated by commas."
+    ),
+]
 LabelsOption = Annotated[
     str | None,
     typer.Option(help="Names of a classifier's classes in its order, separated by commas, where its config has none."),
 ]
 
 
-def class_names(text: str | None) -> tuple[str, ...]:
+def class_names(text: str | None, option: str = "--labels") -> tuple[str, ...]:
     """Return the names of classes, which may hold blanks, of a text with commas; raise `DataError` for an empty one."""
     names = tuple(name.strip() for name in text.split(",")) if text is not None else ()
     if not all(names):
-        raise DataError(f"got --labels {text!r:.60}; expected names separated by commas, such as 'false,true'")
+        raise DataError(f"got {option} {text!r:.60}; expected names separated by commas, such as 'false,true'")
     return names
+
+
+def template_of(text: str | None) -> str | None:
+    """Return a template as it is meant, where a shell can hardly write the end of a line."""
+    return None if text is None else text.replace("\\n", "\n")
 
 
 def words(text: str | None) -> tuple[str, ...]:

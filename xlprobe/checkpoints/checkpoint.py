@@ -15,7 +15,7 @@ import torch
 from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.checkpoints.labels import TRUE_FALSE, class_order
 from xlprobe.encoders.heads import Head, head_of
-from xlprobe.encoders.layout import position_limit, token_type_count
+from xlprobe.encoders.layout import layout_of, position_limit, token_type_count
 from xlprobe.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -69,6 +69,16 @@ class Checkpoint:
         return head_of(type(self.model).__name__) or "none"
 
     @property
+    def is_causal(self) -> bool:
+        """Whether no token attends to a later one, so that samples become prompts."""
+        return layout_of(self.model).causal
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether the model answers: by a classifier, or by the word that it goes on with."""
+        return self.head in ("classification", "causal")
+
+    @property
     def num_layers(self) -> int:
         """The number of layers."""
         return int(self.model.config.num_hidden_layers)
@@ -91,8 +101,11 @@ class Checkpoint:
     def class_of(self, label_names: tuple[str, ...] = ()) -> tuple[int, ...]:
         """Return, for each label of samples with these label names, the index of the class that it means.
 
-        Raises `DataError` where they do not fit the classes; see `xlprobe.checkpoints.labels.class_order`.
+        A model that answers by a word has a class for every label. Raises `DataError` where labels do not fit the
+        classes; see `xlprobe.checkpoints.labels.class_order`.
         """
+        if self.head == "causal":
+            return tuple(range(len(label_names or TRUE_FALSE)))
         order = class_order(self.classes, label_names)
         if order != tuple(range(len(order))):
             _say_order(self.name, tuple(self.classes[place] for place in order), label_names or TRUE_FALSE)
@@ -104,34 +117,46 @@ class Checkpoint:
             if not 0 <= label < len(order := self.class_of(names)):
                 raise DataError(
                     f"got the label {str(label)[:20]}; expected 0 to {len(order) - 1}, which stand for the classes of "
-                    f"{self.name}: {', '.join(self.classes)}. Use samples of the task that it was trained on"
+                    f"{self.name}: {', '.join(self.classes or names or TRUE_FALSE)}. Use samples of the task that it was"
+                    " trained on"
                 )
 
     def encoder(self, max_length: int | None = None, *, fresh_head: bool = False) -> Encoder:
         """Return an encoder of samples as the checkpoint reads them: its layout, token types, prefix and positions.
 
+        For a causal model it makes prompts (`xlprobe.samples.prompts.PromptEncoder`), with its template and answers.
         `max_length` may ask for fewer tokens than the model has positions, never for more. The labels of its batches
         are class indices of the model; with `fresh_head`, of one that is yet to be trained. Raises `CheckpointError`
         on options in `encoding` that `Encoder` does not know, or that the model has no weights for.
         """
+        limit = position_limit(self.model)
+        asked = [limit, *(int(length) for length in (self.encoding.get("max_length"), max_length) if length)]
+        class_of = self.class_of if self.head == "classification" and not fresh_head else None
+        common: dict[str, Any] = {"max_length": min(asked), "class_of": class_of}
+        if self.is_causal:
+            from xlprobe.samples.prompts import PromptEncoder
+
+            options = self._encoding_for(PromptEncoder, "answering")
+            return PromptEncoder(self.tokenizer, **{**options, **common, "answering": self.head == "causal"})
         from xlprobe.samples.encoding import Encoder
 
-        known = set(list(inspect.signature(Encoder).parameters)[1:]) - {"class_of"}
-        if strange := sorted(set(self.encoding) - known):
-            raise CheckpointError(f"{self.name}: got the encoding options {strange}; expected some of {sorted(known)}")
+        options = self._encoding_for(Encoder)
         types = token_type_count(self.model)
-        if self.encoding.get("token_types") == "segments" and types < 2:
+        if options.get("token_types") == "segments" and types < 2:
             raise CheckpointError(
                 f"{self.name}: got token_types='segments' for a model with {types} token types; expected 2 or more. "
                 "Use token_types='zeros'"
             )
-        options: dict[str, Any] = dict(self.encoding)
         if types == 0:
             options["token_types"] = "none"
-        limit = position_limit(self.model)
-        asked = [limit, *(int(length) for length in (self.encoding.get("max_length"), max_length) if length)]
-        class_of = self.class_of if self.head == "classification" and not fresh_head else None
-        return Encoder(self.tokenizer, **{**options, "max_length": min(asked), "class_of": class_of})
+        return Encoder(self.tokenizer, **{**options, **common})
+
+    def _encoding_for(self, kind: type, *ours: str) -> dict[str, Any]:
+        """Return the options of `encoding`, or refuse those that this kind of encoder does not know."""
+        known = set(inspect.signature(kind).parameters) - {"tokenizer", "class_of", *ours}
+        if strange := sorted(set(self.encoding) - known):
+            raise CheckpointError(f"{self.name}: got the encoding options {strange}; expected some of {sorted(known)}")
+        return dict(self.encoding)
 
     @cached_property
     def hash(self) -> str:

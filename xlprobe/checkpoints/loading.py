@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
@@ -37,7 +37,9 @@ class LoadOptions(TypedDict, total=False):
     the weights go. `dtype`: what is computed in; float32 whatever the weights are stored in, "auto" leaves them as they
     are stored. `labels`: the names of a classifier's classes in the model's order, where its configuration names none
     or names them wrongly; labels of samples are matched with them by name. `seed`: the seed that the checkpoint was
-    trained with; checkpoints of one name and several seeds are measured as runs of one recipe.
+    trained with; checkpoints of one name and several seeds are measured as runs of one recipe. `template`, `answers`:
+    how a causal model is asked, and the words that it may answer with, in the order of the samples' labels (see
+    `xlprobe.samples.prompts.PromptEncoder`).
     """
 
     pair: str | None
@@ -45,6 +47,8 @@ class LoadOptions(TypedDict, total=False):
     dtype: Literal["float32", "float64", "bfloat16", "float16", "auto"]
     labels: Sequence[str]
     seed: int
+    template: str | Mapping[str, str]
+    answers: Sequence[str] | Mapping[str, Sequence[str]]
 
 
 def load(
@@ -83,7 +87,12 @@ def load(
     changes: dict[str, Any] = {"name": name or checkpoint.name, "provenance": provenance}
     if labels := tuple(options.get("labels") or ()):
         changes["labels"] = labels
-    return replace(checkpoint, **changes)
+    if prompt := {key: options[key] for key in ("template", "answers") if options.get(key) is not None}:  # type: ignore
+        changes["encoding"] = {**checkpoint.encoding, **prompt}
+    checkpoint = replace(checkpoint, **changes)
+    if checkpoint.is_causal:
+        checkpoint.encoder()  # a template that is none is said now
+    return checkpoint
 
 
 def _read(request: Request) -> Checkpoint:
@@ -98,14 +107,18 @@ def _check_attention(checkpoint: Checkpoint) -> None:
         called(f"{checkpoint.spec}: its model does not run", lambda: check_hooks(checkpoint.model))
     except CaptureError as error:
         raise CheckpointError(f"{checkpoint.spec}: {error}") from error
-    if layout_of(checkpoint.model).causal:
+    if layout_of(checkpoint.model).causal and checkpoint.head != "causal" and _is_decoder(checkpoint):
         raise CheckpointError(
-            f"{checkpoint.spec}: is a causal model (a {checkpoint.model.config.model_type!r} model whose tokens "
-            "never attend "
-            "to later ones); expected an encoder, where context and question attend to each other. If it is one that "
-            "was "
-            "saved by mistake with is_decoder=true, set that to false in its config.json"
+            f"{checkpoint.spec}: its configuration has is_decoder=true, so no token attends to later ones, though a "
+            f"{type(checkpoint.model).__name__} is an encoder's class. If it was saved so by mistake, set is_decoder "
+            "to false in its config.json"
         )
+
+
+def _is_decoder(checkpoint: Checkpoint) -> bool:
+    """Whether an encoder's class was told to be a decoder; decoders proper have no such choice."""
+    config: Any = checkpoint.model.config
+    return bool(getattr(config, "is_decoder", False)) and not type(config)().is_decoder
 
 
 def _place(checkpoint: Checkpoint, dtype: str, device: str | torch.device) -> None:

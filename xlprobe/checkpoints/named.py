@@ -25,12 +25,15 @@ class Reading:
     token_types: str | None = None
     layout: str | None = None
     prefix: str | None = None
+    template: str | None = None
+    answers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
 
     @property
     def encoding(self) -> dict[str, Any]:
         """The options that were given."""
-        given = {"token_types": self.token_types, "layout": self.layout, "prefix": self.prefix}
+        given = {"token_types": self.token_types, "layout": self.layout, "prefix": self.prefix,
+                 "template": self.template, "answers": self.answers or None}  # fmt: skip
         return {name: value for name, value in given.items() if value is not None}
 
 

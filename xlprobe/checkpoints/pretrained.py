@@ -111,6 +111,7 @@ def _made(config: Any, head: Head, tensors: Mapping[str, Tensor]) -> Any:
         "none": transformers.AutoModel,
         "classification": transformers.AutoModelForSequenceClassification,
         "mlm": transformers.AutoModelForMaskedLM,
+        "causal": transformers.AutoModelForCausalLM,
     }[head]
     model = auto.from_config(config, trust_remote_code=False)
     if head == "none" and getattr(model, "pooler", None) is not None and not any("pooler." in n for n in tensors):

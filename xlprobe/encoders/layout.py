@@ -8,13 +8,15 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
 from xlprobe.encoders.modules import attention_modules
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.encoders.switch import hook_points
 
-__all__ = ["Layout", "layout_of", "position_limit", "token_type_count"]
+__all__ = ["Layout", "layout_of", "output_weight", "position_limit", "token_type_count"]
 
 _UNLIMITED = 10**9
 """For models that say no limit: relative positions without a table."""
@@ -33,7 +35,7 @@ class Layout:
 
     heads: int
     groups: int
-    outputs: tuple[nn.Linear | None, ...]
+    outputs: tuple[nn.Module | None, ...]
     causal: bool
     windows: tuple[int | None, ...]
 
@@ -50,6 +52,14 @@ def layout_of(model: nn.Module) -> Layout:
     if encoder not in _LAYOUTS:
         _LAYOUTS[encoder] = _traced(model)
     return _LAYOUTS[encoder]
+
+
+def output_weight(module: nn.Module | None) -> Float[Tensor, "width heads_width"] | None:
+    """Return the weight of a projection, output features first; None without one."""
+    if module is None:
+        return None
+    weight: Any = module.weight
+    return weight.detach() if isinstance(module, nn.Linear) else weight.detach().T
 
 
 def position_limit(model: nn.Module) -> int:
@@ -79,7 +89,7 @@ def _traced(model: nn.Module) -> Layout:
     layers = range(len(attention_modules(model)))
     points = hook_points(model)
     seen: dict[str, list[Tensor]] = {name: [] for name in ("hook_q", "hook_k", "hook_pattern", "hook_z")}
-    outputs: list[nn.Linear | None] = [None for _ in layers]
+    outputs: list[nn.Module | None] = [None for _ in layers]
     waiting: list[tuple[int, Tensor]] = []
 
     def keep(name: str, layer: int) -> Any:
@@ -90,7 +100,7 @@ def _traced(model: nn.Module) -> Layout:
 
         return hook
 
-    def projected(module: nn.Linear, args: tuple[Any, ...]) -> None:
+    def projected(module: nn.Module, args: tuple[Any, ...]) -> None:
         if waiting and args and args[0].shape == waiting[0][1].shape and torch.equal(args[0], waiting[0][1]):
             outputs[waiting.pop()[0]] = module
 
@@ -101,14 +111,15 @@ def _traced(model: nn.Module) -> Layout:
                 point = points[f"blocks.{layer}.attn.{name}"]
                 handles.append(point.register_forward_hook(_as_hook(keep(name, layer))))
         for module in model.modules():
-            if isinstance(module, nn.Linear):
+            if isinstance(module, (nn.Linear, Conv1D)):
                 handles.append(module.register_forward_pre_hook(projected))
         with probing(model):
             output_of(model, probe_inputs(model, [min(_LONG, position_limit(model))]))
     finally:
         for handle in handles:
             handle.remove()
-    windows = [_farthest(pattern) for pattern in seen["hook_pattern"]]
+    modules = attention_modules(model)
+    windows = [_farthest(one, module) for one, module in zip(seen["hook_pattern"], modules, strict=True)]
     causal = all(bool((pattern.triu(1) == 0).all()) for pattern in seen["hook_pattern"])
     heads, groups = seen["hook_q"][0].shape[2], seen["hook_k"][0].shape[2]
     return Layout(heads, groups, tuple(outputs), causal, tuple(windows))
@@ -118,7 +129,10 @@ def _as_hook(take: Any) -> Any:
     return lambda module, args, output: take(output)
 
 
-def _farthest(pattern: Tensor) -> int | None:
-    """Return how far back the last token looks; None if as far as there are tokens."""
+def _farthest(pattern: Tensor, module: nn.Module) -> int | None:
+    """Return how far back the last token looks; None if to the first, and the module has no longer window."""
     reached = int((pattern[0, :, -1] > 0).any(dim=0).nonzero()[0])
-    return None if reached == 0 else pattern.shape[-1] - 1 - reached
+    declared = getattr(module, "sliding_window", None)
+    if reached == 0:
+        return declared - 1 if isinstance(declared, int) and declared > pattern.shape[-1] else None
+    return pattern.shape[-1] - 1 - reached

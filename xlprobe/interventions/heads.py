@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from xlprobe.encoders.answers import answer_logits, run_bare
 from xlprobe.encoders.cross_query import is_cross_query
 from xlprobe.encoders.hooks import attention_modules, observe
 from xlprobe.errors import CaptureError
@@ -23,6 +24,9 @@ __all__ = ["Ablate", "HeadImportance", "HeadOutputs", "Patch", "head_means", "re
 
 HeadSet = Iterable[tuple[int, int]]
 """(layer, head) pairs, counted from 0."""
+
+Places = tuple[Tensor, Tensor, Tensor]
+"""Rows of a batch, positions in it, and positions in the source."""
 
 
 class Ablate:
@@ -82,7 +86,7 @@ def record(model: nn.Module, batch: Batch, layers: Iterable[int] | None = None) 
         kept[int(hook.name.split(".")[1])] = z.detach().clone()
 
     with torch.no_grad(), observe(model, {_point(layer): keep for layer in checked_layers(model, layers)}):
-        model(**batch.model_inputs(is_cross_query(model)))
+        run_bare(model, batch, is_cross_query(model))
     return HeadOutputs(batch, kept)
 
 
@@ -93,7 +97,8 @@ class Patch:
     `source` comes from `record`, on the same samples in another condition (such as the context and the question in
     one language). `heads` are (layer, head) pairs (None: all heads of the recorded layers). `at` names the tokens by
     role or language; their ids must agree in both batches, or `CaptureError` is raised, as it is where no token is
-    named. An empty `heads` changes nothing, to the bit.
+    named. "last" is where a causal model answers: the outputs at the last token of the one go to the last of the other,
+    wherever these stand and whatever they are. An empty `heads` changes nothing, to the bit.
     """
 
     model: nn.Module
@@ -104,6 +109,8 @@ class Patch:
     def __post_init__(self) -> None:
         if self.heads is not None:
             object.__setattr__(self, "heads", tuple(self.heads))
+        if not isinstance(self.at, (str, Tensor)):
+            object.__setattr__(self, "at", tuple(self.at))
 
     @contextmanager
     def on(self, batch: Batch) -> Iterator[Patch]:
@@ -117,16 +124,32 @@ class Patch:
         if absent:
             raise CaptureError(f"the source has no outputs of the layers {absent}; record them too")
         places = self._places(batch)
-        with observe(self.model, {_point(layer): self._hook(layer, heads, places) for layer, heads in grouped.items()}):
+        hooks = {_point(layer): self._hook(layer, heads, batch, places) for layer, heads in grouped.items()}
+        with observe(self.model, hooks):
             yield self
 
-    def _places(self, batch: Batch) -> Tensor:
-        places = role_mask(batch, self.at)
+    def _places(self, batch: Batch) -> Places:
+        """Return where outputs go, (row, position), and the positions that they come from."""
         theirs = self.source.batch
-        if len(theirs.input_ids) != len(batch.input_ids):
+        if len(theirs) != len(batch):
             raise CaptureError(
                 f"the source has {len(theirs)} samples and the batch {len(batch)}; expected the same ones"
             )
+        names = (self.at,) if isinstance(self.at, str) else self.at
+        others = names if isinstance(names, Tensor) else tuple(name for name in names if name != "last")
+        row = position = origin = batch.lengths[:0]
+        if isinstance(others, Tensor) or others or not names:
+            row, position = torch.nonzero(self._same(batch, others), as_tuple=True)
+            origin = position
+        if not isinstance(names, Tensor) and "last" in names:
+            ends = (torch.arange(len(batch), device=row.device), batch.lengths - 1, theirs.lengths.to(row.device) - 1)
+            row, position, origin = (torch.cat(pair) for pair in zip((row, position, origin), ends, strict=True))
+        return row, position, origin
+
+    def _same(self, batch: Batch, at: Tokens) -> Tensor:
+        """Return the places of tokens that are the same in source and batch."""
+        places = role_mask(batch, at)
+        theirs = self.source.batch
         if not bool(places.any()):
             raise CaptureError("no token of this batch is to be patched, so nothing would change; name others in `at`")
         shared = min(places.shape[1], theirs.input_ids.shape[1])
@@ -138,17 +161,16 @@ class Patch:
             )
         return places
 
-    def _hook(self, layer: int, heads: list[int], places: Tensor) -> Callable[..., Tensor]:
+    def _hook(self, layer: int, heads: list[int], batch: Batch, places: Places) -> Callable[..., Tensor]:
         source = self.source.outputs[layer]
 
         def hook(z: Tensor, hook: Any) -> Tensor:
-            if z.shape[:2] != places.shape:
+            if z.shape[:2] != batch.input_ids.shape:
                 raise CaptureError(f"the model was run on {tuple(z.shape[:2])}; expected the batch given to .on()")
             edited = z.clone()
-            row, position = torch.nonzero(places, as_tuple=True)
-            row, position = row.to(z.device), position.to(z.device)
+            row, position, origin = (one.to(z.device) for one in places)
             for head in heads:
-                edited[row, position, head] = source.to(z)[row, position, head]
+                edited[row, position, head] = source.to(z)[row, origin, head]
             return edited
 
         return hook
@@ -196,8 +218,7 @@ class HeadImportance:
 
         layers = range(len(attention_modules(self.model)))
         with torch.enable_grad(), observe(self.model, {_point(layer): keep for layer in layers}):
-            output = self.model(**batch.model_inputs(is_cross_query(self.model)))
-            losses = _cross_entropy(output, batch) if self.loss is None else self.loss(output, batch)
+            losses = self._losses(batch)
             gradients = torch.autograd.grad(losses.sum(), [kept[layer] for layer in layers])
         per_sample = torch.stack(
             [
@@ -208,6 +229,13 @@ class HeadImportance:
         self._sums = per_sample if self._sums is None else self._sums + per_sample
         self._count += len(losses)
 
+    def _losses(self, batch: Batch) -> Float[Tensor, " batch"]:
+        crossed = is_cross_query(self.model)
+        if self.loss is not None:
+            return self.loss(self.model(**batch.model_inputs(crossed)), batch)
+        logits = answer_logits(self.model, batch, crossed)
+        return _cross_entropy(logits, batch)
+
     def result(self) -> Float[Tensor, "layer head"]:
         """Return the importances so far."""
         if self._sums is None:
@@ -215,8 +243,7 @@ class HeadImportance:
         return self._sums / self._count
 
 
-def _cross_entropy(output: Any, batch: Batch) -> Tensor:
-    logits = getattr(output, "logits", None)
+def _cross_entropy(logits: Tensor | None, batch: Batch) -> Tensor:
     labels = batch.labels
     if logits is None or logits.dim() != 2 or labels is None or bool((labels < 0).any()):
         raise CaptureError("expected a classifier and a batch in which every sample has a label, or a loss of your own")

@@ -13,6 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from xlprobe.encoders.hooks import hook_points, observe
+from xlprobe.encoders.layout import layout_of
 from xlprobe.errors import CaptureError
 from xlprobe.interventions.roles import Tokens, role_mask
 from xlprobe.interventions.selection import checked_heads, checked_layers
@@ -31,8 +32,8 @@ class KnockOut:
     of them, or boolean (batch, position) tensors. `layers` and `heads` default to all. In cross-query models `branch`
     says in which term the edges are cut: "both", only Q's ("mono"), or only Q_cross's ("cross").
     `relays="closed"` also keeps the query tokens from looking at special tokens, through which what the keys hold could
-    reach them a layer later. A token's edge to itself is never cut, so no row is ever emptied, however knock-outs are
-    nested. `random_seed` cuts, in place of the edges, equally many drawn at random in each sample: the control.
+    reach them a layer later. Of a causal model only edges to earlier tokens count. A token's edge to itself is never
+    cut, so no row is ever emptied, however knock-outs are nested. `random_seed` cuts, in place of the edges, equally many drawn at random in each sample: the control.
 
     Empty `queries`, `keys`, `layers` or `heads` change nothing, to the bit. Named tokens that no sample of the batch
     has raise `CaptureError`, as the intervention would have no effect; so does a branch that the model lacks.
@@ -66,7 +67,10 @@ class KnockOut:
             keys = keys | role_mask(batch, "special")
         cut = queries[:, :, None] & keys[:, None, :]
         cut &= ~torch.eye(cut.shape[1], dtype=torch.bool, device=cut.device)
-        return cut if self.random_seed is None else _random_edges(cut, batch, self.random_seed)
+        causal = layout_of(self.model).causal
+        if causal:
+            cut = cut.tril()
+        return cut if self.random_seed is None else _random_edges(cut, batch, self.random_seed, causal)
 
     @contextmanager
     def on(self, batch: Batch) -> Iterator[KnockOut]:
@@ -114,8 +118,8 @@ def _cutting(cut: Tensor, heads: tuple[int, ...] | None) -> Callable[..., Tensor
     return hook
 
 
-def _random_edges(cut: Tensor, batch: Batch, seed: int) -> Tensor:
-    """Draw as many edges as are cut, among all pairs of a sample's tokens; by the sample's key, not its place."""
+def _random_edges(cut: Tensor, batch: Batch, seed: int, causal: bool) -> Tensor:
+    """Draw as many edges as are cut, among all that a sample's tokens have; by the sample's key, not its place."""
     drawn = torch.zeros_like(cut)
     for row, sample in enumerate(batch.samples):
         places = torch.nonzero(batch.attention_mask[row]).flatten().cpu()
@@ -123,6 +127,8 @@ def _random_edges(cut: Tensor, batch: Batch, seed: int) -> Tensor:
         number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") >> 1
         others = len(places) - 1
         order = torch.randperm(len(places) * others, generator=torch.Generator().manual_seed(number))
+        if causal:
+            order = order[order % max(others, 1) < order // max(others, 1)]
         chosen = order[: int(cut[row].sum())]
         query, key = chosen // max(others, 1), chosen % max(others, 1)
         query, key = places[query], places[key + (key >= query)]  # the token itself is left out

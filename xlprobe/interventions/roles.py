@@ -14,8 +14,8 @@ from xlprobe.samples import Batch
 
 __all__ = ["ROLES", "Tokens", "role_mask"]
 
-ROLES = ("context", "question", "cls", "sep", "special", "all")
-"""Tokens of the context, of the question, the first token, the separators, both of these, and every token."""
+ROLES = ("context", "question", "cls", "last", "sep", "special", "all")
+"""Tokens of the context, of the question, the first token, the last one, separators, all special ones, every token."""
 
 Tokens = str | Iterable[str] | Bool[Tensor, "batch position"]
 """A role or language, several of them, or the tokens themselves."""
@@ -55,6 +55,8 @@ def _named(batch: Batch, name: str) -> Bool[Tensor, "batch position"]:
         return batch.special_mask
     if name == "cls":
         return first
+    if name == "last":
+        return torch.arange(first.shape[1], device=first.device) == batch.lengths[:, None] - 1
     if name == "sep":
         return batch.special_mask & ~first
     of_language = (batch.language_ids == language_id(name)) & words if is_code(name) else torch.zeros_like(words)

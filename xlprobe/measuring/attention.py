@@ -63,7 +63,8 @@ class AttentionReader:
             self._finish()
         rows = self._rows_of(capture.batch)
         emit = Emit(self.sink, rows, [capture.layer])
-        pooled = PooledPattern(capture.pattern, rows.roles)
+        reach = rows.reach(capture)
+        pooled = PooledPattern(capture.pattern, rows.roles, reach=reach)
         waiting = _Waiting(capture.layer, {}, {}, self._cross_units(capture, rows))
         self._take(pooled, emit, waiting, weighted=False)
         for one in self._of("attention", "pattern"):
@@ -72,7 +73,7 @@ class AttentionReader:
             emit.owned(one.function(pooled), metric=one.name)
         if any(one.weighted for one in self.metrics) and capture.values is not None:
             norms = value_norms(capture.values, capture.output_weight)  # type: ignore[arg-type]
-            self._take(PooledPattern(pooled.pattern, rows.roles, norms), emit, waiting, weighted=True)
+            self._take(PooledPattern(pooled.pattern, rows.roles, norms, reach), emit, waiting, weighted=True)
         self._waiting.append(waiting)
         if len(self._waiting) == LAYERS_AT_ONCE:
             self._finish()

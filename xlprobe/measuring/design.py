@@ -127,6 +127,12 @@ class Checked:
         """Return the metrics of a kind, given some of what it may take."""
         return tuple(one for one in self.metrics if one.kind == kind and (not takes or one.takes in takes))
 
+    def without_blocks(self, closed: Mapping[str, str]) -> Checked:
+        """Return the same without some blocks of attention."""
+        kept = [tuple(block for block in one.blocks if block not in closed) for one in self.metrics]
+        metrics = [replace(one, blocks=blocks) for one, blocks in zip(self.metrics, kept, strict=True)]
+        return replace(self, metrics=tuple(metrics))
+
     def without(self, names: Sequence[str]) -> Checked:
         """Return the same without some metrics."""
         return replace(self, metrics=tuple(one for one in self.metrics if one.name not in names))

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from xlprobe.encoders.answers import answer_logits, run_bare
 from xlprobe.encoders.hooks import attention_modules, observe, observe_hidden
-from xlprobe.encoders.layout import layout_of
+from xlprobe.encoders.layout import layout_of, output_weight
 from xlprobe.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ __all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capt
 class AttentionCapture:
     """What the attention of one layer did with one batch.
 
-    `pattern` is the whole attention, rows sum to 1. `mono` and `cross` are the two terms of a cross-query model
+    `pattern` is the whole attention, rows sum to 1; `causal`: no token attends to a later one, and `window` is then
+    how far back it looks (None: to the first). `mono` and `cross` are the two terms of a cross-query model
     (`mono + cross = pattern`; arXiv 2310.15258, section 3), None for a plain encoder. `values` are the value vectors
     and `output_weight` the projection after the heads, both only where a reader needs "values".
     """
@@ -39,6 +41,8 @@ class AttentionCapture:
     cross: Float[Tensor, "batch head query key"] | None = None
     values: Float[Tensor, "batch position head d_head"] | None = None
     output_weight: Float[Tensor, "width width"] | None = None
+    causal: bool = False
+    window: int | None = None
 
     @property
     def mono(self) -> Float[Tensor, "batch head query key"] | None:
@@ -57,7 +61,7 @@ class HiddenCapture:
 
 @dataclass(frozen=True)
 class OutputCapture:
-    """The logits of a model with a classification head, of one batch."""
+    """The logits of the labels of one batch: a classifier's, or those of a prompt's answers."""
 
     batch: Batch
     logits: Float[Tensor, "batch label"]
@@ -101,9 +105,10 @@ def capture(
     needs = frozenset().union(*(reader.needs for reader in readers)) if readers else frozenset()
     if unknown := needs - _KINDS:
         raise CaptureError(f"a reader needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
-    if "logits" in needs and checkpoint.head != "classification":
+    if "logits" in needs and not checkpoint.can_answer:
         raise CaptureError(
-            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classification head"
+            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classifier, or a "
+            "causal language model"
         )
     chosen = list(range(checkpoint.num_layers) if layers is None else layers)
     model = checkpoint.model
@@ -118,11 +123,14 @@ def capture(
         for batch in batches:
             moved = batch.to(checkpoint.device)
             current[:] = [moved]
-            output = model(**moved.model_inputs(checkpoint.is_cross_query))
-            for reader in readers:
-                if "logits" in reader.needs:
-                    reader.update(OutputCapture(moved, output.logits))
-            del output
+            if "logits" in needs:
+                logits = answer_logits(model, moved, checkpoint.is_cross_query)
+                for reader in readers:
+                    if "logits" in reader.needs:
+                        reader.update(OutputCapture(moved, logits))
+                del logits
+            else:
+                run_bare(model, moved, checkpoint.is_cross_query)
             _give_back_memory()
     return [reader.result() for reader in readers]
 
@@ -158,7 +166,8 @@ def _attention_hooks(
     if "values" in needs:
         wanted.append("hook_v")
     modules = attention_modules(checkpoint.model)
-    outputs = _output_weights(checkpoint.model) if "values" in needs else [None] * len(modules)
+    layout = layout_of(checkpoint.model)
+    outputs = [output_weight(one) for one in layout.outputs] if "values" in needs else [None] * len(modules)
     seen: dict[str, Tensor] = {}
     hooks: list[tuple[str, Any]] = []
 
@@ -177,6 +186,8 @@ def _attention_hooks(
                 seen.get("hook_pattern_cross"),
                 _for_each_head(seen.get("hook_v"), seen["hook_pattern"].shape[1]),
                 outputs[layer],
+                layout.causal,
+                layout.windows[layer] if layout.causal else None,
             )
             seen.clear()
             for reader in readers:
@@ -200,10 +211,6 @@ def _for_each_head(values: Tensor | None, heads: int) -> Tensor | None:
     if values is None or values.shape[2] == heads:
         return values
     return values.repeat_interleave(heads // values.shape[2], dim=2)
-
-
-def _output_weights(model: nn.Module) -> list[Tensor | None]:
-    return [None if linear is None else linear.weight.detach() for linear in layout_of(model).outputs]
 
 
 def _observe_hidden(model: nn.Module, readers: list[Reader], current: list[Batch]) -> Any:

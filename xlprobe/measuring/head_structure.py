@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from xlprobe.measuring.forward import AttentionCapture
 from xlprobe.measuring.plan import PairedBatch, Version
 from xlprobe.metrics import PooledPattern, Roles, block_mass, head_divergences, head_rsa, top_heads_jaccard
 from xlprobe.metrics.blocks import COMPARED_BLOCKS, MASS_BLOCKS
+from xlprobe.metrics.reach import Reach
 
 __all__ = ["HEAD_METRICS", "HeadStructureReader"]
 
@@ -57,6 +58,8 @@ class HeadStructureReader:
     """
 
     metrics: Sequence[str] = HEAD_METRICS
+    closed: Collection[str] = ()
+    """Blocks that the model has not."""
     needs: frozenset[str] = frozenset({"pattern"})
     _divergence: dict[_Key, _Mean] = field(default_factory=dict, repr=False)
     _mass: dict[_Key, _Mean] = field(default_factory=dict, repr=False)
@@ -65,14 +68,16 @@ class HeadStructureReader:
         """Add one layer of one batch."""
         batch = paired(capture.batch)
         rows = _rows_by_pair(batch)
-        pooled = PooledPattern(capture.pattern, Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask))
+        roles = Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
+        reach = Reach.causal(batch.attention_mask, roles, capture.window) if capture.causal else None
+        pooled = PooledPattern(capture.pattern, roles, reach=reach)
         if "head_rsa" in self.metrics:
-            for block in COMPARED_BLOCKS:
+            for block in _but(COMPARED_BLOCKS, self.closed):
                 for pooling in _POOLINGS:
                     profile = pooled.profile(block, pooling)  # type: ignore[arg-type]
                     _add(self._divergence, rows, head_divergences(profile), (block, pooling, capture.layer))
         if "top_heads_jaccard" in self.metrics:
-            for block in MASS_BLOCKS:
+            for block in _but(MASS_BLOCKS, self.closed):
                 _add(self._mass, rows, block_mass(pooled, block).observed, (block, "", capture.layer))
 
     def merge(self, other: HeadStructureReader) -> None:
@@ -127,6 +132,10 @@ class HeadStructureReader:
         layers = sorted({key[4] for key in self._mass})
         means = [_mean(self._mass, pair, halves, block, "", layer) for layer in layers]
         return None if any(one is None for one in means) else np.stack([one for one in means if one is not None])
+
+
+def _but(blocks: Sequence[str], closed: Collection[str]) -> list[str]:
+    return [block for block in blocks if block not in closed]
 
 
 def _pair_of(version: Version) -> _Pair:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.checkpoints.labels import TRUE_FALSE
 from xlprobe.errors import DataError
+from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 
 if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
@@ -98,9 +99,19 @@ def about_checkpoint(checkpoint: Checkpoint, problems: Sequence[ParallelSample],
         "head": checkpoint.head,
         "layers": checkpoint.num_layers,
         "heads": checkpoint.num_heads,
+        **_prompts(checkpoint),
         **_labels(checkpoint, problems),
         **_plain(checkpoint.provenance),
     }
+
+
+def _prompts(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return how a causal model is asked, and which blocks of attention it has not."""
+    if not checkpoint.is_causal:
+        return {}
+    encoder: Any = checkpoint.encoder()
+    return {"causal": True, "template": encoder.templates, "answers": encoder.answers or "words for true and false",
+            "closed": dict(CLOSED_TO_CAUSAL)}  # fmt: skip
 
 
 def _labels(checkpoint: Checkpoint, problems: Sequence[ParallelSample]) -> dict[str, Any]:
@@ -110,6 +121,8 @@ def _labels(checkpoint: Checkpoint, problems: Sequence[ParallelSample]) -> dict[
         try:
             order = checkpoint.class_of(names)
         except DataError:
+            continue
+        if not checkpoint.classes:
             continue
         taken |= {name: checkpoint.classes[place] for name, place in zip(names or TRUE_FALSE, order, strict=True)}
     return {"labels": taken} if taken else {}

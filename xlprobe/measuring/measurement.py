@@ -29,6 +29,7 @@ from xlprobe.measuring.plan import ProblemPlan, paired_batches, plan, plan_shard
 from xlprobe.measuring.sentences import sentence_vectors
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards, sweep
 from xlprobe.metrics import by_computation, get_metric
+from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 from xlprobe.progress import progress
 from xlprobe.results import Results, ResultsWriter
 from xlprobe.results.patterns import read_patterns, write_patterns
@@ -124,7 +125,10 @@ class CheckpointRun:
         absent = unavailable(self.checkpoint, checked)
         for name, reason in absent.items():
             self._note(name, reason)
-        one = replace(self, checked=checked.without(list(absent)))
+        checked = checked.without(list(absent))
+        for metric, block in [(one, block) for one in checked.metrics for block in one.blocks if block in self.closed]:
+            self._note(metric.name, self.closed[block], block=block)
+        one = replace(self, checked=checked.without_blocks(self.closed))
         patterns = one._attention()
         one._answers()
         one._vectors()
@@ -133,8 +137,14 @@ class CheckpointRun:
             measure_languages(one.checked.of("text"), self.checkpoint, one.checked, self.writer)
         return patterns
 
-    def _note(self, name: str, reason: str) -> None:
-        self.writer.append(np.array([np.nan]), metric=name, dataset=self.checked.dataset, reason=reason, **self.columns)
+    @property
+    def closed(self) -> Mapping[str, str]:
+        """The blocks of attention that the model has not, with the reason."""
+        return CLOSED_TO_CAUSAL if self.checkpoint.is_causal else {}
+
+    def _note(self, name: str, reason: str, **more: Any) -> None:
+        columns = {"dataset": self.checked.dataset, "reason": reason, **self.columns, **more}
+        self.writer.append(np.array([np.nan]), metric=name, **columns)
 
     def _shards(self, name: str, pieces: Sequence[Any], work: Any) -> list[dict[str, Any]]:
         """Do one pass, shard by shard, and return its sums."""
@@ -165,7 +175,7 @@ class CheckpointRun:
                     target.append(values, labels, **self.columns, **more, layer=None if layer < 0 else layer)
 
             patterns = PatternReader(self.checkpoint.name, self.checkpoint.tokenizer, keys)
-            structure = HeadStructureReader(heads)
+            structure = HeadStructureReader(heads, self.closed)
             readers: list[Any] = [
                 *([AttentionReader(sink, attention)] if attention else []),
                 *([structure] if heads else []),
@@ -287,7 +297,7 @@ def unavailable(checkpoint: Checkpoint, checked: Checked) -> dict[str, str]:
         reasons |= dict.fromkeys(answers, "no labels")
     elif any(not problem.question for problem in checked.problems):
         reasons |= dict.fromkeys([one.name for one in checked.of("intervention")], "problems without a question")
-    if checkpoint.head != "classification":
+    if not checkpoint.can_answer:
         reasons |= dict.fromkeys(answers, "no classification head")
     elif answers:
         try:

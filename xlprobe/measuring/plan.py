@@ -18,6 +18,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.languages import language_id
 from xlprobe.samples.encoding import Batch, Encoder
+from xlprobe.samples.prompts import PromptEncoder
 from xlprobe.samples.types import ParallelSample
 
 __all__ = [
@@ -240,6 +241,8 @@ def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPla
         if version.routed_as is not None:
             language_ids[row, batch.segment_ids[row] == 1] = language_id(version.routed_as)
     every = [c for one in plans for c in one.comparisons]
+    if isinstance(encoder, PromptEncoder):
+        _check_contexts(batch, [(rows[c.left], rows[c.right]) for c in every if c.by_token and c.condition != "chance"])
     comparisons = Comparisons(
         torch.tensor([rows[c.left] for c in every], dtype=torch.long),
         torch.tensor([rows[c.right] for c in every], dtype=torch.long),
@@ -250,3 +253,19 @@ def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPla
     owned = torch.tensor(sorted({rows[version] for one in plans for version in one.versions}), dtype=torch.long)
     values = {field.name: getattr(batch, field.name) for field in fields(Batch)} | {"language_ids": language_ids}
     return PairedBatch(**values, versions=tuple(rows), owned=owned, comparisons=comparisons)
+
+
+def _check_contexts(batch: Batch, pairs: Sequence[tuple[int, int]]) -> None:
+    """Refuse prompts whose contexts are to be compared token by token and have other tokens.
+
+    A prompt is tokenised as a whole, so what follows the context may change its last token.
+    """
+    contexts = batch.input_ids.masked_fill((batch.segment_ids != 0), -1)
+    left, right = (torch.tensor(side, dtype=torch.long) for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    differ = (contexts[left] != contexts[right]).any(dim=1)
+    if bool(differ.any()):
+        key = batch.samples[pairs[int(differ.nonzero()[0])][0]].key
+        raise DataError(
+            f"sample {key!r}: its context has other tokens with another question after it; expected the same, as they "
+            "are compared. Put a line's end after {context} in the template"
+        )

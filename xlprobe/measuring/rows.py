@@ -13,6 +13,7 @@ from torch import Tensor
 
 from xlprobe.measuring.plan import Comparisons, PairedBatch
 from xlprobe.metrics import Profile, Roles
+from xlprobe.metrics.reach import Reach
 from xlprobe.metrics.tensors import at_once
 
 __all__ = ["BatchRows", "Emit", "Labels", "PairGroup", "Sink"]
@@ -38,11 +39,20 @@ class BatchRows:
 
     batch: PairedBatch
     _groups: dict[tuple[str, str], list[PairGroup]] = field(default_factory=dict)
+    _reaches: dict[int | None, Reach] = field(default_factory=dict)
 
     @cached_property
     def roles(self) -> Roles:
         """The roles that the tokens play."""
         return Roles.from_ids(self.batch.segment_ids, self.batch.unit_ids, self.batch.special_mask)
+
+    def reach(self, capture: Any) -> Reach | None:
+        """What the queries of a causal layer can see; None where every token sees every other."""
+        if not capture.causal:
+            return None
+        if capture.window not in self._reaches:
+            self._reaches[capture.window] = Reach.causal(self.batch.attention_mask, self.roles, capture.window)
+        return self._reaches[capture.window]
 
     @cached_property
     def labels(self) -> Labels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCKS", "COMPARED_BLOCKS", "MASS_BLOCKS", "POOLINGS", "SHAPE_BLOCKS", "SHARE_BLOCKS"]
+__all__ = ["BLOCKS", "CLOSED_TO_CAUSAL", "COMPARED_BLOCKS", "MASS_BLOCKS", "POOLINGS", "SHAPE_BLOCKS", "SHARE_BLOCKS"]
 
 BLOCKS: dict[str, tuple[str, str]] = {
     "context->context": ("context", "context"),
@@ -14,6 +14,14 @@ BLOCKS: dict[str, tuple[str, str]] = {
     "": ("text", "text"),
 }
 """The blocks of an attention pattern by name: (queries, keys). Text is context and question together."""
+
+CLOSED_TO_CAUSAL = {
+    "context->question": "the context comes before the question and cannot see it in a causal model",
+    "cls->context": "the first token sees only itself in a causal model",
+    "cls->question": "the first token sees only itself in a causal model",
+    "cls->both": "the first token sees only itself in a causal model",
+}
+"""The blocks, and edges, that a causal model has not, with the reason."""
 
 MASS_BLOCKS = ("question->context", "context->question", "cls->context", "cls->question")
 """The directions in which mass is measured."""

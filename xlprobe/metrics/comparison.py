@@ -48,7 +48,7 @@ def rows_pearson(p: Profile, q: Profile) -> Rows:
     """Pearson correlation of each row over its cells; range [-1, 1]."""
     products = torch.linalg.vecdot(p.values, q.values)
     ones = torch.ones_like(products)
-    return stability.pearson_from_sums(products, p.squares, q.squares, ones, ones, p.num_cells[:, None, None])
+    return stability.pearson_from_sums(products, p.squares, q.squares, ones, ones, p.row_cells)
 
 
 def rows_argmax_agreement(p: Profile, q: Profile) -> Rows:
@@ -62,8 +62,8 @@ def compare(
     """Compare two profiles of the same samples row by row, and average over rows with weight min(residuals).
 
     Returns each comparison in `names`, in float64. NaN where no row has weight in both, and where fewer than two cells
-    exist (a single cell is always fully attended). Profiles of other shapes, or with other rows or cells, are first
-    cut to what both have (`align`).
+    exist (a single cell is always fully attended); rows that a causal mask leaves a single cell are left out.
+    Profiles of other shapes, or with other rows or cells, are first cut to what both have (`align`).
     """
     metrics = [one if isinstance(one, Metric) else get_metric(one) for one in names]
     if wrong := sorted(one.name for one in metrics if (one.kind, one.takes) != ("comparison", "rows")):
@@ -112,5 +112,5 @@ def _means(p: Profile, q: Profile, metrics: Sequence[Metric]) -> Float[Tensor, "
                 f"{tuple(p.values.shape)}; expected one value a row, {tuple(p.weights.shape)}"
             )
         rowwise.append(rows.double())
-    means = weighted_mean(torch.stack(rowwise), torch.minimum(p.weights, q.weights))
+    means = weighted_mean(torch.stack(rowwise), torch.minimum(p.free_weights, q.free_weights))
     return means.masked_fill((p.num_cells < 2)[:, None], math.nan)

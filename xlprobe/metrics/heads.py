@@ -24,7 +24,7 @@ def head_divergences(profile: Profile) -> Float[Tensor, "batch head head"]:
     matrices over samples and compare the means with `head_rsa`. Source: Clark et al. 2019 (arXiv 1906.04341),
     section 6.
     """
-    values, weights, entropy = profile.values, profile.weights, profile.entropy
+    values, weights, entropy = profile.values, profile.free_weights, profile.entropy
     heads = values.shape[1]
     result = torch.zeros(values.shape[0], heads, heads, dtype=torch.float64, device=values.device)
     for head in range(heads - 1):

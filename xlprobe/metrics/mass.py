@@ -11,6 +11,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.blocks import MASS_BLOCKS, SHARE_BLOCKS
 from xlprobe.metrics.profiles import PooledPattern, UnitPattern
+from xlprobe.metrics.roles import Roles
 from xlprobe.metrics.tensors import as_float64
 
 __all__ = [
@@ -71,14 +72,25 @@ def block_mass(pooled: PooledPattern | UnitPattern, block: str) -> BlockMass:
     """Measure one direction of `MASS_BLOCKS` on a pattern, or on a norm-weighted pattern.
 
     Mass is summed over keys and averaged over the block's queries before the ratio is taken, so queries weigh by
-    what they do not spend on special tokens. See `cross_lingual_mass`, `mass_expectation`, `mass_lift`.
+    what they do not spend on special tokens. See `cross_lingual_mass`, `mass_expectation`, `mass_lift`. Under a causal
+    mask the expectation is the same of uniform attention over the keys that each query can see, and a target that no
+    query can see gives NaN.
     """
     if block not in MASS_BLOCKS:
         raise DataError(f"got block={block!r}; expected one of {', '.join(MASS_BLOCKS)}")
     queries, target = block.split("->")
     other = "question" if target == "context" else "context"
+    pooled = pooled.units if isinstance(pooled, PooledPattern) else pooled
     mass, sizes = _masses(pooled, queries), pooled.roles.sizes
     observed = cross_lingual_mass(mass[target], mass[other])
+    if pooled.uniform is not None:
+        even = _role_masses(pooled.uniform, pooled.roles, queries)
+        expected = cross_lingual_mass(even[target], even[other])
+        lift = mass_lift(mass[target], mass[other], even[target], even[other])
+        closed = even[target] == 0
+        nan = torch.nan
+        expected = expected.masked_fill(closed, nan)
+        return BlockMass(observed.masked_fill(closed, nan), expected[:, 0], lift.masked_fill(closed, nan))
     expected = mass_expectation(sizes[target], sizes[other])
     lift = mass_lift(mass[target], mass[other], sizes[target][:, None], sizes[other][:, None])
     return BlockMass(observed, expected, lift)
@@ -124,8 +136,14 @@ def text_mass(pooled: PooledPattern | UnitPattern) -> Float[Tensor, "batch head"
 
 def _masses(pooled: PooledPattern | UnitPattern, queries: str) -> dict[str, Float[Tensor, "batch head"]]:
     """Mean over a role's queries of the attention mass to context, question and special tokens."""
-    units = pooled.roles.num_units
-    row = pooled.pooled[:, :, pooled.roles.row_numbers[queries]]
+    return _role_masses(pooled.pooled, pooled.roles, queries)
+
+
+def _role_masses(
+    pooled: Float[Tensor, "batch head row cell"], roles: Roles, queries: str
+) -> dict[str, Float[Tensor, "batch head"]]:
+    units = roles.num_units
+    row = pooled[:, :, roles.row_numbers[queries]]
     return {"context": row[..., :units].sum(dim=-1), "question": row[..., units], "special": row[..., -1]}
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.metrics.blocks import BLOCKS
 from xlprobe.metrics.pooling import pool_keys
+from xlprobe.metrics.reach import Reach
 from xlprobe.metrics.roles import Roles, Span
 from xlprobe.metrics.tensors import as_float, at_once, row_entropy, safe_divide, weighted_mean
 
@@ -37,6 +38,8 @@ class Profile:
     sink: Float[Tensor, "batch head row"]
     rows: Bool[Tensor, "batch row"]
     cells: Bool[Tensor, "batch cell"]
+    open_cells: Float[Tensor, "batch head row"] | None = None
+    """How many cells each row can see, where a causal mask closes some (one head for all that see the same)."""
     origin: tuple[Profile, Int[Tensor, " batch"]] | None = field(default=None, repr=False)
     """The profile whose samples these are, and which: what is known of its rows is not computed again."""
 
@@ -65,6 +68,18 @@ class Profile:
         return self.cells.sum(dim=-1).double()
 
     @property
+    def row_cells(self) -> Float[Tensor, "batch head row"]:
+        """Number of cells that each row can see; (batch, 1, 1) where those are all."""
+        return self.num_cells[:, None, None] if self.open_cells is None else self.open_cells
+
+    @property
+    def free_weights(self) -> Float[Tensor, "batch head row"]:
+        """The weights, 0 for rows that a mask leaves fewer than two cells: they have no choice."""
+        if self.open_cells is None:
+            return self.weights
+        return self.weights * (self.open_cells >= 2).to(self.weights.dtype)
+
+    @property
     def sink_mass(self) -> Float[Tensor, "batch head"]:
         """Mean over the block's rows of the attention mass on special tokens, in [0, 1]; NaN without rows."""
         return weighted_mean(self.sink, self.rows[:, None].expand_as(self.sink))
@@ -74,14 +89,27 @@ class Profile:
         samples = torch.as_tensor(samples, device=self.values.device)
         arrays = (self.values, self.weights, self.sink, self.rows, self.cells)
         values, weights, sink, rows, cells = (_picked(array, samples) for array in arrays)
-        return Profile(values, weights, sink, rows, cells, (self, samples))
+        counts = None if self.open_cells is None else _picked(self.open_cells, samples)
+        return Profile(values, weights, sink, rows, cells, counts, (self, samples))
 
     @classmethod
     def side_by_side(cls, profiles: Sequence[Profile]) -> Profile:
         """Return one profile with the heads of several, of the same samples and block, one after the other."""
         first = profiles[0]
+        counts = _same_or_each(
+            [one.open_cells for one in profiles if one.open_cells is not None], first.values.shape[1]
+        )
         joined = [torch.cat([getattr(one, name) for one in profiles], dim=1) for name in ("values", "weights", "sink")]
-        return cls(joined[0], joined[1], joined[2], first.rows, first.cells)
+        return cls(joined[0], joined[1], joined[2], first.rows, first.cells, counts)
+
+
+def _same_or_each(parts: Sequence[Tensor], heads: int) -> Tensor | None:
+    """Join what is known of several layers, (batch, 1, ...) each, head by head; one stands for all. None of nothing."""
+    if not parts:
+        return None
+    if all(part is parts[0] for part in parts):
+        return parts[0]
+    return torch.cat([part.expand(-1, heads, *part.shape[2:]) for part in parts], dim=1)
 
 
 def _picked(array: Tensor, samples: Int[Tensor, " picked"]) -> Tensor:
@@ -118,11 +146,25 @@ class UnitPattern:
 
     pooled: Float[Tensor, "batch head row cell"]
     roles: Roles
+    reaches: tuple[Reach, ...] = ()
+    """Under a causal mask, what the queries can see: one for all heads, or one for each of several layers."""
 
     @classmethod
     def side_by_side(cls, patterns: Sequence[UnitPattern]) -> UnitPattern:
         """Return one pattern with the heads of several of the same batch, such as those of all layers."""
-        return cls(torch.cat([one.pooled for one in patterns], dim=1), patterns[0].roles)
+        reaches = tuple(reach for one in patterns for reach in one.reaches)
+        alike = len({id(reach) for reach in reaches}) == 1
+        joined = torch.cat([one.pooled for one in patterns], dim=1)
+        return cls(joined, patterns[0].roles, reaches[:1] if alike else reaches)
+
+    @cached_property
+    def uniform(self) -> Float[Tensor, "batch head row cell"] | None:
+        """What uniform attention over the keys that a causal mask leaves open would be; None without one.
+
+        One head stands for all where all see the same.
+        """
+        heads = self.pooled.shape[1] // max(len(self.reaches), 1)
+        return _same_or_each([reach.uniform for reach in self.reaches], heads)
 
     def profile(self, block: str = "context->context", pooling: ProfilePooling = "mass") -> Profile:
         """Return one block, rows and cells being units; pooling as in `xlprobe.metrics.unit_pool`."""
@@ -137,10 +179,16 @@ class UnitPattern:
         sizes = self.roles.unit_sizes[:, cell_ranges[keys]]
         values = picked[..., cell_ranges[keys]]
         weights = values.sum(dim=-1)
+        # Of a unit of which a causal mask closes a part, so much counts as uniform attention would give it.
+        expected = (
+            sizes[:, None, None, :] if self.uniform is None else self.uniform[:, :, picked_rows, cell_ranges[keys]]
+        )
         if pooling == "density":
-            values = safe_divide(values, sizes[:, None, None, :])
+            values = safe_divide(values, expected)
         values = safe_divide(values, values.sum(dim=-1, keepdim=True))
-        return Profile(values, weights, picked[..., -1], rows, sizes > 0)
+        heads = self.pooled.shape[1] // max(len(self.reaches), 1)
+        counts = _same_or_each([one.open_units(picked_rows, cell_ranges[keys]) for one in self.reaches], heads)
+        return Profile(values, weights, picked[..., -1], rows, sizes > 0, counts)
 
 
 @dataclass(frozen=True)
@@ -154,6 +202,8 @@ class PooledPattern:
     pattern: Float[Tensor, "batch head query key"]
     roles: Roles
     norms: Float[Tensor, "batch head key"] | None = None
+    reach: Reach | None = None
+    """Under a causal mask, what the queries can see."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", as_float(self.pattern))
@@ -177,7 +227,8 @@ class PooledPattern:
     def units(self) -> UnitPattern:
         """The attention between units."""
         means = self.roles.row_means.transpose(1, 2).double().unsqueeze(1)
-        return UnitPattern(means @ self.by_cell.double(), self.roles)
+        reaches = () if self.reach is None else (self.reach,)
+        return UnitPattern(means @ self.by_cell.double(), self.roles, reaches)
 
     @property
     def pooled(self) -> Float[Tensor, "batch head row cell"]:
@@ -207,12 +258,14 @@ class PooledPattern:
             values = _take(self._mean_row(number), cells, 3)
             values = values if scale is None else values * scale
             values = safe_divide(values, values.sum(dim=-1, keepdim=True))
+            open_cells = None if self.reach is None else self.reach.open_to_any(number, cells)
         else:
             span = self.roles.spans[queries]
             rows, by_cell = span.mask, _take(self.by_cell, span, 2)
             values = self._rows(span, cells, memory or Memory())
+            open_cells = None if self.reach is None else self.reach.open_tokens(span, cells)
         weights = by_cell[..., cell_range].sum(dim=-1) * rows[:, None].to(by_cell.dtype)
-        return Profile(values, weights, by_cell[..., -1], rows, cells.mask)
+        return Profile(values, weights, by_cell[..., -1], rows, cells.mask, open_cells)
 
     def _rows(self, span: Span, cells: Span, memory: Memory) -> Float[Tensor, "batch head row cell"]:
         """Rows of tokens, renormalised over a block's cells."""
@@ -289,7 +342,9 @@ def align(p: Profile, q: Profile) -> tuple[Profile, Profile]:
         share = values.sum(dim=-1)
         weights = side.weights[:, :, :rows] * share * both_rows[:, None].to(share.dtype)
         values = values * safe_divide(torch.ones_like(share), share)[..., None]
-        return Profile(values, weights, side.sink[:, :, :rows], both_rows, both_cells)
+        # Of what a mask leaves a row, less is left by the cut; the cells are numbered from the first.
+        counts = None if side.open_cells is None else side.open_cells[..., :rows].clamp_max(cells)
+        return Profile(values, weights, side.sink[:, :, :rows], both_rows, both_cells, counts)
 
     return cut(p), cut(q)
 

@@ -33,8 +33,12 @@ def normalised_entropy(
 def profile_entropy(profile: Profile) -> Float[Tensor, "batch head"]:
     """Normalised entropy of a profile's rows, averaged with the residual masses as weights, in float64.
 
-    Range [0, 1] as `normalised_entropy`. Specials are no cells. NaN without weight or with fewer than two cells.
+    Range [0, 1] as `normalised_entropy`. Specials are no cells. NaN without weight or with fewer than two cells. Under
+    a causal mask each row is divided by the log of the cells that it can see, and rows that see one only are left out.
     """
+    if profile.open_cells is not None:
+        scaled = profile.entropy / profile.row_cells.clamp_min(2).log()
+        return weighted_mean(scaled, profile.free_weights)
     cells = profile.num_cells[:, None]
     mean = weighted_mean(profile.entropy, profile.weights) / cells.log()
     return mean.masked_fill(cells < 2, math.nan)
@@ -67,7 +71,8 @@ def pattern_distance(pooled: PooledPattern) -> Float[Tensor, "batch head"]:
     """Attention distance of a pattern over its text tokens, divided by their number, averaged over queries.
 
     Range [0, 1); 0: every token attends to itself. The mean weighs queries by their residual mass. Special tokens and
-    padding are left out on both sides, norms out of account. NaN without text.
+    padding are left out on both sides, norms out of account. NaN without text. Under a causal mask later tokens can
+    look farther back: compare it at like lengths.
     """
     pooled = pooled if pooled.norms is None else PooledPattern(pooled.pattern, pooled.roles)
     text = (pooled.roles.context | pooled.roles.question).to(pooled.pattern.dtype)

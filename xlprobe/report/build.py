@@ -52,6 +52,8 @@ class ReportOptions:
     token_types: str | None = None
     layout: str | None = None
     prefix: str | None = None
+    template: str | None = None
+    answers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
 
 
@@ -118,7 +120,9 @@ def measured(options: ReportOptions) -> Results:
         device=options.device,
         about=about,
     )
-    reading = Reading(options.token_types, options.layout, options.prefix, options.labels)
+    reading = Reading(
+        options.token_types, options.layout, options.prefix, options.template, options.answers, options.labels
+    )
     checkpoints = as_said(options.checkpoints or default_specs(), options.device, reading)
     return measure(checkpoints, samples, design=design, metrics=options.metrics, out=options.out)
 

@@ -7,7 +7,7 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -53,6 +53,8 @@ class Batch:
     special_mask: Bool[Tensor, "batch position"]
     labels: Int[Tensor, " batch"]
     samples: tuple[Sample, ...]
+    answer_ids: Int[Tensor, "batch label"] | None = field(default=None, kw_only=True)
+    """For prompts that are answered by a word: the token that stands for each label."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -75,9 +77,9 @@ class Batch:
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with its tensors on a device."""
         moved = {
-            field.name: getattr(self, field.name).to(device)
-            for field in fields(self)
-            if isinstance(getattr(self, field.name), Tensor)
+            one.name: getattr(self, one.name).to(device)
+            for one in fields(self)
+            if isinstance(getattr(self, one.name), Tensor)
         }
         return replace(self, **moved)
 
@@ -124,11 +126,7 @@ class Encoder:
         prefix: str = "",
         class_of: ClassOf | None = None,
     ) -> None:
-        if not getattr(tokenizer, "is_fast", False):
-            raise DataError(
-                f"got the tokenizer {type(tokenizer).__name__}, which gives no character offsets; expected a fast "
-                "one, because units and languages are found by offsets. Load it with AutoTokenizer"
-            )
+        check_tokenizer(tokenizer)
         if layout not in ("tokenizer", "method"):
             raise DataError(f"got layout={layout!r}; expected 'tokenizer' or 'method'")
         if token_types not in ("zeros", "segments", "tokenizer", "none"):
@@ -252,15 +250,7 @@ class Encoder:
         key = (units, language, first_unit, prefix, spans)
         if (known := self._cache.get(key)) is not None:
             return known
-        for number, unit in enumerate(units):
-            if not unit.strip():
-                raise DataError(f"sample {sample.key!r}: unit {number} in {language!r} is empty; expected a sentence")
-        text = prefix + joined(units, language)
-        if (broken := _SURROGATE.search(text)) is not None:
-            raise DataError(
-                f"sample {sample.key!r}: the {language!r} text has half of a surrogate pair at character "
-                f"{broken.start()}; expected text that can be written as UTF-8. Clean the text where it comes from"
-            )
+        text = prefix + check_text(sample, units, language)
         encoded = self.tokenizer(
             text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
         )
@@ -290,7 +280,7 @@ class Encoder:
             unit_ids.append(first_unit + unit_number)
         languages = [language_id(language)] * len(offsets)
         if spans is not None:
-            languages = _token_languages(offsets, spans, len(prefix), language)
+            languages = token_languages(offsets, spans, len(prefix), language)
         segment = _Segment(*(array("i", column) for column in (encoded["input_ids"], unit_ids, languages)))
         if not segment.ids or max(segment.units) < first_unit:
             raise DataError(f"sample {sample.key!r}: the {language!r} text {text[:60]!r} gives no tokens")
@@ -298,7 +288,30 @@ class Encoder:
         return segment
 
 
-def _token_languages(
+def check_tokenizer(tokenizer: Any) -> None:
+    """Raise `DataError` for a tokenizer that does not say where its tokens stand in the text."""
+    if not getattr(tokenizer, "is_fast", False):
+        raise DataError(
+            f"got the tokenizer {type(tokenizer).__name__}, which gives no character offsets; expected a fast "
+            "one, because units and languages are found by offsets. Load it with AutoTokenizer"
+        )
+
+
+def check_text(sample: Sample, units: Sequence[str], language: str) -> str:
+    """Return the text of units; raise `DataError` for one that is empty or cannot be written."""
+    for number, unit in enumerate(units):
+        if not unit.strip():
+            raise DataError(f"sample {sample.key!r}: unit {number} in {language!r} is empty; expected a sentence")
+    text = joined(units, language)
+    if (broken := _SURROGATE.search(text)) is not None:
+        raise DataError(
+            f"sample {sample.key!r}: the {language!r} text has half of a surrogate pair at character "
+            f"{broken.start()}; expected text that can be written as UTF-8. Clean the text where it comes from"
+        )
+    return text
+
+
+def token_languages(
     offsets: Sequence[tuple[int, int]], spans: tuple[tuple[int, int, str], ...], shift: int, default: str
 ) -> list[int]:
     """Give each token the language of the word that holds its last character."""

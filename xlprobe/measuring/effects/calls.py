@@ -102,11 +102,11 @@ def _table(what: str, checkpoint: Checkpoint, samples: Any, options: dict[str, A
     if what == "patching_recovery":
         checked_patching(run)
     checked_cuts(interventions)
-    if checkpoint.head == "classification":
+    if checkpoint.can_answer:
         checkpoint.check_labels(checked.problems)
     buffer = RowBuffer()
     columns: dict[str, Any] = {"checkpoint": checkpoint.name, "seed": checkpoint.provenance.get("seed")}
-    if checkpoint.head != "classification":
+    if not checkpoint.can_answer:
         buffer.append(np.array([np.nan]), metric=names[0], reason="no classification head", **columns)
     elif what == "outcomes":
         measure_answers(checked.metrics, run, buffer, columns)

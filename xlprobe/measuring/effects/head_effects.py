@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from xlprobe.errors import DataError
 from xlprobe.interventions import Ablate, HeadImportance, Patch, head_means
+from xlprobe.measuring.design import DEFAULT_INTERVENTIONS
 from xlprobe.measuring.effects.runs import BatchRun, Run
 
 __all__ = ["ablation_effect", "importance", "patching"]
@@ -57,7 +58,9 @@ def patching(one: BatchRun) -> Yielded:
     With clean the gold margin of the in-language run, corrupt that of the code-switched one, and patched that of the
     latter with outputs of the former: *gap* clean - corrupt, once; *gain* patched - corrupt; and their ratio, the
     *recovery*, NaN where the gap is smaller than `least_gap`. Ranges (-inf, inf); recovery 0: nothing, 1: all. Take the
-    ratio of means of gain and gap over problems, never the mean of ratios of small gaps.
+    ratio of means of gain and gap over problems, never the mean of ratios of small gaps. In a causal model the context
+    is the same in both runs, as it cannot see the question: there outputs are patched at the last token, which answers,
+    unless other places are asked for.
     """
     options, reference = one.run.options, one.reference
     if reference is None:
@@ -71,9 +74,14 @@ def patching(one: BatchRun) -> Yielded:
     if options.by == "layer":
         sets = [({"layer": layer}, [pair for pair in one.every_head if pair[0] == layer]) for layer in one.layers]
     for columns, heads in sets:
-        gain = one.effect(Patch(one.model, reference.outputs, heads, options.at).on(one.batch))
+        gain = one.effect(Patch(one.model, reference.outputs, heads, _places(one)).on(one.batch))
         yield columns | {"metric": "patching_gain"}, gain
         yield columns | {"metric": "patching_recovery"}, gain / wide
+
+
+def _places(one: BatchRun) -> Sequence[str]:
+    at = one.run.options.at
+    return ("last",) if one.run.checkpoint.is_causal and at == DEFAULT_INTERVENTIONS.at else at
 
 
 def checked_patching(run: Run) -> None:

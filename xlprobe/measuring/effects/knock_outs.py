@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from xlprobe.errors import DataError
 from xlprobe.interventions import KnockOut
 from xlprobe.measuring.design import Interventions
 from xlprobe.measuring.effects.runs import BatchRun
+from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 
 __all__ = ["EDGES", "knock_out_effect"]
 
@@ -20,6 +23,9 @@ EDGES: dict[str, tuple[str, str | tuple[str, ...]]] = {
     "cls->context": ("cls", "context"),
     "cls->question": ("cls", "question"),
     "cls->both": ("cls", ("context", "question")),
+    "last->context": ("last", "context"),
+    "last->question": ("last", "question"),
+    "last->both": ("last", ("context", "question")),
 }
 """The sets of edges that can be cut, by name: (queries, keys)."""
 
@@ -27,9 +33,19 @@ EDGES: dict[str, tuple[str, str | tuple[str, ...]]] = {
 def knock_out_effect(one: BatchRun) -> Iterator[tuple[dict[str, Any], Tensor]]:
     """Yield the change of the gold margin for each set of edges that is cut, and for as many random edges.
 
-    Range (-inf, inf); 0: no effect, below 0: the answer needs these edges.
+    Range (-inf, inf); 0: no effect, below 0: the answer needs these edges. In a causal model the first token and the
+    context have no edges to cut, NaN; where the first token's are asked for, those of the last one, which answers, are
+    cut too.
     """
     options = one.run.options
+    closed = CLOSED_TO_CAUSAL if one.run.checkpoint.is_causal else {}
+    for edges in [edges for edges in options.edges if edges in closed]:
+        yield (
+            {"block": edges, "condition": "observed", "reason": closed[edges]},
+            torch.full((len(one.batch),), torch.nan),
+        )
+    open_edges = dict.fromkeys(edges.replace("cls", "last") if edges in closed else edges for edges in options.edges)
+    options = replace(options, edges=[edges for edges in open_edges if edges not in closed])
     for block, (queries, keys), relays, window, layers in _cuts(options, len(one.layers)):
         columns = {"block": block, "layer": window}
         cut = {"queries": queries, "keys": keys, "layers": layers, "relays": relays}

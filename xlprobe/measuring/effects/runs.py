@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.encoders.answers import answer_logits
 from xlprobe.interventions import HeadOutputs, record
 from xlprobe.measuring.design import DEFAULT_INTERVENTIONS, Interventions
 from xlprobe.metrics import gold_margin
@@ -104,8 +105,7 @@ class BatchRun:
     def logits(self) -> Float[Tensor, "batch label"]:
         """Run the model as it is at this moment."""
         with torch.no_grad():
-            logits: Tensor = self.model(**self.batch.model_inputs(self.run.checkpoint.is_cross_query)).logits
-        return logits
+            return answer_logits(self.model, self.batch, self.run.checkpoint.is_cross_query)
 
     def margins(self) -> Float[Tensor, " batch"]:
         """Run the model as it is at this moment, and return the gold margins."""
@@ -153,7 +153,7 @@ def measure_answers(metrics: Sequence[Metric], run: Run, writer: Any, columns: d
 def _write(writer: Any, metric: Metric, values: Any, labels: dict[str, Any], columns: dict[str, Any]) -> None:
     array = np.asarray(torch.as_tensor(values).cpu(), dtype=np.float64)
     absent = np.atleast_1d(np.isnan(array).reshape(len(array), -1).any(axis=1))
-    why = metric.undefined or None
+    why = columns.pop("reason", None) or metric.undefined or None
     reason = {"reason": [why if one else None for one in np.atleast_1d(absent)]} if absent.any() else {}
     writer.append(array, {**labels, **reason}, **columns)
 
