@@ -33,7 +33,9 @@ def llama(tmp_path_factory):
     return load(save_decoder(tmp_path_factory.mktemp("llama")))
 
 
-@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=[] if one in ("Llama", "Gemma3") else [pytest.mark.slow]) for one in OWN]
+)
 def test_a_causal_model_is_loaded_asked_and_measured(tmp_path, problems, name):
     checkpoint = load(save_decoder(tmp_path, name))
     layout = layout_of(checkpoint.model)
@@ -59,8 +61,10 @@ def test_a_causal_model_is_loaded_asked_and_measured(tmp_path, problems, name):
     assert frame[frame.metric == "patching_gain"].value.abs().max() > 0
 
 
-@pytest.mark.parametrize("head", ["none", "classification"])
-@pytest.mark.parametrize("name", ["Llama", "GPT2"])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [("Llama", "classification"), ("GPT2", "none"), pytest.param("GPT2", "classification", marks=[pytest.mark.slow])],
+)
 def test_bare_decoders_and_classifiers_over_them(tmp_path, problems, name, head):
     checkpoint = load(save_decoder(tmp_path, name, head))
     metrics = ["js_stability", "cka", "correct", "gold_margin"]

@@ -33,7 +33,8 @@ class KnockOut:
     says in which term the edges are cut: "both", only Q's ("mono"), or only Q_cross's ("cross").
     `relays="closed"` also keeps the query tokens from looking at special tokens, through which what the keys hold could
     reach them a layer later. Of a causal model only edges to earlier tokens count. A token's edge to itself is never
-    cut, so no row is ever emptied, however knock-outs are nested. `random_seed` cuts, in place of the edges, equally many drawn at random in each sample: the control.
+    cut, so no row is ever emptied, however knock-outs are nested. `random_seed` cuts, in place of the edges,
+    equally many drawn at random in each sample: the control.
 
     Empty `queries`, `keys`, `layers` or `heads` change nothing, to the bit. Named tokens that no sample of the batch
     has raise `CaptureError`, as the intervention would have no effect; so does a branch that the model lacks.
