@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from xlprobe.metrics.pooling import excise, unit_pool
     from xlprobe.metrics.probes import LanguageProbe, language_mdl_bits, language_probe, online_code_length
     from xlprobe.metrics.profiles import PooledPattern, Profile, UnitPattern, align, profile
+    from xlprobe.metrics.reach import Reach
     from xlprobe.metrics.roles import Roles
     from xlprobe.metrics.shape import attention_distance, normalised_entropy, pattern_distance, profile_entropy
     from xlprobe.metrics.stability import (
@@ -84,6 +85,7 @@ _NAMES = {
     "pooling": ("excise", "unit_pool"),
     "probes": ("LanguageProbe", "language_mdl_bits", "language_probe", "online_code_length"),
     "profiles": ("PooledPattern", "Profile", "UnitPattern", "align", "profile"),
+    "reach": ("Reach",),
     "roles": ("Roles",),
     "shape": ("attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"),
     "stability": (
@@ -113,6 +115,7 @@ __all__ = [
     "Metric",
     "PooledPattern",
     "Profile",
+    "Reach",
     "Roles",
     "UnitPattern",
     "align",
