@@ -2,7 +2,7 @@
 
 Trains the baseline and the cross-query model of `transfer.toml` once more, measuring the same test problems at given
 steps, and writes one table with a column `step`; `python -m xlprobe.report --results runs/dynamics` draws it. Prints
-how stability changes from before training to after it.
+how stability changes from before training to after it, floor taken off, and as observed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 
 from xlprobe import Results, load
 from xlprobe.samples import generate
-from xlprobe.statistics import contrast
+from xlprobe.statistics import above_floor, contrast, verdict
 from xlprobe.training import Dynamics, read_recipe
 from xlprobe.training.runs import run_finetune
 
@@ -52,19 +52,29 @@ def main() -> None:
 
 
 def before_and_after(results: Results) -> pd.DataFrame:
-    """Stability after training minus before, means over pairs, layers and heads; intervals resample theories."""
-    rows = results.select(metric="js_stability", pooling="token", condition="observed", step=[STEPS[0], STEPS[-1]])
-    means = rows.means(["checkpoint", "block", "step", "sample", "group"])
-    wide = means.pivot(index=["block", "sample", "group"], columns=["checkpoint", "step"], values="value")
+    """Stability above floor after training minus before, the raw change beside it; intervals resample theories.
+
+    Means over pairs, layers and heads, paired by problem. `claim`: whether a difference may be claimed.
+    """
+    rows = results.select(metric="js_stability", pooling="token", step=[STEPS[0], STEPS[-1]])
+    above = above_floor(rows.lean_frame())
+    keys = ["block", "sample", "group", "checkpoint", "step"]
+    means = above[above["condition"] == "observed"].groupby(keys, observed=True)[["value", "raw"]].mean()
+    wide = means.unstack(["checkpoint", "step"])
     found = []
-    for block, part in wide.groupby(level="block"):
-        change = {name: part[name][STEPS[-1]] - part[name][STEPS[0]] for name in ("baseline", "cross-query")}
+    for block, part in wide.groupby(level="block", observed=True):
+        groups = part.index.get_level_values("group").to_numpy()
+        change = {
+            name: pd.DataFrame({of: part[of, name, STEPS[-1]] - part[of, name, STEPS[0]] for of in ("value", "raw")})
+            for name in ("baseline", "cross-query")
+        }
         change["cross-query minus baseline"] = change["cross-query"] - change["baseline"]
         for name, differences in change.items():
-            answer = contrast(differences.to_numpy(), groups=part.index.get_level_values("group").to_numpy())
+            answer = contrast(differences.to_numpy(), groups=groups)
             found.append(
-                {"block": block, "model": name, "n": len(differences), "change": float(answer.estimate[0])}
+                {"block": block, "model": name, "n": int(answer.n[0]), "change": float(answer.estimate[0])}
                 | {"low": float(answer.low[0]), "high": float(answer.high[0]), "p": float(answer.p[0])}
+                | {"raw": float(answer.estimate[1]), "claim": int(verdict(answer)[0])}
             )
     return pd.DataFrame(found)
 
@@ -74,7 +84,8 @@ def keep_figure(run: Path, place: Path) -> None:
     from xlprobe import plots
 
     results = Results.load(run)
-    parts = [results.select(metric="js_stability", block="question->context", pooling="token", condition="observed")]
+    kept = {"block": "question->context", "pooling": "token", "condition": ["observed", "floor"]}
+    parts = [results.select(metric="js_stability", **kept)]
     parts.append(results.select(metric=["correct", "gold_margin"]))
     rows = Results(Results.concat(parts).to_frame(), results.manifest)
     rows.save(place)

@@ -145,6 +145,10 @@ def test_all_metrics_of_both_kinds_of_checkpoint(tiny, tiny_checkpoints):
         retrieval = rows[(rows.metric == "retrieval_raw") & (rows.block == "problem")]
         assert set(retrieval["sample"]) == {problem.key for problem in problems}
         assert set(retrieval["group"]) == {problem.group for problem in problems}
+        # A sentence counts with the theory that says it first.
+        single = rows[(rows.metric == "retrieval_raw") & (rows.block == "sentence")]
+        assert single["sample"].nunique() > single["group"].nunique() > 1
+        assert set(single["group"]) <= {problem.group for problem in problems}
     plain = frame[frame.checkpoint == checkpoints[0].name].groupby("metric", observed=True).reason.unique()
     assert list(plain["share_cross"]) == ["one query only: not a cross-query model"]
     assert list(plain["correct"]) == ["no classification head"]

@@ -35,6 +35,21 @@ def test_every_problem_has_reference_floor_and_chance(tiny):
             assert stranger.group != problem.group
 
 
+@pytest.mark.parametrize(("theories", "observations"), [(2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (7, 3)])
+def test_theories_count_two_by_two_for_chance_and_an_odd_one_with_the_last_two(tiny, theories, observations):
+    problems = tiny.problems(theories, 2)
+    chance = [c for c in comparisons(plan(problems, PAIRS)) if c.condition == "chance"]
+    assert {problems[c.left.problem].key for c in chance} == {problem.key for problem in problems}
+    assert len({c.group for c in chance}) == observations
+    named = {}
+    for c in chance:
+        named.setdefault(problems[c.left.problem].group, set()).add(c.group)
+    assert all(len(names) == 1 for names in named.values())
+    for c in chance:
+        # Both sides are of one observation, under the name of one of its theories.
+        assert named[problems[c.right.problem].group] == named[c.group] == {c.group}
+
+
 def test_a_single_question_has_no_floor_and_a_single_theory_no_chance(tiny):
     assert not [c for c in comparisons(plan(tiny.problems(3, 1), PAIRS)) if c.condition == "floor"]
     assert not [c for c in comparisons(plan(tiny.problems(1, 3), PAIRS)) if c.condition == "chance"]

@@ -128,12 +128,17 @@ def _effects(rng: np.random.Generator) -> list[dict[str, Any]]:
         for layer, head in product(range(LAYERS), range(HEADS)):
             rows.append(_row(metric="head_importance", value=rng.exponential(0.1), layer=layer, head=head, **at))
         for layer in range(LAYERS) if question != "en" else ():
-            rows.append(_row(metric="patching_recovery", value=rng.normal(layer / LAYERS, 0.2), layer=layer, **at))
+            gain = rng.normal(2 * layer / LAYERS, 0.4)
+            rows.append(_row(metric="patching_gain", value=gain, layer=layer, **at))
+        if question != "en":
+            # In Arabic the base loses nothing, so that there is nothing to recover.
+            gap = 2.0 if (name, question) != ("base", "ar") else 0.1
+            rows.append(_row(metric="patching_gap", value=rng.normal(gap, 0.2), **at))
     return rows
 
 
 def make_steps(seed: int = 0) -> pd.DataFrame:
-    """Accuracy of both checkpoints at three steps of training."""
+    """Accuracy, and stability with its floor, of both checkpoints at three steps of training."""
     rng = np.random.default_rng(seed)
     rows = []
     for name, step, (sample, group), (c, q) in product(NAMES, (0, 10, 20), _samples(), (("en", "en"), ("en", "fr"))):
@@ -141,6 +146,12 @@ def make_steps(seed: int = 0) -> pd.DataFrame:
         rows.append(
             _row(metric="correct", value=value, step=step, checkpoint=name, sample=sample, group=group,
                  context_language=c, question_language=q)
+        )  # fmt: skip
+        stable = {"metric": "js_stability", "block": "question->context", "pooling": "token", "reference": "en-en"}
+        rows.append(
+            _row(value=rng.normal(0.9 - step / 400, 0.01), step=step, checkpoint=name, sample=sample, group=group,
+                 context_language=c, question_language=q, layer=0, head=0,
+                 **stable | {"condition": "floor" if c == q else "observed"})
         )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -186,6 +197,17 @@ def make_results(frame: pd.DataFrame) -> Any:
 @pytest.fixture(scope="session")
 def results(frame: pd.DataFrame) -> Any:
     return make_results(frame)
+
+
+@pytest.fixture(scope="session")
+def runs(frame: pd.DataFrame) -> Any:
+    """The made-up table as if each checkpoint had been trained three times."""
+    rng = np.random.default_rng(0)
+    spread = 0.01 * (frame["metric"] != "tokens_per_word")  # training changes no tokenizer
+    several = [
+        frame.assign(seed=seed, value=frame["value"] + spread * rng.normal(size=len(frame))) for seed in range(3)
+    ]
+    return make_results(pd.concat(several, ignore_index=True))
 
 
 @pytest.fixture(scope="session")

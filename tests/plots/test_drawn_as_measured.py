@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,14 @@ def check(name: str, results: Any, steps: Any) -> None:
 def test_it_shows_the_numbers_of_its_table(name: str, results: Any, steps: Any) -> None:
     assert name in CHECKS, f"the figure {name} has no check; write one in tests/support/drawn.py"
     check(name, results, steps)
+
+
+@pytest.mark.parametrize("name", [name for name, one in plots.FIGURES.items() if not one.over_steps])
+def test_several_runs_are_drawn_as_runs_and_counted(name: str, runs: Any) -> None:
+    figure = plots.FIGURES[name](runs)
+    CHECKS[name](figure, figure.numbers)
+    if name not in ("attention_maps", "query_masks", "tokens_per_word"):  # of one problem, of masks, of tokenizers
+        assert re.search(r"Training runs \([a-z ]+\): (base 3, )?crossed 3\.", figure.caption), figure.caption
 
 
 def around(target: Any, name: str, change: Callable[..., Any]) -> Callable[[pytest.MonkeyPatch], None]:

@@ -11,7 +11,7 @@ import pytest
 from xlprobe import plots
 from xlprobe.report.headline import measured
 from xlprobe.results import Results
-from xlprobe.statistics import above_floor, contrast_frame, subtract_reference, summarise, verdict
+from xlprobe.statistics import above_floor, contrast_frame, recovery, subtract_reference, summarise, verdict
 
 ROWS = {"block": "question->context", "pooling": "token"}
 PAIR = ["context_language", "question_language"]
@@ -99,3 +99,33 @@ def test_without_a_floor_figures_say_so_and_compare_what_was_observed(uneven: An
     drawn = plots.heads_that_change.table(bare, most=5)
     assert drawn["mean"].tolist() == pytest.approx(said["estimate"].head(5).tolist())
     assert measured(bare).differs is None
+
+
+def test_what_patching_recovers_is_a_ratio_of_means(results: Any) -> None:
+    drawn = plots.patching_recovery.table(results)
+    frame = results.select(metric=["patching_gain", "patching_gap"]).to_frame()
+    for row in drawn.itertuples():
+        own = frame[frame["checkpoint"].eq(row.checkpoint) & frame["question_language"].eq(row.question_language)]
+        gain = own[(own["metric"] == "patching_gain") & (own["layer"] == row.layer)].set_index("sample")
+        gap = own[own["metric"] == "patching_gap"].set_index("sample")["value"].loc[gain.index]
+        said = recovery(gain["value"], 0 * gap, gap, gain["group"])
+        assert [row.mean, row.low, row.high] == pytest.approx([said.value[0], said.low[0], said.high[0]], nan_ok=True)
+        assert (row.n, row.n_groups, row.reason) == (said.n[0], said.n_groups[0], said.reason[0])
+    lost = drawn[drawn["mean"].isna()]
+    assert set(zip(lost["checkpoint"], lost["question_language"], strict=True)) == {("base", "ar")}
+    caption = plots.patching_recovery(results).caption
+    assert f"Undefined where less than a logit was lost: {len(lost)} of {len(drawn)}." in caption
+    assert plots.patching_recovery.needs(results.select(metric="patching_gain")) == "the table has no patching_gap"
+
+
+def test_dynamics_take_the_floor_off_or_say_that_there_is_none(steps: Any) -> None:
+    drawn = plots.dynamics_over_steps.table(steps)
+    rows = above_floor(steps.select(metric="js_stability").to_frame())
+    said = summarise(rows, ["checkpoint", "step"])
+    same(drawn[drawn["quantity"] == "above_floor"], said, ["checkpoint", "step"], mean="mean", low="low", high="high")
+    figure = plots.dynamics_over_steps(steps)
+    assert "S − floor: floor (another question about the same facts, in one language) taken off" in figure.caption
+    frame = steps.to_frame()
+    bare = Results(frame[frame["condition"] != "floor"], steps.manifest)
+    assert set(plots.dynamics_over_steps.table(bare)["quantity"]) == {"correct", "js_stability"}
+    assert "No floor was measured" in plots.dynamics_over_steps(bare).caption

@@ -229,6 +229,11 @@ def knock_out(figure: Any, table: Any) -> None:
                 assert list(line(axes, f"_whisker {row.block}, {row.languages}").get_xdata()) == numbers(
                     [row.low, row.high]
                 )
+                runs = rows[(rows["block"] == row.block) & (rows["languages"] == row.languages) & rows["seed"].notna()]
+                for run in runs.itertuples():
+                    stroke = line(axes, f"_run {run.seed} {row.block}, {row.languages}")
+                    assert list(stroke.get_xdata()) == numbers([run.mean])
+                    assert stroke.get_ydata()[0] == pytest.approx(bar.get_y() + bar.get_height() / 2)
             else:
                 own = rows[(rows["block"] == row.block) & (rows["languages"] == row.languages)]
                 drawn = curve(axes, own, f"_{row.block}, {row.languages}")

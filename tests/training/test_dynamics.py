@@ -8,6 +8,7 @@ import pytest
 from xlprobe import measure
 from xlprobe.errors import TrainingError
 from xlprobe.results import Results
+from xlprobe.statistics import above_floor
 from xlprobe.training import Dynamics, evaluate, finetune
 
 
@@ -33,6 +34,11 @@ def test_steps_in_one_table_and_the_same_weights(tiny, settings, tmp_path):
     assert sorted(set(frame["step"])) == [0, 2, 4]
     assert set(frame["seed"]) == {5}
     assert {"js_stability", "correct"} <= set(frame["metric"])
+    stable = frame[frame["metric"] == "js_stability"]
+    assert set(stable["condition"]) == {"observed", "floor", "chance"}
+    above = above_floor(stable)
+    assert sorted(set(above["step"])) == [0, 2, 4]
+    assert above["value"].notna().all()
     last = frame[(frame["step"] == 4) & (frame["metric"] == "correct") & (frame["question_language"] == "fr")]
     expected = evaluate(watched, probe, pairs="en-fr").select(metric="correct").to_frame()
     assert last.set_index("sample")["value"].to_dict() == expected.set_index("sample")["value"].to_dict()
@@ -40,7 +46,9 @@ def test_steps_in_one_table_and_the_same_weights(tiny, settings, tmp_path):
 
 def test_measures_in_full_precision_while_training_in_half(tiny, settings, tmp_path):
     base, problems = tiny.checkpoint(), tiny.problems(6)
-    watch = Dynamics(base, problems[8:], steps=[0], out=tmp_path / "table", name="run", pairs="en-fr", metrics="all")
+    watch = Dynamics(
+        base, problems[8:], steps=[0], out=tmp_path / "table", name="run", pairs="en-fr", metrics="all", controls=False
+    )  # fmt: skip
     finetune(
         base, problems[:8], out=tmp_path / "a", callbacks=[watch], settings=settings(bf16=True), tuning="full",
         mix={"en-en": 1.0},

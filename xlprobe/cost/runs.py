@@ -107,8 +107,8 @@ def _batch(shape: EncoderShape, batch: int, length: int) -> Any:
     special[[0, border, length - 1]] = True
     languages = torch.where(segments == 0, language_id("en"), language_id("fr"))
     rows = torch.arange(batch)
-    condition, reference = (np.full(batch, name, dtype=object) for name in ("observed", "en-en"))
-    comparisons = Comparisons(rows, rows.roll(1), torch.ones(batch, dtype=torch.bool), condition, reference)
+    labels = [np.full(batch, name, dtype=object) for name in ("observed", "en-en", "")]
+    comparisons = Comparisons(rows, rows.roll(1), torch.ones(batch, dtype=torch.bool), *labels)
     return PairedBatch(
         input_ids=torch.randint(5, shape.vocabulary, (batch, length), generator=torch.Generator().manual_seed(0)),
         attention_mask=torch.ones(batch, length, dtype=torch.long),

@@ -53,10 +53,12 @@ def measure_vectors(checked: Checked, vectors: SentenceVectors, writer: Any, col
         _map(wanted, vectors, layers - 1, writer, {**columns, "block": ""})
     metrics = tuple(one for one in metrics if one.name not in MAPS)
     label = f"{columns['checkpoint']}: {columns['block']} vectors"
+    # Held out are whole problems with their theory, but single sentences: many theories say the same ones.
+    apart = vectors.keys if columns["block"] == "sentence" else vectors.groups
     with progress(label, layers, show=checked.design.show_progress) as advance:
         for layer in range(layers if metrics else 0):
             here = {code: np.asarray(of_all[layer], dtype=np.float64) for code, of_all in vectors.vectors.items()}
-            here_vectors = LanguageVectors(here, vectors.groups, checked.design.seed)
+            here_vectors = LanguageVectors(here, apart, checked.design.seed)
             _pairs(metrics, vectors, here_vectors, writer, {**columns, "layer": layer})
             # The probes' matrices are small: threads only wait for each other, up to thirty times longer.
             with threadpool_limits(1):

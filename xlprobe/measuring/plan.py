@@ -56,12 +56,16 @@ class Version:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One version's attention against another's; `by_token` where their contexts are the same text."""
+    """One version's attention against another's; `by_token` where their contexts are the same text.
+
+    `group` is what it counts as in statistics, where that is not the left side's theory.
+    """
 
     left: Version
     right: Version
     condition: Condition
     by_token: bool
+    group: str = ""
 
     @property
     def reference(self) -> str:
@@ -78,6 +82,7 @@ class Comparisons:
     by_token: Bool[Tensor, " comparison"]
     condition: np.ndarray[Any, Any]
     reference: np.ndarray[Any, Any]
+    group: np.ndarray[Any, Any]
 
     def __len__(self) -> int:
         return len(self.left)
@@ -91,7 +96,7 @@ class Comparisons:
         """Return some of them, by number or by a boolean."""
         picked = chosen.numpy()
         sides = self.left[chosen], self.right[chosen], self.by_token[chosen]
-        return Comparisons(*sides, self.condition[picked], self.reference[picked])
+        return Comparisons(*sides, self.condition[picked], self.reference[picked], self.group[picked])
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,9 @@ def plan(
     A code-switched version (c, q) is compared with (c, c) token by token, and, unless c is `base`, with
     (base, base) by units; an in-language version with (base, base) by units. With `controls`, each in-language version
     also has its *floor*, the next question of the same theory, and its *chance*, the same place in a neighbouring
-    theory. With `forced`, (c, q) is compared with (c, c) under both queries too; masks ask only whether two tokens are
-    of one language, so that one forced version serves all questions.
+    theory. Neighbours are theories two by two, whose comparisons count as one observation; of an odd number the last
+    three count as one, the third compared with the second. With `forced`, (c, q) is compared with (c, c) under both
+    queries too; masks ask only whether two tokens are of one language, so that one forced version serves all questions.
     """
     if not problems:
         raise DataError("got no problems to measure; expected at least one")
@@ -138,16 +144,16 @@ def plan(
     with_base = all(base in problem.languages for problem in problems)
     plans = []
     for place, group in enumerate(order):
-        # Theories are neighbours two by two; the last of an odd number looks back.
         partner = place ^ 1 if place ^ 1 < len(order) else place - 1
         others = theories[order[partner]] if partner >= 0 else []
+        together = _neighbours(order, place)
         members = theories[group]
         for turn, number in enumerate(members):
             floor = members[(turn + 1) % len(members)] if len(members) > 1 else None
             chance = others[turn % len(others)] if others else None
             comparisons = list(_comparisons(number, pairs, contexts, base if with_base else None, forced))
             if controls:
-                comparisons += _controls(number, contexts, floor, chance)
+                comparisons += _controls(number, contexts, floor, chance, min(together))
             owned = [Version(number, context, context) for context in contexts]
             if with_base:
                 owned.append(Version(number, base, base))
@@ -161,6 +167,13 @@ def plan(
 def comparisons_of(plans: Iterable[ProblemPlan], condition: Condition) -> int:
     """Return how many comparisons of a condition are planned."""
     return sum(c.condition == condition for one in plans for c in one.comparisons)
+
+
+def _neighbours(order: Sequence[str], place: int) -> Sequence[str]:
+    """Return the theories that are compared with each other for chance, and so count as one observation."""
+    last = max(0, len(order) // 2 - 1)
+    number = min(place // 2, last)
+    return order[2 * number :] if number == last else order[2 * number : 2 * number + 2]
 
 
 def _size(problem: ParallelSample) -> tuple[int, int]:
@@ -187,13 +200,15 @@ def _comparisons(
             yield Comparison(Version(number, context, context), Version(number, base, base), "observed", False)
 
 
-def _controls(number: int, contexts: list[str], floor: int | None, chance: int | None) -> Iterator[Comparison]:
+def _controls(
+    number: int, contexts: list[str], floor: int | None, chance: int | None, group: str
+) -> Iterator[Comparison]:
     for context in contexts:
         left = Version(number, context, context)
         if floor is not None:
             yield Comparison(left, Version(floor, context, context), "floor", True)
         if chance is not None:
-            yield Comparison(left, Version(chance, context, context), "chance", True)
+            yield Comparison(left, Version(chance, context, context), "chance", True, group)
 
 
 def paired_batches(
@@ -249,6 +264,7 @@ def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPla
         torch.tensor([c.by_token for c in every], dtype=torch.bool),
         np.array([c.condition for c in every], dtype=object),
         np.array([c.reference for c in every], dtype=object),
+        np.array([c.group for c in every], dtype=object),
     )
     owned = torch.tensor(sorted({rows[version] for one in plans for version in one.versions}), dtype=torch.long)
     values = {field.name: getattr(batch, field.name) for field in fields(Batch)} | {"language_ids": language_ids}

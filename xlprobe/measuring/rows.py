@@ -99,10 +99,8 @@ class BatchRows:
     def _group(self, these: Comparisons, alike: bool) -> PairGroup:
         labels = {name: column[these.left.numpy()] for name, column in self.labels.items()}
         labels |= {"condition": these.condition, "reference": these.reference}
-        # A against B is B against A: both rows of chance count as one observation, under the name of either theory.
-        others = self.labels["group"][these.right.numpy()]
-        pairs = np.where(these.condition == "chance", np.minimum(labels["group"], others), labels["group"])
-        labels |= {"group": pairs.astype(object)}
+        # A against B is B against A: rows of chance count as one observation, under the name of one theory.
+        labels |= {"group": np.where(these.group != "", these.group, labels["group"]).astype(object)}
         sides = these.left.to(self.batch.input_ids.device), these.right.to(self.batch.input_ids.device)
         observed = torch.nonzero(these.is_observed)[:, 0]
         if len(observed) == len(these):

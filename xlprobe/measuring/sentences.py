@@ -67,8 +67,9 @@ class SentenceReader:
 def sentences_of(problems: Sequence[ParallelSample], languages: Sequence[str], limit: int) -> list[ParallelSample]:
     """Return the distinct sentences of parallel problems as parallel samples of their own, at most `limit`.
 
-    Two problems often share facts; a sentence counts once. Its group is the sentence itself, because the same
-    sentence belongs to many theories. Where there are more than `limit`, they are taken evenly over the problems.
+    Two problems often share facts; a sentence counts once, with the theory that says it first (its group), so that
+    sentences of one theory are not taken as independent. Where there are more than `limit`, they are taken evenly over
+    the problems.
     """
     by_texts: dict[tuple[str, ...], ParallelSample] = {}
     for problem in problems:
@@ -77,7 +78,7 @@ def sentences_of(problems: Sequence[ParallelSample], languages: Sequence[str], l
             if texts not in by_texts:
                 key = f"sentence-{len(by_texts)}"
                 context = {code: (text,) for code, text in zip(languages, texts, strict=True)}
-                by_texts[texts] = ParallelSample(key, key, problem.dataset, context)
+                by_texts[texts] = ParallelSample(key, problem.group, problem.dataset, context)
     # A sentence that two others share in one language cannot be told apart there; keep the first of each.
     seen: set[tuple[str, str]] = set()
     distinct = []

@@ -13,7 +13,7 @@ from xlprobe.plots import heat
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.fonts import missing_note, visual
 from xlprobe.plots.palette import DIVERGING, INK, language_colour
-from xlprobe.plots.reading import rows_of, theories
+from xlprobe.plots.reading import first_run, rows_of, theories
 from xlprobe.plots.scope import base_language, manifests, pairs
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class AttentionMaps(Figure):
         import pandas as pd
 
         pair = options["pair"] or telling_pair(results)
-        rows = rows_of(theories(results), metric="attention")
+        rows = first_run(rows_of(theories(results), metric="attention"))
         layers = sorted(rows["layer"].unique())
         layer = layers[len(layers) // 2] if options["layer"] is None else options["layer"]
         if layer not in layers:

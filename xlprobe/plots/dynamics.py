@@ -11,6 +11,7 @@ from xlprobe.plots.knock_out import ACROSS, ONE
 from xlprobe.plots.palette import checkpoint_look
 from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
 from xlprobe.plots.scope import checkpoints
+from xlprobe.plots.stability import NO_FLOOR
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,5 +108,9 @@ class DynamicsOverSteps(Figure):
         lines.whole_ticks(axes)
 
     def note(self, view: View) -> str:
-        """Say what a line is the mean of."""
-        return f"{self.facts(view)} Lines: mean over pairs of languages, on the same problems at every step."
+        """Say what a line is the mean of, and whether a floor was measured."""
+        shown = set(view.table["quantity"])
+        floor = f" {NO_FLOOR.strip()}" if "js_stability" in shown and "above_floor" not in shown else ""
+        if "above_floor" in shown:
+            floor = " S − floor: floor (another question about the same facts, in one language) taken off by problem."
+        return f"{self.facts(view)} Lines: mean over pairs of languages, on the same problems at every step.{floor}"

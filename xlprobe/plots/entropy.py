@@ -38,6 +38,7 @@ class EntropyAndStability(Figure):
     choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token"}
     share = ("all", "all")
     panel_height = 1.8
+    runs = "mean over them"
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
         """Return which of the two metrics has no head."""

@@ -86,6 +86,8 @@ class Figure:
     """Whether it belongs to the further figures, not to the main ones."""
     over_steps: ClassVar[bool] = False
     """Whether it shows all steps of training rather than the last."""
+    runs: ClassVar[str] = "thin lines"
+    """How several training runs of a checkpoint are drawn."""
     panel_height: ClassVar[float] = 1.35
     least_width: ClassVar[float] = 1.5
     """How high a panel is, and how narrow it may get before panels go below each other, in inches."""
@@ -191,4 +193,4 @@ class Figure:
 
     def facts(self, view: View, bands: str = "Bands") -> str:
         """Return checkpoints, numbers of problems and theories, intervals and undefined values, in sentences."""
-        return scope.describe(view.results, view.table, view.checkpoints, self.metrics, bands)
+        return scope.describe(view.results, view.table, view.checkpoints, self.metrics, bands, self.runs)

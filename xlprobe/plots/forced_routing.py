@@ -72,7 +72,7 @@ class Routing(Figure):
         rows = view.of(panel)
         for condition in lines.CONTROLS:
             if (rows["condition"] == condition).any():
-                lines.control(axes, rows[(rows["condition"] == condition) & rows["seed"].isna()], condition)
+                lines.control(axes, rows[rows["condition"] == condition], condition)
         for condition, (label, look) in REFERENCES.items():
             lines.line(axes, rows[rows["condition"] == condition], {"color": INK, **look}, label)
         lines.stability_axis(axes, float(view.table["low"].fillna(view.table["mean"]).min()))

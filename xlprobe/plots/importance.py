@@ -42,6 +42,7 @@ class HeadImportance(Figure):
     what = "importance of heads"
     share = ("all", "part")
     panel_height = 1.6
+    runs = "mean over them"
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return importance per checkpoint, layer and head, in one language and across, with shares and ranks."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Panel, View
-from xlprobe.plots.reading import rows_of, switched, theories
+from xlprobe.plots.reading import rows_of, switched, theories, with_runs
 from xlprobe.plots.stability import StabilityByLayer
 from xlprobe.plots.words import block_label
 
@@ -54,7 +54,8 @@ class InstabilityByLayer(StabilityByLayer):
         from xlprobe.statistics import instability
 
         rows = results.select(metric="js_stability", block=options["block"], pooling=options["pooling"]).lean_frame()
-        return instability(rows, ["checkpoint", "context_language", "question_language", "layer"]).assign(seed=None)
+        by = ["checkpoint", "context_language", "question_language", "layer"]
+        return with_runs(rows, lambda some: instability(some, by))
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per checkpoint."""
@@ -70,8 +71,9 @@ class InstabilityByLayer(StabilityByLayer):
 
     def note(self, view: View) -> str:
         """Say what 0 and 1 are, and count what is undefined or beyond the axis."""
-        undefined = int(view.table["mean"].isna().sum())
-        told = f" Undefined where chance is near floor: {undefined} of {len(view.table)}." if undefined else ""
+        whole = view.table[view.table["seed"].isna()]
+        undefined = int(whole["mean"].isna().sum())
+        told = f" Undefined where chance is near floor: {undefined} of {len(whole)}." if undefined else ""
         return (
             f"Attention {block_label(view.options['block'])}. {self.facts(view)} 0: as between two questions about the "
             f"same facts; 1: as between two theories.{told}{lines.beyond(view.table, LOW, HIGH)}"

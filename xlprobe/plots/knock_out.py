@@ -42,6 +42,7 @@ class KnockOutEffects(Figure):
     what = "effect of knock-out"
     share = ("part", "part")
     panel_height = 1.45
+    runs = "thin lines and strokes"
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return the mean effect per checkpoint, set of edges and layer (none: all), in one language or across."""
@@ -70,12 +71,14 @@ class KnockOutEffects(Figure):
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw bars with whiskers, or lines with bands."""
+        import pandas as pd
+
         rows = view.of(panel, quantity=panel.part)
         edges = _edges(view.table)
         if panel.part == WHOLE:
             lines.level(axes, 0, vertical=True)
-            for row in rows[rows["seed"].isna()].itertuples():
-                _bar(axes, row, edges.index(row.block), edge_colour(edges, row.block))
+            for row in rows.itertuples():
+                (_bar if pd.isna(row.seed) else _run)(axes, row, edges.index(row.block), edge_colour(edges, row.block))
             axes.set_yticks(range(len(edges)), [block_label(edge) for edge in edges])
             axes.set_ylim(len(edges) - 0.5, -0.5)
             axes.grid(False, axis="y")
@@ -121,9 +124,21 @@ def _edges(table: pd.DataFrame) -> list[str]:
     return known + sorted(set(table["block"].astype(str)).difference(known))
 
 
+def _run(axes: Axes, row: Any, place: int, colour: str) -> None:
+    """Mark a single training run on its bar."""
+    axes.plot(
+        [row.mean], [place + _shift(row)], "|", color=colour, markersize=5,
+        label=f"_run {row.seed} {row.block}, {row.languages}",
+    )  # fmt: skip
+
+
+def _shift(row: Any) -> float:
+    return 0.17 if row.languages == ACROSS else -0.17
+
+
 def _bar(axes: Axes, row: Any, place: int, colour: str) -> None:
     across = row.languages == ACROSS
-    shift = place + (0.17 if across else -0.17)
+    shift = place + _shift(row)
     (bar,) = axes.barh(
         shift, row.mean, height=0.3, color=colour if across else "white", edgecolor=colour, linewidth=0.9
     )

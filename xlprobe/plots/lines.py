@@ -64,14 +64,17 @@ def line(
 
     Rows with a `seed` are single runs. Intervals that are not known leave a gap in the band.
     """
-    runs = rows[rows["seed"].notna()] if "seed" in rows else rows.iloc[:0]
-    means = rows.drop(runs.index).sort_values(x)
+    means = rows[rows["seed"].isna()].sort_values(x)
     axes.plot(means[x], means["mean"], label=label, **look)
-    for seed, run in runs.sort_values(x).groupby("seed"):
-        axes.plot(run[x], run["mean"], color=look["color"], linewidth=0.4, alpha=0.7, label=f"_run {seed} {label}")
+    _single_runs(axes, rows, look["color"], label, x)
     band(axes, means, look["color"], label, x, shade)
     if x == "layer":
         whole_ticks(axes)
+
+
+def _single_runs(axes: Axes, rows: pd.DataFrame, colour: str, label: str, x: str = "layer") -> None:
+    for seed, run in rows[rows["seed"].notna()].sort_values(x).groupby("seed"):
+        axes.plot(run[x], run["mean"], color=colour, linewidth=0.4, alpha=0.7, label=f"_run {seed} {label}")
 
 
 def band(axes: Axes, rows: pd.DataFrame, colour: str, label: str, x: str = "layer", shade: float = SHADE) -> None:
@@ -94,9 +97,10 @@ CONTROLS: dict[str, tuple[str, dict[str, Any]]] = {
 def control(axes: Axes, rows: pd.DataFrame, condition: str) -> None:
     """Draw floor or chance over layers: broad and grey, under the lines."""
     label, look = CONTROLS[condition]
-    rows = rows.sort_values("layer")
-    axes.plot(rows["layer"], rows["mean"], label=label, zorder=1.5, solid_capstyle="butt", **look)
-    band(axes, rows, look["color"], label)
+    means = rows[rows["seed"].isna()].sort_values("layer")
+    axes.plot(means["layer"], means["mean"], label=label, zorder=1.5, solid_capstyle="butt", **look)
+    _single_runs(axes, rows, look["color"], label)
+    band(axes, means, look["color"], label)
 
 
 def level(axes: Axes, value: float, label: str = "", *, vertical: bool = False) -> None:

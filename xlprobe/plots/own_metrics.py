@@ -80,7 +80,7 @@ class ByLayer(Figure):
         rows = view.of(panel)
         for condition in lines.CONTROLS:
             if (rows["condition"] == condition).any():
-                lines.control(axes, rows[(rows["condition"] == condition) & rows["seed"].isna()], condition)
+                lines.control(axes, rows[rows["condition"] == condition], condition)
         lines.pair_lines(axes, rows[rows["condition"] == "observed"], view.base)
 
     def note(self, view: View) -> str:
@@ -90,7 +90,7 @@ class ByLayer(Figure):
     def _facts(self, view: View, bands: str = "Bands") -> str:
         from xlprobe.plots.scope import describe
 
-        return describe(view.results, view.table, view.checkpoints, [view.options["metric"]], bands)
+        return describe(view.results, view.table, view.checkpoints, [view.options["metric"]], bands, self.runs)
 
 
 class ByHead(ByLayer):
@@ -102,6 +102,7 @@ class ByHead(ByLayer):
     reading = "Any metric by layer and head, in one language and across languages; hatched: undefined."
     share = ("all", "all")
     panel_height = 1.6
+    runs = "mean over them"
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return the mean per checkpoint, layer and head, in one language and across."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from xlprobe.plots import lines
+from xlprobe.plots import lines, scope
 from xlprobe.plots.figure import Figure, Panel, View
-from xlprobe.plots.reading import estimate, rows_of, switched, theories
+from xlprobe.plots.reading import with_runs
+from xlprobe.plots.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,9 @@ __all__ = ["PatchingRecovery"]
 class PatchingRecovery(Figure):
     """Draw how much of the gold margin comes back when a layer's heads are patched, by layer and pair of languages.
 
-    0: nothing, 1: all of it; all heads of the layer at once (where only single heads were patched, their mean). The
-    axis ends at -1 and 2; what lies beyond is marked at its edge and counted.
+    0: nothing, 1: all of it; all heads of the layer at once (where only single heads were patched, their mean). A ratio
+    of means over problems (`statistics.recoveries`), undefined where the code-switched version costs less than a logit
+    on average. The axis ends at -1 and 2; what lies beyond is marked at its edge and counted.
     """
 
     name = "patching_recovery"
@@ -30,16 +32,24 @@ class PatchingRecovery(Figure):
     question = "At which layer does the answer of the in-language run come back?"
     reading = (
         "How much of the gold margin comes back when the outputs of a layer's heads in the in-language run are put "
-        "into the code-switched run. 0: nothing, 1: all."
+        "into the code-switched run: the mean gain over the mean loss. 0: nothing, 1: all."
     )
-    metrics = ("patching_recovery",)
-    what = "recovery by patching"
+    metrics = ("patching_gain", "patching_gap")
+    what = "gain and gap of patching"
     panel_height = 1.7
 
+    def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
+        """Return which of gain and gap has no number."""
+        found = (scope.needs_rows(results, f"{metric}", metric=metric) for metric in self.metrics)
+        return next((reason for reason in found if reason), None)
+
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
-        """Return mean recovery per checkpoint, pair and layer."""
-        rows = rows_of(theories(results), metric="patching_recovery", condition="observed")
-        return estimate(rows[switched(rows)], ["checkpoint", "context_language", "question_language", "layer"])
+        """Return recovery per checkpoint, pair and layer, with the number of problems and theories."""
+        from xlprobe.statistics import recoveries
+
+        rows = results.select(metric=list(self.metrics), condition="observed").lean_frame()
+        by = ["checkpoint", "context_language", "question_language", "layer"]
+        return with_runs(rows, lambda some: recoveries(some, by))
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per checkpoint, with the number of theories in its title."""
@@ -47,8 +57,8 @@ class PatchingRecovery(Figure):
         found = []
         for name in view.checkpoints:
             low, high = (int(end) for end in most.loc[name])
-            count = f"{low}" if low == high else f"{low} to {high}"
-            found.append(Panel(name, "", f"{name} (n = {count} theories)", "layer patched", "margin recovered"))
+            count = counted(high, "theory", "theories") if low == high else f"{low} to {high} theories"
+            found.append(Panel(name, "", f"{name} (n = {count})", "layer patched", "margin recovered"))
         return [found]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
@@ -59,8 +69,12 @@ class PatchingRecovery(Figure):
         lines.bounded(axes, view.table, -1, 2)
 
     def note(self, view: View) -> str:
-        """Say what was patched, and count what lies beyond the axis."""
+        """Say what was patched, what is undefined, and count what lies beyond the axis."""
+        whole = view.table[view.table["seed"].isna()]
+        undefined = int(whole["mean"].isna().sum())
+        told = f" Undefined where less than a logit was lost: {undefined} of {len(whole)}." if undefined else ""
         return (
             f"{self.facts(view)} Outputs of a layer's heads at the first token and the context are taken from the run "
-            f"in one language. 0: nothing recovered; 1: all.{lines.beyond(view.table, -1, 2)}"
+            f"in one language; mean gain over mean loss. 0: nothing recovered; 1: all.{told}"
+            f"{lines.beyond(view.table, -1, 2)}"
         )

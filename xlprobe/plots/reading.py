@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import ResultsError
@@ -16,12 +16,14 @@ __all__ = [
     "as_drawn",
     "changed_by_the_border",
     "estimate",
+    "first_run",
     "floored",
     "heads",
     "problems",
     "rows_of",
     "switched",
     "theories",
+    "with_runs",
 ]
 
 _COLUMNS = (
@@ -63,6 +65,12 @@ def rows_of(frame: pd.DataFrame, **filters: Any) -> pd.DataFrame:
     return frame
 
 
+def first_run(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of each checkpoint's first training run: what cannot be averaged is drawn of one."""
+    first = rows.groupby("checkpoint", observed=True)["seed"].transform("min")
+    return rows[rows["seed"].isna() | (rows["seed"] == first)]
+
+
 def switched(frame: pd.DataFrame) -> pd.Series:
     """Return which rows are code-switched."""
     return frame["context_language"].astype(str) != frame["question_language"].astype(str)
@@ -80,17 +88,22 @@ def estimate(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     Where there are several training runs, each run's mean follows as a row of its own, with the run in `seed`; in the
     rows over all runs `seed` is null.
     """
-    import pandas as pd
-
     from xlprobe.statistics import summarise
 
     rows = rows.assign(head=None, sample=None) if "head" not in rows else rows.assign(sample=None)
     weights = "n" if "n" in rows else None
-    whole = summarise(rows, by=list(by), weights=weights)
+    return with_runs(rows, lambda some: summarise(some, by=list(by), weights=weights))
+
+
+def with_runs(rows: pd.DataFrame, answer: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """Return an answer of all rows, and below it each training run's where there are several (see `estimate`)."""
+    import pandas as pd
+
+    whole = answer(rows).assign(seed=None)
     if rows["seed"].nunique() < 2:
-        return whole.assign(seed=None)
-    runs = [summarise(one, by=list(by), weights=weights).assign(seed=int(seed)) for seed, one in rows.groupby("seed")]
-    return pd.concat([whole.assign(seed=None), *(one.assign(low=None, high=None) for one in runs)], ignore_index=True)
+        return whole
+    runs = [answer(one).assign(low=None, high=None, seed=int(seed)) for seed, one in rows.groupby("seed")]
+    return pd.concat([whole, *runs], ignore_index=True)
 
 
 @functools.lru_cache(maxsize=2)

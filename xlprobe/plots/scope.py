@@ -154,11 +154,16 @@ def in_order(results: Results, names: Iterable[Any]) -> list[str]:
 
 
 def describe(
-    results: Results, table: pd.DataFrame, names: Sequence[str], metrics: Sequence[str], bands: str = "Bands"
+    results: Results,
+    table: pd.DataFrame,
+    names: Sequence[str],
+    metrics: Sequence[str],
+    bands: str = "Bands",
+    runs: str = "thin lines",
 ) -> str:
     """Return the facts under a figure: checkpoints, problems, theories, runs, intervals, undefined values.
 
-    `bands` is what shows the intervals, or empty where none are drawn.
+    `bands` is what shows the intervals, or empty where none are drawn; `runs` how several training runs are drawn.
     """
     known = problems(results)
     found = known[known["metric"].isin(metrics)]
@@ -173,7 +178,7 @@ def describe(
         parts.append(f"n = {counted(samples, unit)}{theories_of}{f' of {datasets}' if datasets else ''}.")
     elif datasets:
         parts.append(f"Data: {datasets}.")
-    parts.append(_runs(results, names))
+    parts.append(_runs(results, names, runs))
     parts.append(_intervals(table, groups, bands) if bands else "")
     rows = rows_of(theories(results), metric=list(metrics), checkpoint=list(names))
     if undefined := int(rows["n_nan"].sum()):
@@ -181,14 +186,14 @@ def describe(
     return " ".join(filter(None, parts))
 
 
-def _runs(results: Results, names: Sequence[str]) -> str:
+def _runs(results: Results, names: Sequence[str], how: str) -> str:
     """Say how many training runs stand behind the checkpoints where there are several."""
     frame = theories(results)
     seeds = frame[frame["checkpoint"].isin(list(names))].groupby("checkpoint", observed=True)["seed"].nunique()
     several = {name: int(seeds[name]) for name in names if seeds.get(name, 0) > 1}
     if not several:
         return ""
-    return f"Training runs (thin lines): {', '.join(f'{name} {count}' for name, count in several.items())}."
+    return f"Training runs ({how}): {', '.join(f'{name} {count}' for name, count in several.items())}."
 
 
 def _intervals(table: pd.DataFrame, groups: int, bands: str) -> str:

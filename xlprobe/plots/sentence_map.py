@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import INK, language_colour, language_marker
+from xlprobe.plots.reading import first_run
 from xlprobe.plots.scope import language_order
 from xlprobe.plots.words import counted
 
@@ -43,12 +44,14 @@ class MapOfSentences(Figure):
     appendix = True
     share = ("", "")
     panel_height = 1.9
+    runs = "the first is drawn"
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return x and y of every sentence per checkpoint, layer, language and kind, and which are joined."""
         keys = ["checkpoint", "layer", "condition", "context_language", "sample"]
         sides = [
-            results.select(metric=name).means(keys).rename(columns={"value": name[-1]}) for name in ("map_x", "map_y")
+            first_run(results.select(metric=name).means([*keys, "seed"])).rename(columns={"value": name[-1]})
+            for name in ("map_x", "map_y")
         ]
         table = sides[0][[*keys, "x"]].merge(sides[1][[*keys, "y"]], on=keys)
         table = table.rename(columns={"context_language": "language", "condition": "kind"})

@@ -38,6 +38,7 @@ class CkaMatrix(Figure):
         "the end. 0: unrelated; 1: equal up to rotation, scale and shift."
     )
     metrics = ("cka",)
+    runs = "mean over them"
     what = "CKA of two languages"
     choices: ClassVar[Mapping[str, Any]] = {"layer": None}
     appendix = True
@@ -48,8 +49,8 @@ class CkaMatrix(Figure):
         rows = rows_of(theories(results), metric="cka", block=TEXTS)
         layers = sorted(rows["layer"].dropna().unique())
         drawn = {layers[0], layers[len(layers) // 2], layers[-1]} if options["layer"] is None else {options["layer"]}
-        columns = ["checkpoint", "context_language", "question_language", "layer", "value"]
-        return rows[rows["layer"].isin(drawn)][columns].reset_index(drop=True)
+        columns = ["checkpoint", "context_language", "question_language", "layer"]
+        return rows[rows["layer"].isin(drawn)].groupby(columns, observed=True)["value"].mean().reset_index()
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height of a square and its labels."""

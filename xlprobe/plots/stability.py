@@ -85,7 +85,7 @@ class StabilityByLayer(Figure):
         rows = view.of(panel, quantity=panel.part)
         for condition in lines.CONTROLS:
             if (rows["condition"] == condition).any():
-                lines.control(axes, rows[(rows["condition"] == condition) & rows["seed"].isna()], condition)
+                lines.control(axes, rows[rows["condition"] == condition], condition)
         if panel.part == ABOVE:
             lines.level(axes, 0)
         lines.pair_lines(axes, rows[rows["condition"] == "observed"], view.base)

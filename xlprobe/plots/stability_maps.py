@@ -88,6 +88,7 @@ class StabilityByHead(StabilityByLayer):
     what = "stability per head"
     choices: ClassVar[Mapping[str, Any]] = {"block": "question->context", "pooling": "token", "pair": None}
     panel_height = 1.55
+    runs = "mean over them"
     share = ("all", "all")
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import QUIET, language_colour
-from xlprobe.plots.reading import rows_of, theories
+from xlprobe.plots.reading import first_run, rows_of, theories
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,7 @@ class TokensPerWord(Figure):
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return tokens per word per checkpoint and language, with the checkpoints that have the same."""
         rows = rows_of(theories(results), metric="tokens_per_word")
+        rows = first_run(rows)  # training changes no tokenizer
         table = rows[["checkpoint", "question_language", "value"]].rename(columns={"question_language": "language"})
         table = table.sort_values(["checkpoint", "value", "language"])
         alike: dict[tuple[Any, ...], list[str]] = {}

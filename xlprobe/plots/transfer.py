@@ -43,6 +43,7 @@ class TransferMatrix(Figure):
         "< .05 among the pairs, and an interval without 0."
     )
     metrics = ("correct",)
+    runs = "mean over them"
     what = "accuracy (it takes a classification head and labels)"
     share = ("all", "all")
     least_width = 1.6

@@ -42,6 +42,7 @@ class TypologicalDistance(Figure):
         "beside its syntactic distance to the base."
     )
     metrics = tuple(OUTCOMES)
+    runs = "mean over them"
     what = "stability or accuracy"
     appendix = True
 

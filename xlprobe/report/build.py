@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xlprobe.errors import DataError, ResultsError
-from xlprobe.files import write_atomically
+from xlprobe.files import table_text, write_atomically
 from xlprobe.languages import get_language
 from xlprobe.report.page import render
+from xlprobe.report.summary import summary
 from xlprobe.results import Results
 from xlprobe.results.patterns import read_patterns
 
@@ -27,6 +28,9 @@ DEFAULT_PROBLEMS = 64
 
 FEW_THEORIES = 8
 """With fewer theories intervals are wide or absent, which a report of a limited sample says."""
+
+SUMMARY = "summary.csv"
+"""The name of the file beside the report that holds the numbers of its first table and sentences."""
 
 EXPLORER = "explorer.html"
 """The name of the attention explorer's page beside the report."""
@@ -67,8 +71,10 @@ def build(options: ReportOptions) -> Path:
         raise ResultsError(f"the table {options.results} has no rows; measure something first")
     drawn, left_out = _draw(results, options.out, options.figures)
     explorer = _explorer(results, options)
+    opening = summary(results)
+    write_atomically(options.out / SUMMARY, table_text(opening.numbers))
     path = options.out / "report.html"
-    write_atomically(path, render(results, drawn, options.out, left_out=left_out, explorer=explorer))
+    write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")

@@ -14,7 +14,7 @@ from xlprobe.statistics import contrast_frame, summarise
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BLOCKS", "Measured", "measured"]
+__all__ = ["BLOCKS", "Measured", "as_table", "measured"]
 
 BLOCKS = ("question->context", "context->context", "cls->context")
 _SENTENCES = ("retrieval_", "neutrality_gap", "map_")
@@ -73,6 +73,36 @@ def measured(results: Results) -> Measured:
         routed=_contrast(_forced(first, pair), "js_stability", pair),
         crosses=_contrast(lift, "mass_lift", pair),
     )
+
+
+def as_table(found: Measured) -> pd.DataFrame:
+    """Return all numbers of the opening in one table, one row per cell and per difference that a sentence speaks of.
+
+    Columns: quantity, checkpoint, and those of `statistics.summarise` or `contrast_frame`; a difference has the other
+    checkpoint in `other`, the difference itself in `mean`, and in `verdict` whether more or less may be claimed.
+    """
+    import pandas as pd
+
+    from xlprobe.statistics import verdict
+
+    cells = {
+        "accuracy": found.accuracy, "stability above floor": found.stability, "change of lift": found.lift,
+        "retrieval": found.retrieval,
+    }  # fmt: skip
+    parts = [rows.assign(quantity=name) for name, rows in cells.items() if rows is not None]
+    answers = {
+        "difference of stability above floor": found.differs,
+        "difference of stability above floor, both queries": found.routed,
+        "difference of change of lift": found.crosses,
+    }
+    for name, answer in answers.items():
+        if answer is not None and found.pair is not None:
+            row = pd.DataFrame([answer.drop(["mean_a", "mean_b"]).rename({"estimate": "mean"})]).infer_objects()
+            about = {"quantity": name, "checkpoint": found.pair[0], "other": found.pair[1]}
+            parts.append(row.assign(**about, verdict=verdict(answer)))
+    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"checkpoint": found.names})
+    first = [name for name in ("quantity", "checkpoint", "other") if name in table]
+    return table[[*first, *(name for name in table if name not in first)]]
 
 
 def _means(results: Results, metric: str, **filters: Any) -> pd.DataFrame | None:

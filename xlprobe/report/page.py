@@ -12,7 +12,7 @@ from xlprobe.plots.palette import DARK, PAPER, dark_css
 from xlprobe.plots.scope import checkpoints, switched_pairs
 from xlprobe.plots.words import pair_label
 from xlprobe.report.inline import inline_svg
-from xlprobe.report.summary import TERMS, linked, summary
+from xlprobe.report.summary import TERMS, Summary, linked, summary
 from xlprobe.report.tables import MAX_ROWS, figure_table
 from xlprobe.results import Results
 
@@ -42,11 +42,12 @@ def render(
     directory: Path,
     left_out: Mapping[str, str] | None = None,
     explorer: str | None = None,
+    opening: Summary | None = None,
 ) -> str:
     """Return the report's html: the figures named in `drawn` are read as svg and csv from `directory`.
 
     The page holds all it shows; it works offline and loads nothing. `left_out` gives the reason for each figure that
-    was not drawn, `explorer` names the attention explorer's page beside it.
+    was not drawn, `explorer` names the attention explorer's page beside it, `opening` is the summary where it is known.
     """
     import jinja2
 
@@ -62,7 +63,7 @@ def render(
         title="How checkpoints reason across languages" if len(names) > 1 else f"How {names[0]} reads across languages",
         checkpoints=names,
         pairs=[pair_label(*pair) for pair in switched_pairs(results)],
-        summary=_opening(results),
+        summary=_opening(opening or summary(results)),
         terms={_anchor(term): (term, meaning) for term, meaning in TERMS.items()},
         groups=groups,
         figures=[figure for members in groups.values() for figure in members],
@@ -77,13 +78,12 @@ def render(
     )
 
 
-def _opening(results: Results) -> dict[str, Any]:
+def _opening(found: Summary) -> dict[str, Any]:
     """Return the page's first table and sentences, in parts of (text, anchor of its definition or None)."""
 
     def parts(text: str) -> list[tuple[str, str | None]]:
         return [(part, None if term is None else _anchor(term)) for part, term in linked(text)]
 
-    found = summary(results)
     return {
         "columns": [parts(column) for column in found.columns],
         "rows": found.rows,

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from xlprobe.report.headline import BLOCKS, Measured, measured
+from xlprobe.report.headline import BLOCKS, Measured, as_table, measured
 from xlprobe.results import Results
 from xlprobe.statistics import MIN_GROUPS, verdict
 
@@ -29,7 +29,7 @@ TERMS = {
     "lift": "How much more the question attends to the context than evenly spread attention would, in log odds; here, "
     "how much a language border changes it.",
     "retrieval": "How often a sentence's nearest neighbour in another language is its translation, language means "
-    "removed, at the layer that is best on the other half of the sentences. Its interval is over sentences.",
+    "removed, at the layer that is best on the other half of the sentences.",
     "both queries": "A cross-query model puts a second query to work across languages. Here its version in one "
     "language is read with both queries too, so that only the language differs.",
     "theory": "A set of facts and rules; the questions about one theory count together. Intervals are 95 %, over "
@@ -49,12 +49,14 @@ _LINK = re.compile(r"\[([a-z ]+)(?:\|([a-z ]+))?\]")
 class Summary:
     """The page's opening: columns and rows of its table, and its sentences.
 
-    In columns and sentences `[floor]` and `[theories|theory]` are links to a definition of `TERMS`; see `linked`.
+    `numbers` are what cells and sentences say, unrounded. In columns and sentences `[floor]` and `[theories|theory]`
+    are links to a definition of `TERMS`; see `linked`.
     """
 
     columns: list[str]
     rows: list[list[str]]
     sentences: list[str]
+    numbers: pd.DataFrame
 
 
 def summary(results: Results) -> Summary:
@@ -66,6 +68,7 @@ def summary(results: Results) -> Summary:
         ["checkpoint", *(name for name, _ in columns)],
         [[name, *(cells.get(name, "not measured") for _, cells in columns)] for name in found.names],
         [sentence for sentence in said if sentence],
+        as_table(found),
     )
 
 

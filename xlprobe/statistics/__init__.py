@@ -24,6 +24,7 @@ from xlprobe.statistics.ratios import (
     instability,
     instability_index,
     ratio_of_means,
+    recoveries,
     recovery,
 )
 from xlprobe.statistics.references import difference_in_differences, subtract_reference
@@ -57,6 +58,7 @@ __all__ = [
     "intervals",
     "proportion_interval",
     "ratio_of_means",
+    "recoveries",
     "recovery",
     "sign_flip",
     "spearman",

@@ -19,6 +19,7 @@ from xlprobe.statistics.jackknife import Jackknife, jackknife
 from xlprobe.statistics.options import Options, options_of
 from xlprobe.statistics.pairing import (
     CONTROL_KEYS,
+    SAME_RUN,
     group_codes,
     numbers,
     places_of,
@@ -31,13 +32,24 @@ from xlprobe.statistics.pairing import (
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LEAST_GAP", "LEAST_LOGITS", "Ratio", "instability", "instability_index", "ratio_of_means", "recovery"]
+__all__ = [
+    "LEAST_GAP",
+    "LEAST_LOGITS",
+    "Ratio",
+    "instability",
+    "instability_index",
+    "ratio_of_means",
+    "recoveries",
+    "recovery",
+]
 
 LEAST_GAP = 0.05
 """Bits by which chance must lie above floor for the instability index to be defined."""
 
 LEAST_LOGITS = 1.0
 """Logits by which the clean margin must differ from the corrupt one, on average, for a recovery to be defined."""
+
+_OF_A_PROBLEM = (*SAME_RUN, "dataset", "context_language", "question_language", "sample")
 
 
 @dataclass(frozen=True)
@@ -83,10 +95,14 @@ def ratio_of_means(
         raise ResultsError(f"got {above.shape} values above the line and {below.shape} below it; expected as many")
     missing = np.isnan(above) | np.isnan(below)
     sides = [Clusters.from_array(np.where(missing, np.nan, side), groups, seeds) for side in (above, below)]
-    parts = [jackknife(side) for side in sides]
+    return _of_means(*sides, least, options_of(options))
+
+
+def _of_means(top: Clusters, bottom: Clusters, least: float, options: Options) -> Ratio:
+    parts = [jackknife(side) for side in (top, bottom)]
     enough = (parts[1].estimate >= least) & (parts[1].estimate > 0)
     ratio = parts[0].combined(divide, parts[1])
-    return _ratio(ratio, enough, sides[0], options_of(options), f"the mean below the line is under {least:g}")
+    return _ratio(ratio, enough, top, options, f"the mean below the line is under {least:g}")
 
 
 def recovery(patched: Any, corrupt: Any, clean: Any, groups: Any = None, seeds: Any = None, **options: Any) -> Ratio:
@@ -131,10 +147,30 @@ def instability(frame: pd.DataFrame, by: Sequence[str], metric: str = "js_stabil
     index = first.combined(lambda d, low, high: divide(d - low, high - low), *others)
     enough = ~np.isnan(instability_index(*(one.estimate for one in (first, *others))))
     found = _ratio(index, enough, clusters[0], test, f"chance is less than {LEAST_GAP} bits above floor")
+    return _as_table(answer, found, clusters[0].n_nan)
+
+
+def recoveries(frame: pd.DataFrame, by: Sequence[str], **options: Any) -> pd.DataFrame:
+    """Return how much patching recovers per combination of `by`, from rows of `patching_gain` and `patching_gap`.
+
+    `recovery` over the problems that have both, and over all else that is not in `by`: a ratio of means, NaN with the
+    reason where the mean gap is under `LEAST_LOGITS`. Options: see `Options`. Columns as `instability`.
+    """
+    gains, gaps = (rows_of(frame, metric) for metric in ("patching_gain", "patching_gap"))
+    place = places_of(gains, gaps, _OF_A_PROBLEM, "gaps")
+    sides = [gains["value"].to_numpy(dtype=np.float64), values_at(gaps, place)]
+    missing = np.isnan(sides).any(axis=0)
+    number, answer = numbers(gains, with_kinds(gains, by))
+    groups, seeds = group_codes(gains), seed_codes(gains["seed"])
+    clusters = [
+        Clusters.from_long(np.where(missing, np.nan, side), number, groups, seeds, len(answer)) for side in sides
+    ]
+    return _as_table(answer, _of_means(*clusters, LEAST_LOGITS, options_of(options)), clusters[0].n_nan)
+
+
+def _as_table(answer: pd.DataFrame, found: Ratio, n_nan: Int[ndarray, " test"]) -> pd.DataFrame:
     shown = {name: getattr(found, name) for name in ("low", "high", "n", "n_groups", "n_seeds")}
-    return answer.assign(
-        mean=found.value, **shown, n_nan=clusters[0].n_nan, speaks_of=found.speaks_of, reason=found.reason
-    )
+    return answer.assign(mean=found.value, **shown, n_nan=n_nan, speaks_of=found.speaks_of, reason=found.reason)
 
 
 def _with_controls(rows: pd.DataFrame, metric: str, choice: Choice, by: Sequence[str]) -> pd.DataFrame:

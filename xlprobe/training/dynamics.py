@@ -22,8 +22,10 @@ class Dynamics(TrainerCallback):
     """Measures chosen metrics on a fixed probe set at given steps, and appends them to one table (column `step`).
 
     `like` is the checkpoint that training started from: its tokenizer and encoding are used. `steps` are the optimiser
-    steps to measure at; 0 is before the first. The table is `out/results.parquet`. Training is not disturbed: random
-    numbers and the model's mode are put back. Measures in float32, also where training computes in bfloat16.
+    steps to measure at; 0 is before the first. With `controls` floor and chance are measured at every step too: without
+    a floor, what a language border costs cannot be told from what any other question costs. The table is
+    `out/results.parquet`. Training is not disturbed: random numbers and the model's mode are put back. Measures in
+    float32, also where training computes in bfloat16.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Dynamics(TrainerCallback):
         metrics: str | Sequence[str] = ("js_stability", "correct", "gold_margin"),
         pairs: str | Sequence[str] | None = None,
         seed: int | None = None,
-        controls: bool = False,
+        controls: bool = True,
         batch_size: int = 32,
     ) -> None:
         if not probe:
