@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from xlprobe.results import ResultsWriter
 SMALL_VOCABULARY = EncoderShape("12 layers of 384", 12, 384, 12, 1536, 2000, 512, 2)
 TINY = EncoderShape("tiny", 2, 32, 4, 64, 2000, 64, 2)
 BATCH = 8
-PATTERNS = 3.0
+PATTERNS, REPORT = 3.0, 1500.0
 
 
 def _checkpoint(shape: EncoderShape, crossed: bool) -> Checkpoint:
@@ -69,14 +71,31 @@ def many_samples(samples: int) -> dict[str, Any]:
     return {"curve": curve}
 
 
+def report(limit: int) -> dict[str, Any]:
+    """Make a report of the bundled checkpoints on some problems."""
+    from xlprobe.cli import app
+    from xlprobe.cli import run as run_command
+
+    with tempfile.TemporaryDirectory() as directory, redirect_stdout(sys.stderr):
+        status = run_command(app, ["report", "--limit", str(limit), "--out", directory])
+    return {"status": status}
+
+
 def run(quick: bool = False) -> Section:
-    """Measure both."""
+    """Measure all three."""
     section = Section(
         "Memory of a capture",
         f"Peak resident memory, each in a fresh process. By length: what capturing all attention metrics needs above a "
         f"bare forward pass of the same {BATCH} samples, in patterns of one layer ({BATCH} x 12 heads x length x "
-        "length, fp32). By samples: a tiny encoder on synthetic samples, table written, against 1,000 samples.",
+        "length, fp32). By samples: a tiny encoder on synthetic samples, table written, against 1,000 samples. The "
+        "report measures three bundled checkpoints, one at a time, and draws; its peak does not depend on the number "
+        "of problems.",
     )
+    for limit in (4,) if quick else (4, 16):
+        found = in_child("memory:report", limit=limit)
+        note = "" if found["status"] == 0 else f"ended with {found['status']}"
+        name = f"python -m xlprobe.report --limit {limit}"
+        section.rows.append(Row(name, found["peak"], "MiB", target=REPORT, note=note))
     for length in (128, 512) if quick else (128, 256, 512):
         for crossed in (False, True):
             taken = in_child("memory:one_batch", length=length, crossed=crossed, captured=True)

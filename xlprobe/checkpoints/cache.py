@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheEntry", "cache_directory", "read_entry", "write_entry"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the entries; raise it whenever the conversion gives something else for the same file."""
 
 VARIABLE = "XLPROBE_CACHE"

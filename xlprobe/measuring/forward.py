@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.samples.encoding import Batch
 
-__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture"]
+__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture", "give_back_memory"]
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,11 @@ def capture(
                 del logits
             else:
                 run_bare(model, moved, checkpoint.is_cross_query)
-            _give_back_memory()
+            give_back_memory()
     return [reader.result() for reader in readers]
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """Return freed memory to the system: batches differ in size, and what one leaves in pieces the next cannot use.
 
     Without it the memory of a long run creeps up. Does nothing where the C library is not glibc.

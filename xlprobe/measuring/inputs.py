@@ -69,6 +69,7 @@ def checkpoints_of(checkpoints: Any, device: str = "cpu", labels: Sequence[str] 
         if name in names:
             raise _several([checkpoint.name])
         names.append(name)
+        held = checkpoint.tokenizer  # noqa: F841 - until the next is loaded, which may have it in common
         yield replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
         del checkpoint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from xlprobe.errors import DataError
 from xlprobe.measuring.attention import AnswerReader, AttentionReader, read_by
 from xlprobe.measuring.design import DEFAULT_DESIGN, Checked, Design, check, with_options
 from xlprobe.measuring.effects.runs import Run, measure_answers, measure_interventions
-from xlprobe.measuring.forward import capture
+from xlprobe.measuring.forward import capture, give_back_memory
 from xlprobe.measuring.head_structure import HeadStructureReader
 from xlprobe.measuring.inputs import checkpoints_of, metrics_of, problems_of
 from xlprobe.measuring.instability import InstabilityMeans
@@ -88,7 +89,9 @@ def _measured(
             about_checkpoint(checkpoint, checked.problems, writer.manifest)
             one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards)
             patterns += one.measure()
-            del checkpoint, one  # the next is loaded when this one is gone
+            del checkpoint, one  # the next is loaded when this one is gone, with all that refers to it in circles
+            gc.collect()
+            give_back_memory()
         if patterns and shards.is_first:
             write_patterns(patterns, directory)
     if kept is not None:

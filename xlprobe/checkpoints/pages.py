@@ -1,0 +1,42 @@
+"""Memory of tensors that are mapped from a file."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from torch import Tensor
+
+__all__ = ["let_go"]
+
+_MAPS = Path("/proc/self/smaps")
+_HEADER = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ [0-9a-f]+ \S+ (\d+)")
+_DONTNEED = 4
+
+
+def let_go(tensors: Iterable[Tensor]) -> None:
+    """Return to the system what was read of tensors that are mapped from a file; it is read again when it is needed.
+
+    Of a mapping that anything was written to nothing is returned, since that is in memory only. Does nothing where the
+    system is not Linux.
+    """
+    places = {tensor.data_ptr() for tensor in tensors if tensor.device.type == "cpu"}
+    with suppress(OSError, AttributeError):
+        advise = ctypes.CDLL(None).madvise
+        advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        for start, stop in _untouched():
+            if any(start <= place < stop for place in places):
+                advise(start, stop - start, _DONTNEED)
+
+
+def _untouched() -> Iterator[tuple[int, int]]:
+    """Yield from where to where files are mapped that nothing was written to."""
+    mapped: tuple[int, int] | None = None
+    for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+        if found := _HEADER.match(line):
+            mapped = (int(found[1], 16), int(found[2], 16)) if int(found[3]) else None  # no file: inode 0
+        elif mapped and line.startswith("Anonymous:") and line.split()[1] == "0":
+            yield mapped
