@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path[:0] = [str(HERE.parent), str(HERE)]
+
+import gallery  # noqa: E402
 
 from xlprobe import __version__  # noqa: E402
 
@@ -17,6 +20,11 @@ from xlprobe import __version__  # noqa: E402
 TUTORIALS = HERE / "tutorials"
 shutil.rmtree(TUTORIALS, ignore_errors=True)
 shutil.copytree(HERE.parent / "notebooks", TUTORIALS, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
+
+# The gallery's pictures are copied from figures/, and drawn where they are not there.
+GALLERY = HERE / "gallery"
+shutil.rmtree(GALLERY, ignore_errors=True)
+gallery.write(GALLERY, HERE / "_build" / "drawn")
 
 project = "xlprobe"
 author = "The xlprobe authors"
@@ -30,7 +38,11 @@ html_title = f"xlprobe {release}"
 html_static_path: list[str] = []
 default_role = "code"
 
-nb_execution_mode = "off"
+# With outputs: XLPROBE_DOCS_RUN=1; a notebook runs again only when its code changes.
+nb_execution_mode = "cache" if os.environ.get("XLPROBE_DOCS_RUN") else "off"
+nb_execution_cache_path = str(HERE / "_build" / "notebooks")
+nb_execution_timeout = 900
+nb_execution_raise_on_error = True
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 # Pages also link to files of the repository, which the site does not hold.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from browser import start
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = {
@@ -26,6 +28,14 @@ def shared_data() -> Path:
         if place and Path(place).is_dir():
             return Path(place)
     pytest.skip("the real data sets are not here; set XLPROBE_DATA to their directory")
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser for the tests of a page."""
+    started = start(tmp_path_factory.mktemp("chrome"))
+    yield started
+    started.quit()
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,13 @@ MetricsOption = Annotated[
         "metrics), or one's own as own.py:name."
     ),
 ]
+EffectsOption = Annotated[
+    bool,
+    typer.Option(
+        "--effects/--no-effects",
+        help="Whether to intervene too (knock-out, patching, importance of heads): the slowest part.",
+    ),
+]
 TooLongOption = Annotated[
     str, typer.Option(help="'error', or 'skip' to leave out samples that are too long, counted and listed.")
 ]
@@ -100,6 +107,7 @@ def report(
     pairs: PairsOption = None,
     limit: LimitOption = None,
     metrics: MetricsOption = "figures",
+    effects: EffectsOption = True,
     results: Annotated[
         Path | None, typer.Option(help="Draw from this table (directory or file); no model is loaded.", metavar="TABLE")
     ] = None,
@@ -132,6 +140,7 @@ def report(
         pairs=pairs,
         limit=limit,
         metrics=metrics,
+        effects=effects,
         results=results,
         out=out,
         figures=figures,
@@ -157,6 +166,7 @@ def measure(
     pairs: PairsOption = None,
     limit: LimitOption = None,
     metrics: MetricsOption = "figures",
+    effects: EffectsOption = True,
     out: OutOption = Path("results"),
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
@@ -182,6 +192,7 @@ def measure(
         pairs=pairs,
         limit=limit,
         metrics=metrics,
+        effects=effects,
         out=out,
         seed=seed,
         device=device,

@@ -95,3 +95,19 @@ def test_a_limit_is_spread_over_theories(tiny: Any, limit: int, theories: int, e
     assert len(counts) == theories
     assert max(counts) == each
     assert chosen == [one for one in problems if one in chosen]
+
+
+def test_the_explorer_is_given_the_longest_problem_that_can_be_read_there() -> None:
+    from xlprobe.report.build import READABLE, _to_explore
+    from xlprobe.samples import RULETAKER, SMALL, generate
+
+    large = generate(6, languages=("en", "ar", "zh"), seed=0, **RULETAKER)
+    small = generate(3, languages=("en", "ar", "zh"), seed=1, **SMALL)
+    first, second = _to_explore(large)
+    assert first == large[0]
+    assert second.group != first.group
+    readable = [one for one in large[1:] if len(one.context["en"]) <= READABLE[0]]
+    assert len(second.context["en"]) == max(len(one.context["en"]) for one in readable) > len(small[0].context["en"])
+    assert len(_to_explore([*small, *large])[1].context["en"]) == len(second.context["en"])
+    assert _to_explore(small[:1]) == small[:1]
+    assert _to_explore([]) == []

@@ -49,3 +49,21 @@ def test_the_patterns_are_beside_it_and_the_page_is_drawn_without_a_model(
     page = build(ReportOptions(results=table, out=tmp_path))
     assert page.exists()
     assert any("explorer" in path.name for path in tmp_path.iterdir())
+
+
+def test_effects_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from xlprobe.cli import app
+    from xlprobe.measuring import measurement
+
+    asked: list[set[str]] = []
+
+    def spied(checkpoints: Any, samples: Any, *, metrics: Any, **options: Any) -> Any:
+        asked.append({one.kind for one in metrics})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(measurement, "measure", spied)
+    for option in ("--effects", "--no-effects"):
+        CliRunner().invoke(app, ["report", "--limit", "2", option, "--out", str(tmp_path)])
+    assert [("intervention" in kinds, "attention" in kinds) for kinds in asked] == [(True, True), (False, True)]

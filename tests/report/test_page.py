@@ -5,17 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import start, view, violations
+from browser import view, violations, wait
 
 from xlprobe import plots
 from xlprobe.report import page
+from xlprobe.report.summary import TERMS
 
 DRAWN = ("stability_by_layer", "attention_maps")
 
@@ -28,13 +28,6 @@ def report(results: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = page.render(results, DRAWN, directory, left_out={"routing": "no such rows"}, explorer="explorer.html")
     (directory / "report.html").write_text(text, encoding="utf-8")
     return directory / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    started = start(tmp_path_factory.mktemp("chrome"))
-    yield started
-    started.quit()
 
 
 @pytest.fixture
@@ -126,3 +119,78 @@ def test_a_table_is_saved_as_it_is_sorted(shown: Any) -> None:
     means = [float(row["mean"]) for row in rows]
     assert len(means) > 10
     assert means == sorted(means)
+
+
+def tip(browser: Any) -> str:
+    """What the definition beside a word says; empty where none is shown."""
+    script = "const e = document.getElementById('tip'); return e.checkVisibility() ? e.textContent : ''"
+    return str(browser.execute_script(script))
+
+
+def word(browser: Any, term: str) -> Any:
+    return browser.find_element("css selector", f".sentences a[href='#term-{term}']")
+
+
+def test_a_words_definition_is_a_hover_away(shown: Any) -> None:
+    from selenium.webdriver import ActionChains
+
+    one = word(shown, "floor")
+    assert tip(shown) == ""
+    ActionChains(shown).move_to_element(one).perform()
+    assert tip(shown) == TERMS["floor"]
+    box = shown.execute_script("return document.getElementById('tip').getBoundingClientRect().toJSON()")
+    assert box["left"] >= 0
+    assert box["right"] <= 1280
+    assert box["bottom"] <= 900
+    ActionChains(shown).move_to_element(shown.find_element("css selector", "h1")).perform()
+    assert tip(shown) == ""
+
+
+def test_a_words_definition_is_a_key_away(shown: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    keys = ActionChains(shown)
+    described = "return document.activeElement.getAttribute('aria-describedby')"
+    for _ in range(60):
+        keys.send_keys(Keys.TAB).perform()
+        if name := shown.execute_script(described):
+            break
+    assert tip(shown) == shown.find_element("id", name).text
+    keys.send_keys(Keys.ESCAPE).perform()
+    assert tip(shown) == ""
+    keys.send_keys(Keys.ENTER).perform()
+    assert shown.current_url.endswith("#" + name.removesuffix("-meaning"))
+
+
+def test_a_words_definition_is_a_tap_away_on_a_phone(shown: Any, report: Path) -> None:
+    view(shown, 390, "light")
+    shown.get(report.as_uri())
+    one = word(shown, "floor")
+    shown.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", one)
+    at = shown.execute_script("const r = arguments[0].getBoundingClientRect(); return [r.x + 5, r.y + 5]", one)
+    shown.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        touch = {"touchPoints": [{"x": at[0], "y": at[1]}]}
+        shown.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchStart", **touch})
+        shown.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        wait(shown, "!document.getElementById('tip').hidden")
+    finally:
+        shown.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    assert tip(shown) == TERMS["floor"]
+    assert "#term" not in shown.current_url
+    box = shown.execute_script("return document.getElementById('tip').getBoundingClientRect().toJSON()")
+    assert box["left"] >= 0
+    assert box["right"] <= 390
+
+
+def test_captions_have_definitions_and_print_has_the_list(shown: Any) -> None:
+    linked = "return [...document.querySelectorAll('figcaption a.term')].map((e) => e.hash)"
+    assert "#term-stability" in shown.execute_script(linked)
+    assert all(shown.find_elements("id", name[1:]) for name in shown.execute_script(linked))
+    shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        shown.execute_script("document.getElementById('tip').hidden = false")
+        assert tip(shown) == ""
+        assert shown.find_element("id", "term-floor-meaning").is_displayed()
+    finally:
+        shown.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

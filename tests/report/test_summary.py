@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from xlprobe.report.headline import measured
-from xlprobe.report.summary import TERMS, linked, plain, summary
+from xlprobe.report.summary import TERMS, linked, plain, summary, with_terms
 from xlprobe.results import COLUMNS, Results
 
 LEVELS = {"observed": 0.90, "floor": 0.95, "forced": 0.93}
@@ -181,3 +181,13 @@ def test_the_page_opens_with_the_table_and_links_every_word_of_art(tmp_path: Pat
         assert f'id="{anchor}"' in opening
     assert opening.count("<li>") <= 5
     assert "another question about the same facts, in one language" in opening
+
+
+def test_a_captions_words_lead_to_their_definitions_once_each() -> None:
+    parts = with_terms("Stability above floor; floors. Above floor, [sic] chance and Code-switched-ness.")
+    assert [part for part in parts if part[1]] == [
+        ("Stability", "stability"), ("above floor", "above floor"), ("chance", "chance"),
+    ]  # fmt: skip
+    assert "".join(part for part, _ in parts) == (
+        "Stability above floor; floors. Above floor, [sic] chance and Code-switched-ness."
+    )

@@ -194,8 +194,10 @@ def transfer(figure: Any, table: Any) -> None:
         else:
             assert not outlined
             held = {place for place, may in zip(places, rows["held"], strict=True) if may}
-            assert marks(axes, "q < .05") == held
-    assert set(legend(figure)) == {"trained on", "q < .05"}
+            dots = {"q < .05"} if held else set()
+            assert {one.get_label() for one in axes.get_lines()} == dots
+            assert not held or marks(axes, "q < .05") == held
+    assert set(legend(figure)) == {"trained on"} | dots
 
 
 @shows("cka_matrix")
@@ -349,7 +351,9 @@ def masks(figure: Any, table: Any) -> None:
         parts = [f"{part}\n({code})" for part, code in languages.items()]
         assert names(axes.xaxis) == names(axes.yaxis) == parts
     said = {name: colour(handle.get_facecolor()) for name, handle in legend(figure).items()}
-    assert said == {"Q": shades["Q"], "Q_cross": shades["X"], "both": shades["B"], "neither": shades["."]}
+    known = {"Q": shades["Q"], "Q_cross": shades["X"], "both": shades["B"], "neither": shades["."]}
+    letters = {"Q": "Q", "Q_cross": "X", "both": "B", "neither": "."}
+    assert said == {name: shade for name, shade in known.items() if letters[name] in "".join(table["open"])}
 
 
 @shows("attention_maps")
@@ -363,5 +367,5 @@ def attention(figure: Any, table: Any) -> None:
         wanted[rows["query"] - 1, rows["key"] - 1] = rows["value"]
         assert shown == numbers(wanted)
         assert names(axes.xaxis) == ["1", "2", "Q"]
-        said = [text.split("\n")[0] for text in names(axes.yaxis)]
+        said = [text.strip().split("\n")[0] for text in names(axes.yaxis)]
         assert said == ["Anne is kind.  1", "Bob is big.  2", "Bob is big.  Q"]

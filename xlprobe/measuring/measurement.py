@@ -281,13 +281,13 @@ class CheckpointRun:
         run = self._run(pairs[: options.pairs], problems)
 
         def work(piece: Any, target: Any) -> dict[str, Any]:
-            measure_interventions(piece, run, target, self.columns)
-            advance(1)
+            measure_interventions(piece, run, target, self.columns, advance)
             return {}
 
         pieces = [several for _, several in by_computation(metrics)]
         show = checked.design.show_progress and self.shards.is_first
-        with progress(f"{self.checkpoint.name}: interventions", len(pieces), show=show) as advance:
+        total = len(pieces) * len(run.all_pairs) * len(problems)
+        with progress(f"{self.checkpoint.name}: interventions", total, show=show) as advance:
             self._shards("interventions", pieces, work)
 
 

@@ -131,8 +131,9 @@ class AttentionMaps(Figure):
         for draw in (axes.axhline, axes.axvline):
             draw(count - 1, color=INK, linewidth=0.7, label="_border")
         names = [str(number + 1) for number in range(count - 1)] + ["Q"]
-        # Many numbers would run into each other: every other one then, and the question's.
-        step = 1 if count <= 8 else 2 if count <= 16 else 5
+        # Many numbers would run into each other: some of them then, and the question's.
+        few, some = (8, 2) if _wide(view) else (6, 4)
+        step = 1 if count <= few else some if count <= 16 else 5
         shown = [
             name if (place % step == 0 and place < count - step) or name == "Q" else ""
             for place, name in enumerate(names)
@@ -162,7 +163,8 @@ class AttentionMaps(Figure):
         return (
             f"Problem {problem.get('sample')}, layer {int(view.table['layer'].iloc[0])}, mean of the heads. Rows ask, "
             "columns are looked at, in the same order; Q: the question. Special tokens are left out. Change: "
-            f"code-switched minus one language. One problem shows no tendency.{' ' + absent if absent else ''}{told}"
+            "code-switched minus one language; strokes: below 0. One problem shows no tendency."
+            f"{' ' + absent if absent else ''}{told}"
         )
 
 
@@ -193,7 +195,8 @@ def _labels(view: View, names: list[str]) -> list[tuple[str, str]]:
     found = [(f"{_shown(text)}  {name}", context) for text, name in zip(one, names, strict=False)]
     found += [(name, context) for name in names[len(found) :]]
     asked = _shown(two[-1]) if two else ""
-    return [*found[:-1], (f"{found[-1][0]}\n{asked}    ", question)]
+    # An empty line above, so that the first one of two is level with its row, and the other below it.
+    return [*found[:-1], (f"\n{found[-1][0]}\n{asked}    ", question)]
 
 
 def _shown(text: str) -> str:
@@ -203,4 +206,4 @@ def _shown(text: str) -> str:
     short = text if len(text) <= LONGEST else text[: LONGEST - 1].rstrip() + "…"
     right = any(unicodedata.bidirectional(letter) in ("R", "AL") for letter in text)
     # Marks of direction keep a right-to-left text's full stop with it, and the number beside the map.
-    return f"\u200e{visual(short)}\u200f" if right else short
+    return f"\u200e{visual(short)}\u200f\u200e" if right else short

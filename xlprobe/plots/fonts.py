@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-__all__ = ["families", "missing_glyphs", "missing_note", "visual"]
+__all__ = ["families", "latin", "missing_glyphs", "missing_note", "visual"]
 
 _WANTED = (
     "Noto Sans CJK SC",
@@ -40,6 +40,11 @@ def _installed() -> dict[str, str]:
 def families() -> list[str]:
     """Return DejaVu Sans, which comes with matplotlib, and after it those fonts here that know further scripts."""
     return ["DejaVu Sans", *(name for name in _WANTED if name in _installed())]
+
+
+def latin(chosen: Iterable[str]) -> list[str]:
+    """Return a list of families without those for further scripts."""
+    return [name for name in chosen if name not in _WANTED]
 
 
 @functools.cache

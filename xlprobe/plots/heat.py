@@ -45,7 +45,10 @@ def centred(size: float) -> Any:
 
 
 def cells(axes: Axes, values: np.ndarray, colours: str, norm: Any, **options: Any) -> Any:
-    """Draw cells with the first row on top; undefined ones are hatched. Return what a colour bar explains."""
+    """Draw cells with the first row on top; undefined ones are hatched. Return what a colour bar explains.
+
+    Grey has no sign: around 0, cells that are clearly below it bear a stroke, unless numbers stand in them.
+    """
     import seaborn as sns
     from matplotlib.patches import Rectangle
 
@@ -57,7 +60,18 @@ def cells(axes: Axes, values: np.ndarray, colours: str, norm: Any, **options: An
             Rectangle((column, row), 1, 1, facecolor="white", edgecolor=QUIET, hatch="//////", linewidth=0,
                       label="_undefined")
         )  # fmt: skip
+    if norm.vmin == -norm.vmax and "annot" not in options:
+        _strokes(axes, values, norm.vmax)
     return axes.collections[0]
+
+
+def _strokes(axes: Axes, values: np.ndarray, most: float) -> None:
+    """Put a stroke into cells below 0, light on dark ones; cells that are nearly white need none."""
+    for low, high, colour in ((-np.inf, -0.6, "white"), (-0.6, -0.15, MARK)):
+        rows, columns = np.nonzero((values > low * most) & (values <= high * most))
+        axes.plot(
+            columns + 0.5, rows + 0.5, "_", color=colour, markersize=3.2, markeredgewidth=0.7, label="_below 0"
+        )  # fmt: skip
 
 
 def matrix(axes: Axes, values: np.ndarray, names: Sequence[str], norm: Any, colours: str, form: str) -> Any:
@@ -113,10 +127,16 @@ def outline(axes: Axes, column: int, row: int) -> None:
 def colour_bar(figure: Figure, mesh: Any, axes: Sequence[Axes], label: str, **options: Any) -> Any:
     """Put a bar that explains the colours at the right of the rows in which some axes stand, or at their `location`."""
     every = list(axes)
+    place: dict[str, Any] = {"ax": every, "aspect": 18, "fraction": 0.05, "pad": 0.015}
     if "location" not in options:
         rows = {number for one in axes for number in one.get_subplotspec().rowspan}  # type: ignore[union-attr]
         every = [one for one in figure.axes if (spec := one.get_subplotspec()) and rows.intersection(spec.rowspan)]
-    bar = figure.colorbar(mesh, ax=every, label=label, aspect=18, fraction=0.05, pad=0.015, **options)
+        place["ax"] = every
+        if not every[-1].get_visible():
+            # Where a row ends early, the bar stands at its last panel, not at the page's edge.
+            last = [one for one in every if one.get_visible()][-1]
+            place = {"cax": last.inset_axes((1.03, 0, 0.035, 1))}
+    bar = figure.colorbar(mesh, label=label, **place, **options)
     bar.outline.set_visible(False)
     bar.ax.grid(False)
     bar.ax.set_label("_colours")

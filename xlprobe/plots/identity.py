@@ -48,6 +48,7 @@ class LanguageIdentity(Figure):
     choices: ClassVar[Mapping[str, Any]] = {"metric": None}
     appendix = True
     share = ("all", "")
+    panel_height = 1.65
     least_width = 1.65
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:

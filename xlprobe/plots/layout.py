@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from xlprobe.plots.fonts import latin
 from xlprobe.plots.palette import QUIET
 from xlprobe.plots.style import MAX_HEIGHT
 
@@ -157,7 +158,10 @@ def _text(figure: Drawn, words: str, size: float, weight: str, title: bool) -> A
     letters = int((figure.get_figwidth() - 2 * _GAP) * 72 / (size * (_LETTER * 1.1 if weight == "bold" else _LETTER)))
     lines = "\n".join(textwrap.wrap(words, letters))
     text = figure.text(_GAP / figure.get_figwidth(), 1.0, lines, size=size, weight=weight, va="top", ha="left")
-    if not title:
+    if title:
+        # Fonts of further scripts have no bold face, which matplotlib would say each time.
+        text.set_fontfamily(latin(text.get_fontfamily()))
+    else:
         text.set_color(QUIET)
     return text
 
@@ -170,7 +174,7 @@ def _legend(figure: Drawn, handles: list[Any], width: float) -> Any:
     across = (longest * size * _LETTER + (mpl.rcParams["legend.handlelength"] + 2.5) * size) / 72
     columns = max(1, min(len(handles), int((width - 0.2) / across)))
     columns = -(-len(handles) // -(-len(handles) // columns))
-    return figure.legend(handles=handles, loc="lower center", ncols=columns, bbox_to_anchor=(0.5, 0.0))
+    return figure.legend(handles=handles, loc="lower center", ncols=columns, bbox_to_anchor=(0.5, 0.0), borderaxespad=0)
 
 
 def _height(figure: Drawn, artist: Any) -> float:

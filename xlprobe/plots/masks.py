@@ -74,7 +74,7 @@ class QueryMasks(Figure):
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height of a square and its labels."""
-        return 0.85 * panel_width + 0.5
+        return panel_width
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per scheme."""
@@ -110,12 +110,15 @@ class QueryMasks(Figure):
                 tick.set_color(language_colour(language))
 
     def handles(self, view: View) -> list[Any]:
-        """Explain the colours."""
+        """Explain the colours that are there."""
         from matplotlib.patches import Patch
 
-        names = {"Q": "Q", "Q_cross": "Q_cross", "both": "both", "none": "neither"}
+        names = {"Q": "Q", "X": "Q_cross", "B": "both", ".": "neither"}
+        drawn = set("".join(view.table["open"]))
         return [
-            Patch(facecolor=COLOURS[key], edgecolor=QUIET, linewidth=0.5, label=name) for key, name in names.items()
+            Patch(facecolor=COLOURS[LETTERS[letter]], edgecolor=QUIET, linewidth=0.5, label=name)
+            for letter, name in names.items()
+            if letter in drawn
         ]
 
     def note(self, view: View) -> str:

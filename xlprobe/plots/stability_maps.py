@@ -165,7 +165,7 @@ class StabilityByHead(StabilityByLayer):
         return (
             f"Attention {block_label(view.options['block'])}, "
             f"{pair_label(*pair) if pair else 'mean over the pairs of languages'}. "
-            f"{self.facts(view, '')}{held}{hatched}"
+            f"{self.facts(view, '')}{held}{hatched} Strokes: below 0."
         )
 
 

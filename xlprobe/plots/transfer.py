@@ -105,12 +105,13 @@ class TransferMatrix(Figure):
         size = float(100 * view.table[view.table["quantity"] == CHANGE]["mean"].abs().max())
         heat.matrix(axes, values, order, heat.centred(size), DIVERGING, "{:+.0f}")
         held = [place for place, may in zip(places, rows["held"], strict=True) if may]
-        heat.dots(axes, [column + 0.33 for _, column in held], [row - 0.33 for row, _ in held])
+        if held:
+            heat.dots(axes, [column + 0.33 for _, column in held], [row - 0.33 for row, _ in held])
 
     def handles(self, view: View) -> list[Any]:
         """Explain outlines and dots."""
         found = [heat.outline_handle("trained on")] if view.table["trained"].any() else []
-        return [*found, *([heat.dot_handle()] if (view.table["quantity"] == CHANGE).any() else [])]
+        return [*found, *([heat.dot_handle()] if _some_hold(view) else [])]
 
     def note(self, view: View) -> str:
         """Say how wide the intervals are and what guessing gives."""
@@ -120,15 +121,18 @@ class TransferMatrix(Figure):
             f" 95\u00a0% intervals over theories reach at most ±{half.max():.0f} points." if half.notna().any() else ""
         )
         unseen = " Other pairs are zero-shot." if own["trained"].any() else ""
-        change = (
-            " Changes are in percentage points, paired by problem; dots: q < .05, and an interval without 0."
-            if (view.table["quantity"] == CHANGE).any()
-            else ""
-        )
+        change = ""
+        if (view.table["quantity"] == CHANGE).any():
+            dots = "dots: q < .05, and an interval without 0" if _some_hold(view) else "none of them may be claimed"
+            change = f" Changes are in percentage points, paired by problem; {dots}."
         return (
             "Accuracy in percent; guessing gives 50. "
             f"{self.facts(view, '' if wide else 'Intervals')}{wide}{unseen}{change}"
         )
+
+
+def _some_hold(view: View) -> bool:
+    return bool(view.table["held"].eq(True).any())
 
 
 def _norm(table: pd.DataFrame) -> Any:

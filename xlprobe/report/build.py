@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.files import table_text, write_atomically
 from xlprobe.languages import get_language
+from xlprobe.progress import progress
 from xlprobe.report.page import render
 from xlprobe.report.summary import summary
 from xlprobe.results import Results
@@ -32,6 +33,9 @@ FEW_THEORIES = 8
 SUMMARY = "summary.csv"
 """The name of the file beside the report that holds the numbers of its first table and sentences."""
 
+READABLE = (15, 1000)
+"""Sentences and letters of the longest context that the explorer is given: patterns grow with the square."""
+
 EXPLORER = "explorer.html"
 """The name of the attention explorer's page beside the report."""
 
@@ -46,6 +50,7 @@ class ReportOptions:
     pairs: str | None = None
     limit: int | None = None
     metrics: str = "figures"
+    effects: bool = True
     results: Path | None = None
     out: Path = Path("report")
     seed: int = 0
@@ -70,11 +75,15 @@ def build(options: ReportOptions) -> Path:
     if len(results) == 0:
         raise ResultsError(f"the table {options.results} has no rows; measure something first")
     drawn, left_out = _draw(results, options.out, options.figures)
-    explorer = _explorer(results, options)
-    opening = summary(results)
-    write_atomically(options.out / SUMMARY, table_text(opening.numbers))
     path = options.out / "report.html"
-    write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
+    with progress("pages", 3) as advance:
+        explorer = _explorer(results, options)
+        advance(1)
+        opening = summary(results)
+        write_atomically(options.out / SUMMARY, table_text(opening.numbers))
+        advance(1)
+        write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
+        advance(1)
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")
@@ -112,6 +121,7 @@ def measured(options: ReportOptions) -> Results:
     from xlprobe.checkpoints import default_specs
     from xlprobe.checkpoints.named import Reading, as_said
     from xlprobe.measuring.design import Design
+    from xlprobe.measuring.inputs import metrics_of
     from xlprobe.measuring.measurement import measure
 
     about = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
@@ -119,7 +129,7 @@ def measured(options: ReportOptions) -> Results:
         pairs=options.pairs,
         base=options.languages[0],
         answers=[f"{one}-{other}" for one in options.languages for other in options.languages],
-        keep_patterns=[sample.key for sample in _one_per_theory(samples)[:2]],
+        keep_patterns=[sample.key for sample in _to_explore(samples)],
         batch_size=options.batch_size,
         too_long=options.too_long,
         seed=options.seed,
@@ -130,7 +140,8 @@ def measured(options: ReportOptions) -> Results:
         options.token_types, options.layout, options.prefix, options.template, options.answers, options.labels
     )
     checkpoints = as_said(options.checkpoints or default_specs(), options.device, reading)
-    return measure(checkpoints, samples, design=design, metrics=options.metrics, out=options.out)
+    metrics = [one for one in metrics_of(options.metrics) if options.effects or one.kind != "intervention"]
+    return measure(checkpoints, samples, design=design, metrics=metrics, out=options.out)
 
 
 def _samples(options: ReportOptions) -> list[ParallelSample]:
@@ -165,8 +176,23 @@ def spread(problems: Sequence[ParallelSample], limit: int) -> list[ParallelSampl
     return [problem for problem in problems if id(problem) in kept]
 
 
-def _one_per_theory(samples: list[ParallelSample]) -> list[ParallelSample]:
-    return list({sample.group: sample for sample in reversed(samples)}.values())[::-1]
+def _to_explore(samples: Sequence[ParallelSample]) -> list[ParallelSample]:
+    """Return two problems whose attention the explorer shows: the first, and the longest that can be read there.
+
+    They are of two theories where there are several.
+    """
+    if not samples:
+        return []
+    first = samples[0]
+    others = [one for one in samples if one.group != first.group] or list(samples[1:])
+
+    def length(one: ParallelSample) -> tuple[int, int]:
+        texts = [sum(map(len, one.context[code])) for code in one.languages]
+        return max(len(one.context[code]) for code in one.languages), max(texts)
+
+    readable = [one for one in others if length(one) <= READABLE and length(one)[1] <= READABLE[1]]
+    second = max(readable, key=length) if readable else min(others, key=length, default=None)
+    return [first] if second is None else [first, second]
 
 
 def _check_writable(directory: Path) -> None:
@@ -186,22 +212,20 @@ def _draw(results: Results, directory: Path, wanted_set: str) -> tuple[list[str]
     """Draw the main figures, or all, that the table allows; return their names, and why the others were left out."""
     from xlprobe import plots
     from xlprobe.plots.scope import last_steps
-    from xlprobe.progress import progress
 
-    last = last_steps(results)
     chosen = {name: one for name, one in plots.FIGURES.items() if wanted_set == "all" or not one.appendix}
-    rows = {name: results if one.over_steps else last for name, one in chosen.items()}
     left_out = {}
     wanted = []
-    for name, figure in chosen.items():
-        reason = figure.needs(rows[name])
-        if reason is None:
-            wanted.append(name)
-        else:
-            left_out[name] = reason
-    with progress("figures", len(wanted)) as advance:
-        for name in wanted:
-            plots.save(chosen[name](rows[name]), name, directory)
+    with progress("figures", len(chosen)) as advance:
+        last = last_steps(results)
+        for name, figure in chosen.items():
+            rows = results if figure.over_steps else last
+            reason = figure.needs(rows)
+            if reason is None:
+                plots.save(figure(rows), name, directory)
+                wanted.append(name)
+            else:
+                left_out[name] = reason
             advance(1)
     if not wanted:
         raise ResultsError(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.plots import FIGURES
+from xlprobe.plots.explorer.parts import script_of
 from xlprobe.plots.palette import DARK, PAPER, dark_css
 from xlprobe.plots.scope import checkpoints, switched_pairs
 from xlprobe.plots.words import pair_label
 from xlprobe.report.inline import inline_svg
-from xlprobe.report.summary import TERMS, Summary, linked, summary
+from xlprobe.report.summary import TERMS, Summary, linked, summary, with_terms
 from xlprobe.report.tables import MAX_ROWS, figure_table
 from xlprobe.results import Results
 
@@ -72,7 +73,7 @@ def render(
         rows=len(results),
         explorer=explorer,
         css=(TEMPLATES / "page.css").read_text(encoding="utf-8") + DARK_FIGURES,
-        script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
+        script=script_of("cells.js") + (TEMPLATES / "page.js").read_text(encoding="utf-8"),
         max_rows=MAX_ROWS,
         version=__version__,
     )
@@ -80,15 +81,15 @@ def render(
 
 def _opening(found: Summary) -> dict[str, Any]:
     """Return the page's first table and sentences, in parts of (text, anchor of its definition or None)."""
-
-    def parts(text: str) -> list[tuple[str, str | None]]:
-        return [(part, None if term is None else _anchor(term)) for part, term in linked(text)]
-
     return {
-        "columns": [parts(column) for column in found.columns],
+        "columns": [_anchored(linked(column)) for column in found.columns],
         "rows": found.rows,
-        "sentences": [parts(sentence) for sentence in found.sentences],
+        "sentences": [_anchored(linked(sentence)) for sentence in found.sentences],
     }
+
+
+def _anchored(parts: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    return [(part, None if term is None else _anchor(term)) for part, term in parts]
 
 
 def _anchor(term: str) -> str:
@@ -108,7 +109,7 @@ def _figure(name: str, directory: Path) -> dict[str, Any]:
     return {
         "name": name,
         "title": spec.title,
-        "caption": spec.reading,
+        "caption": _anchored(with_terms(spec.reading)),
         "svg": inline_svg(svg, name, f"{spec.title}. {spec.reading}"),
         "table": figure_table(directory / f"{name}.csv"),
         "files": [f"{name}.{kind}" for kind in ("pdf", "svg", "png", "csv") if (directory / f"{name}.{kind}").exists()],

@@ -14,7 +14,7 @@ from xlprobe.statistics import MIN_GROUPS, verdict
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["CONFOUNDED", "TERMS", "Summary", "linked", "plain", "summary"]
+__all__ = ["CONFOUNDED", "TERMS", "Summary", "linked", "plain", "summary", "with_terms"]
 
 CONFOUNDED = 0.05
 """From which difference in accuracy on a comparison is said to be confounded with training success."""
@@ -24,6 +24,7 @@ TERMS = {
     "in bits; 1 is the same, 0 has nothing in common.",
     "floor": "The stability of another question about the same facts, in one language: what any other question costs, "
     "without a language border.",
+    "chance": "The stability of another theory: what two problems have in common that share no facts.",
     "above floor": "Stability across languages minus floor, problem by problem. 0: a language border costs what "
     "another question costs; below 0: it costs more.",
     "lift": "How much more the question attends to the context than evenly spread attention would, in log odds; here, "
@@ -32,17 +33,18 @@ TERMS = {
     "removed, at the layer that is best on the other half of the sentences.",
     "both queries": "A cross-query model puts a second query to work across languages. Here its version in one "
     "language is read with both queries too, so that only the language differs.",
+    "code-switched": "The context is in one language and the question in another; in-language: both are in the same.",
     "theory": "A set of facts and rules; the questions about one theory count together. Intervals are 95 %, over "
     f"theories, and need at least {MIN_GROUPS} of them.",
     "training run": "One model trained from one seed. Two single runs may differ by chance of training alone.",
     "confounded": "A model that solves fewer problems may attend differently for that reason, whatever its mechanism.",
 }
-"""The words of art of the page's opening, and what they mean."""
+"""The words of art of the page, and what they mean."""
 
 _NAMES = dict(zip(BLOCKS, ("question to context", "context to context", "first token to context"), strict=True))
 
 
-_LINK = re.compile(r"\[([a-z ]+)(?:\|([a-z ]+))?\]")
+_LINK = re.compile(r"\[([A-Za-z -]+)(?:\|([a-z -]+))?\]")
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,22 @@ def linked(text: str) -> list[tuple[str, str | None]]:
             parts += [(text[end : match.start()], None), (match[1], term)]
             end = match.end()
     return [part for part in [*parts, (text[end:], None)] if part[0]]
+
+
+def with_terms(text: str) -> list[tuple[str, str | None]]:
+    """Return a caption in parts, as `linked` does: the first time that it says a term, the word links to it."""
+    wanted = "|".join(re.escape(term) for term in sorted(TERMS, key=len, reverse=True))
+    said: set[str] = set()
+
+    def link(match: re.Match[str]) -> str:
+        term = match[0].lower()
+        if term in said:
+            return match[0]
+        said.add(term)
+        return f"[{match[0]}|{term}]"
+
+    # Brackets that a caption has of its own are no links: they hold no term.
+    return linked(re.sub(rf"(?<![\w-])(?:{wanted})(?![\w-])", link, text, flags=re.IGNORECASE))
 
 
 def plain(text: str) -> str:

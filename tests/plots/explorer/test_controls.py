@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import choose, press, settle, start, view, violations, wait
+from browser import choose, press, settle, view, violations, wait
 
 from xlprobe.plots.explorer import explorer_data
 from xlprobe.plots.explorer.parts import document
@@ -27,13 +27,6 @@ def page(kept: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("explorer") / "explorer.html"
     path.write_text(document(explorer_data(kept)), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    started = start(tmp_path_factory.mktemp("chrome"))
-    yield started
-    started.quit()
 
 
 @pytest.fixture

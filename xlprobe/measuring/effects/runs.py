@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,8 +128,17 @@ class BatchRun:
             return self.margins() - clean
 
 
-def measure_interventions(metrics: Sequence[Metric], run: Run, writer: Any, columns: dict[str, Any]) -> None:
-    """Write the rows of metrics of interventions on one run; `columns` go into all of them."""
+def measure_interventions(
+    metrics: Sequence[Metric],
+    run: Run,
+    writer: Any,
+    columns: dict[str, Any],
+    advance: Callable[[int], object] = lambda count: None,
+) -> None:
+    """Write the rows of metrics of interventions on one run; `columns` go into all of them.
+
+    `advance` is told how many problems of a pair are done, of as many as there are pairs and problems.
+    """
     for first, several in by_computation(metrics):
         wanted = {one.name: one for one in several}
         for one in run.batch_runs(1 if first.name == "head_importance" else None):
@@ -139,6 +148,7 @@ def measure_interventions(metrics: Sequence[Metric], run: Run, writer: Any, colu
                 if name not in wanted:
                     continue
                 _write(writer, wanted[name], values, labels, {"metric": name, **columns, **more})
+            advance(len(one.chunk))
 
 
 def measure_answers(metrics: Sequence[Metric], run: Run, writer: Any, columns: dict[str, Any]) -> None:

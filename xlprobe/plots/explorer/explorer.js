@@ -288,14 +288,12 @@
     return draw.svg(shown, wanted().map((one, number) => `${title(number, one)} (${at(one)})`), state.level, top);
   }
   function table() {
-    // A cell that begins like a formula is text for a spreadsheet too.
-    const cell = (value) => (/[",\n\r]|^[=+@-]/.test(value) ? `"${String(value).replace(/^([=+@-])/, "'$1").replace(/"/g, '""')}"` : value);
     const lines = ["checkpoint,context_language,question_language,layer,head,query_place,query,key_place,key,weight"];
     wanted().forEach((one, number) => {
       const view = shown[number];
       if (!view) return;
-      const before = [view.item.checkpoint, view.item.context, view.item.question, one.layer, one.head].map((value) => cell(String(value))).join(",");
-      const names = Array.from({ length: view.size }, (_, place) => cell(draw.label(view, place, state.level)));
+      const before = [view.item.checkpoint, view.item.context, view.item.question, one.layer, one.head].map(csvCell).join(",");
+      const names = Array.from({ length: view.size }, (_, place) => csvCell(draw.label(view, place, state.level)));
       view.weights.forEach((weight, place) => lines.push(`${before},${Math.floor(place / view.size)},${names[Math.floor(place / view.size)]},${place % view.size},${names[place % view.size]},${weight.toFixed(5)}`));
     });
     return `${lines.join("\n")}\n`;

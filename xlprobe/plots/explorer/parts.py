@@ -8,16 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["document"]
+__all__ = ["document", "script_of"]
 
 ASSETS = Path(__file__).parent
-FILES = ("explorer.html", "explorer.css", "store.js", "draw.js", "explorer.js")
+SCRIPTS = ("cells.js", "store.js", "draw.js", "explorer.js")
+
+
+def script_of(*names: str) -> str:
+    """Return scripts of this directory as one."""
+    return "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
 
 
 def document(data: Mapping[str, Any], report: str | None = None) -> str:
     """Return a whole page that holds the explorer alone, with a link to the report beside it where there is one."""
-    body, css, *scripts = ((ASSETS / name).read_text(encoding="utf-8") for name in FILES)
-    script = "\n".join(scripts)
+    body, css = ((ASSETS / name).read_text(encoding="utf-8") for name in ("explorer.html", "explorer.css"))
     # "<" never appears as itself in a script element's data, so that no text can end the element.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     back = f'<p><a href="{html.escape(report, quote=True)}">back to the report</a></p>' if report else ""
@@ -30,5 +34,5 @@ def document(data: Mapping[str, Any], report: str | None = None) -> str:
         "body{margin:0 auto;max-width:90rem;padding:.5rem;font:1rem/1.5 system-ui,'Noto Sans','DejaVu Sans',sans-serif}"
         f"{css}</style></head><body><main><h1>Attention explorer</h1>{back}{body}</main>"
         f'<script type="application/json" id="explorer-data">{text}</script>'
-        f"<script>{script}</script></body></html>"
+        f"<script>{script_of(*SCRIPTS)}</script></body></html>"
     )

@@ -45,17 +45,58 @@
   }, { rootMargin: "-20% 0px -60% 0px" });
   for (const section of document.querySelectorAll("main > section")) seen.observe(section);
 })();
-// A table is saved as it is sorted; a cell that begins like a formula is text for a spreadsheet too.
+// A table is saved as it is sorted.
 (() => {
   "use strict";
-  const cell = (words) => (/[",\n\r]|^[=+@]|^-(?![\d.–])/.test(words) ? `"${words.replace(/^([=+@-])/, "'$1").replace(/"/g, '""')}"` : words);
   for (const button of document.querySelectorAll("button.export"))
     button.addEventListener("click", () => {
       const table = button.closest("details").querySelector("table");
-      const lines = [...table.rows].map((row) => [...row.cells].map((one) => cell(one.dataset.key || one.textContent.trim())).join(","));
+      const lines = [...table.rows].map((row) => [...row.cells].map((one) => csvCell(one.dataset.key || one.textContent.trim())).join(","));
       const link = Object.assign(document.createElement("a"), { download: `${button.dataset.name}.csv` });
       link.href = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "text/csv" }));
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 1000);
     });
+})();
+// A word's definition shows beside it on hover, focus and tap; Escape hides it. Without this script, and in print, the
+// words lead to the list of definitions.
+(() => {
+  "use strict";
+  const tip = document.getElementById("tip");
+  let shown = null;
+  const hide = () => { shown = null; tip.hidden = true; };
+  const show = (word) => {
+    shown = word;
+    tip.textContent = document.getElementById(word.getAttribute("aria-describedby")).textContent;
+    tip.hidden = false;
+    const [at, size] = [word.getBoundingClientRect(), tip.getBoundingClientRect()];
+    const wide = document.documentElement.clientWidth;
+    tip.style.left = `${Math.max(8, Math.min(at.left, wide - size.width - 8))}px`;
+    const below = at.bottom + 6 + size.height <= innerHeight;
+    tip.style.top = `${below ? at.bottom + 6 : Math.max(8, at.top - size.height - 6)}px`;
+  };
+  for (const word of document.querySelectorAll("a.term")) {
+    word.addEventListener("mouseenter", () => show(word));
+    word.addEventListener("focus", () => word.matches(":focus-visible") && show(word));
+    word.addEventListener("mouseleave", (event) => event.relatedTarget !== tip && document.activeElement !== word && hide());
+    word.addEventListener("blur", hide);
+    // With a mouse or the keyboard a press goes to the list; a finger has no hover, and its first tap shows the words.
+    word.addEventListener("pointerdown", (event) => { word.dataset.touch = event.pointerType === "touch" && shown !== word ? "yes" : ""; });
+    word.addEventListener("click", (event) => {
+      if (word.dataset.touch !== "yes") return hide();
+      word.dataset.touch = "";
+      event.preventDefault();
+      show(word);
+    });
+  }
+  tip.addEventListener("mouseleave", hide);
+  addEventListener("keydown", (event) => event.key === "Escape" && hide());
+  const follow = () => {
+    if (!shown) return;
+    const at = shown.getBoundingClientRect();
+    if (at.bottom < 0 || at.top > innerHeight) hide();
+    else show(shown);
+  };
+  addEventListener("scroll", follow, { passive: true, capture: true });
+  addEventListener("pointerdown", (event) => shown && event.target !== tip && event.target !== shown && hide());
 })();
