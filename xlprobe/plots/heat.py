@@ -137,6 +137,8 @@ def colour_bar(figure: Figure, mesh: Any, axes: Sequence[Axes], label: str, **op
             last = [one for one in every if one.get_visible()][-1]
             place = {"cax": last.inset_axes((1.03, 0, 0.035, 1))}
     bar = figure.colorbar(mesh, label=label, **place, **options)
+    if "cax" in place:
+        bar.ax.set_in_layout(False)
     bar.outline.set_visible(False)
     bar.ax.grid(False)
     bar.ax.set_label("_colours")

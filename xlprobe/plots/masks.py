@@ -74,7 +74,7 @@ class QueryMasks(Figure):
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height of a square and its labels."""
-        return panel_width
+        return panel_width - 0.15
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per scheme."""
