@@ -70,7 +70,7 @@ MODULES = {
 }
 AT_THE_TOP = {"xlprobe", "xlprobe.__main__", "xlprobe.models"}
 """Modules that stand for the whole package, and belong to no wing."""
-CIRCLES = ("xlprobe.checkpoints.", "xlprobe.encoders.", "xlprobe.samples.readers.", "xlprobe.training.")
+CIRCLES = ("xlprobe.checkpoints.",)
 """Where modules of one folder still import each other, within functions."""
 
 

@@ -14,9 +14,9 @@ Self-Attention", arXiv 2310.15258. Everything below is imported on first use, so
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
-from xlprobe.encoders import registration as _registration
 from xlprobe.errors import CaptureError, CheckpointError, DataError, ResultsError, TrainingError, XlprobeError
 from xlprobe.languages import LANGUAGES, Language
 
@@ -97,8 +97,10 @@ __all__ = [
 __version__ = "0.2.0.dev0"
 
 
-# transformers' Auto classes know the cross-query models from here on.
-_registration.install()
+if "transformers" in sys.modules:
+    # Its Auto classes know the cross-query models from here on. Imported later, they do after
+    # `import xlprobe.encoders.cross_query`, or the first `load`.
+    importlib.import_module("xlprobe.encoders.cross_query")
 
 
 def __getattr__(name: str) -> Any:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import signal
 import sys
@@ -13,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from xlprobe.cost import commands as cost_commands
 from xlprobe.errors import XlprobeError
 from xlprobe.options import (
     LARGEST_SEED,
@@ -26,6 +25,9 @@ from xlprobe.options import (
     template_of,
     words,
 )
+from xlprobe.samples import commands as sample_commands
+from xlprobe.training import commands as training_commands
+from xlprobe.training import study_commands
 
 __all__ = ["app", "main", "run"]
 
@@ -224,9 +226,8 @@ def list_metrics(
         typer.echo(f"{one.name:<28}{one.kind:<14}{span:<12}{better:<6}{one.within:<9}{one.label}")
 
 
-for _module in ("xlprobe.samples.commands", "xlprobe.training.commands", "xlprobe.cost.commands"):
-    if importlib.util.find_spec(_module) is not None:
-        importlib.import_module(_module).register(app)
+for _commands in (sample_commands, training_commands, study_commands, cost_commands):
+    _commands.register(app)
 
 
 def run(application: typer.Typer, arguments: list[str] | None = None) -> int:

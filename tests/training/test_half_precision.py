@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from xlprobe.training.half_precision import computing
+from xlprobe.training.half_precision import computing, multiplies_bfloat16
 from xlprobe.training.parts import parts_of
 
 
@@ -95,3 +95,10 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tiny):
         assert len(parts) == 7
         torch.testing.assert_close(found[0], found[1], atol=1e-6, rtol=1e-4)
         torch.testing.assert_close(found[0], found[2], atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("able", "expected"), [({"amx_bf16": True}, True), ({"avx512_f": True}, False)])
+def test_bfloat16_is_for_processors_that_have_it(monkeypatch, able, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    assert multiplies_bfloat16("cpu") is expected
+    assert multiplies_bfloat16("cuda:0")

@@ -199,4 +199,10 @@ class CrossQueryXLMRobertaForMaskedLM(_CrossQueryHead, xlm_roberta.XLMRobertaFor
     encoder_class = CrossQueryXLMRobertaModel
 
 
-register()
+register(CrossQueryBertConfig, CrossQueryBertModel, CrossQueryBertForSequenceClassification, CrossQueryBertForMaskedLM)
+register(
+    CrossQueryXLMRobertaConfig,
+    CrossQueryXLMRobertaModel,
+    CrossQueryXLMRobertaForSequenceClassification,
+    CrossQueryXLMRobertaForMaskedLM,
+)

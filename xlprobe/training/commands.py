@@ -181,8 +181,5 @@ def _trained_on(text: str) -> list[str]:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    from xlprobe.training.study_commands import study
-
     for command in (pretrain, finetune, evaluate, ablate):
         app.command()(command)
-    app.add_typer(study, name="study")

@@ -13,7 +13,7 @@ import typer
 from xlprobe.errors import TrainingError
 from xlprobe.training.commands import DataOption, DebugOption
 
-__all__ = ["study"]
+__all__ = ["register"]
 
 study = typer.Typer(help="Train the runs of a study one after another.", no_args_is_help=True)
 
@@ -129,3 +129,8 @@ def status(study: StudyArgument, out: OutOption = Path("runs"), debug: DebugOpti
     from xlprobe.training.study import read_study
 
     typer.echo(standing_table(read_study(study), out, is_working(out)).to_string(index=False))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(study, name="study")

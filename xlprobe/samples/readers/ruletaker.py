@@ -10,10 +10,11 @@ from xlprobe.samples.readers.aligned import aligned, chosen, english_first
 from xlprobe.samples.readers.containers import rows_of
 from xlprobe.samples.readers.lines import Row
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.theories import Asked, Numbering, Told, told
+from xlprobe.samples.readers.theories import Numbering, Told, told
+from xlprobe.samples.readers.verbalised import verbalised_samples
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["aligned_rules", "kept_questions", "read_ruletaker", "rule_samples"]
+__all__ = ["aligned_rules", "read_ruletaker", "rule_samples"]
 
 
 def read_ruletaker(
@@ -46,8 +47,6 @@ def read_ruletaker(
     elif codes is None or set(codes) == {"en"}:
         samples = rule_samples(rows_of(base), "ruletaker", max_depth)
     else:
-        from xlprobe.samples.readers.verbalised import verbalised_samples
-
         samples = verbalised_samples(rows_of(base), codes, max_depth, found)
     for sample in samples:
         found.read += 1
@@ -64,7 +63,7 @@ def rule_samples(
     for where, row in rows:
         theory = told(row, where, language)
         group, before = numbering.start(theory)
-        for place, asked in kept_questions(theory, max_depth):
+        for place, asked in theory.up_to(max_depth):
             yield ParallelSample(
                 f"{group}-{before + place}",
                 group,
@@ -76,12 +75,6 @@ def rule_samples(
                 asked.meta,
                 theory.names,
             )
-
-
-def kept_questions(theory: Told, max_depth: int | None) -> list[tuple[int, Asked]]:
-    """Return the questions, with their places from 1, that are not deeper than `max_depth`."""
-    asked = enumerate(theory.questions, 1)
-    return [(place, one) for place, one in asked if max_depth is None or one.depth is None or one.depth <= max_depth]
 
 
 def _translations(base: Path, languages: tuple[str, ...] | None, split: str, depth: str) -> dict[str, Iterator[Row]]:
@@ -142,7 +135,7 @@ def _joined(
     group, before = numbered
     first = next(iter(versions.values()))
     contexts = {code: theory.context for code, theory in versions.items()}
-    for place, asked in kept_questions(first, max_depth):
+    for place, asked in first.up_to(max_depth):
         others = {code: theory.questions[place - 1] for code, theory in versions.items()}
         labels = {code: one.label for code, one in others.items()}
         if len(set(labels.values())) > 1:

@@ -43,6 +43,11 @@ class Told:
     names: tuple[str, ...] = ()
     alone: bool = False
 
+    def up_to(self, max_depth: int | None) -> list[tuple[int, Asked]]:
+        """Return the questions, with their places from 1, that are not deeper than `max_depth`."""
+        asked = enumerate(self.questions, 1)
+        return [(place, one) for place, one in asked if max_depth is None or (one.depth or 0) <= max_depth]
+
 
 def told(row: Mapping[str, Any], where: str, language: str = "en") -> Told:
     """Check one row of a `context` (or `theory`) and its `questions`, or one `question`.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from xlprobe.errors import DataError
 from xlprobe.samples.readers.lines import Row
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.ruletaker import kept_questions
 from xlprobe.samples.readers.theories import Asked, Numbering, Told, told
 from xlprobe.samples.rulebase.grammars import grammar, verbalise
 from xlprobe.samples.rulebase.logic import Literal, Statement, Theory
@@ -51,7 +50,7 @@ def verbalised_samples(
 
 
 def _parsed(theory: Told, max_depth: int | None, rejections: Rejections) -> _Parsed | None:
-    asked = kept_questions(theory, max_depth)
+    asked = theory.up_to(max_depth)
     rejections.tally.update({"theories": 1, "questions": len(asked)})
     if theory.names:
         reason = f"{' or '.join(theory.names)} is asked in an open world, which the prover does not know"
