@@ -17,8 +17,9 @@ from xlprobe.encoders import cross_attention
 from xlprobe.encoders.attention import cross_query_attention
 from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.samples import RULETAKER, Encoder, generate
-from xlprobe.training.classifier import make_classifier
+from xlprobe.training.classifier import Head, make_classifier
 from xlprobe.training.half_precision import computing
+from xlprobe.training.method import Method
 from xlprobe.training.tuning import select
 
 COST, GAIN = 1.35, 1.5
@@ -37,7 +38,11 @@ class Step:
     """One optimiser step on the same batch, as `xlprobe.training` or as transformers' Trainer with bf16 takes it."""
 
     def __init__(self, mechanism: str, batch: Any, *, fast: bool, tuning: str = "full", bf16: bool = True) -> None:
-        self.model: Any = make_classifier(plain(), mechanism, dropout=0.0)  # type: ignore[arg-type]
+        self.model: Any = make_classifier(
+            plain(),
+            Method(mechanism=mechanism),
+            Head(dropout=0.0),  # type: ignore[arg-type]
+        )
         register()
         self.model.set_attn_implementation(TRAINED if fast else "eager")
         self.model.train()

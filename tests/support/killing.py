@@ -26,7 +26,7 @@ import xlprobe
 from xlprobe.errors import XlprobeError
 from xlprobe.report.build import ReportOptions, build
 from xlprobe.results import Results
-from xlprobe.training import TrainSettings, finetune
+from xlprobe.training import Method, TrainSettings, finetune
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
@@ -56,8 +56,8 @@ def report(out: Path) -> None:
 def train(out: Path) -> None:
     """Fine-tune a tiny checkpoint."""
     settings = TrainSettings(steps=12, batch_size=4, learning_rate=1e-2, log_every=1, save_every=1)
-    finetune(makers.make_checkpoint(), makers.make_problems(), out=out, settings=settings, tuning="full",
-             mechanism="cross-query", mix={"en-en": 1.0, "en-fr": 1.0})  # fmt: skip
+    method = Method("cross-query", "full", {"en-en": 1.0, "en-fr": 1.0})
+    finetune(makers.make_checkpoint(), makers.make_problems(), method, out=out, settings=settings)
 
 
 def half_written(out: Path) -> list[str]:

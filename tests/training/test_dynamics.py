@@ -9,7 +9,7 @@ from xlprobe import measure
 from xlprobe.errors import TrainingError
 from xlprobe.results import Results
 from xlprobe.statistics import above_floor
-from xlprobe.training import Dynamics, evaluate, finetune
+from xlprobe.training import Dynamics, Method, evaluate, finetune
 
 
 def test_steps_in_one_table_and_the_same_weights(tiny, settings, tmp_path):
@@ -26,9 +26,9 @@ def test_steps_in_one_table_and_the_same_weights(tiny, settings, tmp_path):
         seed=5,
     )
     given = settings(dropout=0.1)
-    options = {"settings": given, "tuning": "full", "mechanism": "cross-query", "mix": {"en-en": 1.0, "en-fr": 1.0}}
-    watched = finetune(base, problems[:8], out=tmp_path / "a", callbacks=[watch], **options)
-    alone = finetune(base, problems[:8], out=tmp_path / "b", **options)
+    method = Method("cross-query", "full", {"en-en": 1.0, "en-fr": 1.0})
+    watched = finetune(base, problems[:8], method, out=tmp_path / "a", settings=given, callbacks=[watch])
+    alone = finetune(base, problems[:8], method, out=tmp_path / "b", settings=given)
     assert watched.hash == alone.hash
     frame = Results.load(tmp_path / "table").to_frame()
     assert sorted(set(frame["step"])) == [0, 2, 4]
@@ -50,8 +50,7 @@ def test_measures_in_full_precision_while_training_in_half(tiny, settings, tmp_p
         base, problems[8:], steps=[0], out=tmp_path / "table", name="run", pairs="en-fr", metrics="all", controls=False
     )  # fmt: skip
     finetune(
-        base, problems[:8], out=tmp_path / "a", callbacks=[watch], settings=settings(bf16=True), tuning="full",
-        mix={"en-en": 1.0},
+        base, problems[:8], Method(tuning="full"), out=tmp_path / "a", callbacks=[watch], settings=settings(bf16=True),
     )  # fmt: skip
     keys = [
         "metric",

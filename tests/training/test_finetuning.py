@@ -9,7 +9,7 @@ import torch
 
 from xlprobe.errors import CheckpointError, DataError, TrainingError
 from xlprobe.samples import ParallelSample
-from xlprobe.training import Stage, evaluate, finetune
+from xlprobe.training import Method, Stage, evaluate, finetune
 
 
 def weights(checkpoint):
@@ -22,11 +22,11 @@ def test_learns_and_repeats_itself(tiny, settings, tmp_path, family, mechanism):
     base = tiny.checkpoint(family)
     before = base.hash
     problems = tiny.problems(theories=6)
-    options = {"mechanism": mechanism, "tuning": "full", "mix": {"en-en": 1.0, "en-fr": 1.0}}
+    method = Method(mechanism, "full", {"en-en": 1.0, "en-fr": 1.0})
     given = settings(steps=30, learning_rate=3e-3, batch_size=6, head_learning_rate=1e-2)
-    first = finetune(base, problems, out=tmp_path / "a", settings=given, **options)
-    again = finetune(base, problems, out=tmp_path / "b", settings=given, **options)
-    other = finetune(base, problems, out=tmp_path / "c", settings=replace(given, seed=1), **options)
+    first = finetune(base, problems, method, out=tmp_path / "a", settings=given)
+    again = finetune(base, problems, method, out=tmp_path / "b", settings=given)
+    other = finetune(base, problems, method, out=tmp_path / "c", settings=replace(given, seed=1))
     assert first.hash == again.hash != other.hash
     losses = first.provenance["run"]["loss"]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -37,7 +37,7 @@ def test_learns_and_repeats_itself(tiny, settings, tmp_path, family, mechanism):
 def test_bitfit_changes_biases_only_and_both_start_alike(tiny, settings, tmp_path):
     base, problems = tiny.checkpoint(), tiny.problems()
     made = {
-        mechanism: weights(finetune(base, problems, out=tmp_path / mechanism, settings=settings(), mechanism=mechanism))
+        mechanism: weights(finetune(base, problems, Method(mechanism), out=tmp_path / mechanism, settings=settings()))
         for mechanism in ("baseline", "cross-query")
     }
     start = base.model.state_dict()
@@ -59,8 +59,8 @@ def test_a_cross_query_checkpoint_learns_on_with_its_own_q_cross(tiny, settings,
             if "cross_lingual_quer" in name:
                 parameter.add_(0.1)
     before = {name: tensor for name, tensor in weights(base).items() if "cross_lingual_quer" in name}
-    options = {"mechanism": "cross-query", "p_mask": 0.3, "cross_p_mask": 0.4}
-    found = finetune(base, tiny.problems(), out=tmp_path, settings=settings(), **options)
+    method = Method("cross-query", p_mask=0.3, cross_p_mask=0.4)
+    found = finetune(base, tiny.problems(), method, out=tmp_path, settings=settings())
     assert (found.model.config.q_p_mask, found.model.config.cross_p_mask) == (0.3, 0.4)
     after = weights(found)
     for name, tensor in before.items():
@@ -78,7 +78,7 @@ def test_stages_follow_each_other(tiny, settings, tmp_path):
 def test_best_weights_are_kept(tiny, settings, tmp_path):
     problems = tiny.problems(theories=8)
     checkpoint = finetune(
-        tiny.checkpoint(), problems[:8], out=tmp_path, validation=problems[8:], tuning="full",
+        tiny.checkpoint(), problems[:8], Method(tuning="full"), out=tmp_path, validation=problems[8:],
         settings=settings(steps=6, validate_every=2, learning_rate=0.05),
     )  # fmt: skip
     import json
@@ -99,21 +99,21 @@ def test_pretrained_query_is_used_and_frozen(tiny, settings, tmp_path):
     made = finetune(
         base,
         tiny.problems(),
+        Method("cross-query", mix={"en-fr": 1.0}),
         out=tmp_path,
         settings=settings(),
-        mechanism="cross-query",
         query=query,
-        mix={"en-fr": 1.0},
     )
     state = made.model.state_dict()
     for name, tensor in query.items():
         assert torch.equal(state[name], tensor) == name.endswith("weight")
+    crossed = Method("cross-query")
     with pytest.raises(CheckpointError, match="width"):
         narrow = {name: tensor[:8] for name, tensor in query.items()}
-        finetune(base, tiny.problems(), out=tmp_path / "x", settings=settings(), mechanism="cross-query", query=narrow)
+        finetune(base, tiny.problems(), crossed, out=tmp_path / "x", settings=settings(), query=narrow)
     with pytest.raises(CheckpointError, match="missing or left over"):
         fewer = dict(list(query.items())[:2])
-        finetune(base, tiny.problems(), out=tmp_path / "y", settings=settings(), mechanism="cross-query", query=fewer)
+        finetune(base, tiny.problems(), crossed, out=tmp_path / "y", settings=settings(), query=fewer)
     with pytest.raises(TrainingError, match="baseline"):
         finetune(base, tiny.problems(), out=tmp_path / "z", settings=settings(), query=query)
 
@@ -153,9 +153,10 @@ def _with(problem: ParallelSample, **changes) -> ParallelSample:
 def test_bad_input_is_refused_before_any_step(tiny, settings, tmp_path):
     base, problems = tiny.checkpoint(), tiny.problems()
 
-    def refused(error, message, train=problems, **options):
+    def refused(error, message, train=problems, validation=(), **options):
         with pytest.raises(error, match=message):
-            finetune(base, train, out=tmp_path / "bad", settings=settings(), **options)
+            method = Method(**options)
+            finetune(base, train, method, out=tmp_path / "bad", settings=settings(), validation=validation)
         assert not list((tmp_path / "bad").glob("*")) if (tmp_path / "bad").exists() else True
 
     refused(DataError, "no training problems", [])
@@ -165,19 +166,19 @@ def test_bad_input_is_refused_before_any_step(tiny, settings, tmp_path):
     refused(DataError, "label sets", validation=[_with(p, label=5, group="v") for p in problems])
     refused(DataError, "theories", validation=problems)
     refused(DataError, "'de'|de", mix={"en-de": 1.0})
-    refused(TrainingError, "no Q_cross", mechanism="cross-query", pairs=["en-zh"], mix={"en-fr": 1.0})
+    refused(TrainingError, "no Q_cross", mechanism="cross-query", pairs=("en-zh",), mix={"en-fr": 1.0})
     refused(TrainingError, "mechanism", mechanism="magic")
+    refused(TrainingError, "for baselines", mechanism="cross-query", structured_dropout=0.5)
+    refused(TrainingError, "probability", p_mask=1.5)
     with pytest.raises(DataError, match="more than 3 tokens"):
         finetune(base, problems, out=tmp_path / "bad", settings=settings(max_length=3))
     with pytest.raises(TrainingError, match="already has"):
         finetune(tiny.checkpoint(cross_query=True), problems, out=tmp_path / "bad", settings=settings())
     with pytest.raises(TrainingError, match="already has"):
         finetune(
-            tiny.checkpoint(cross_query=True), problems, out=tmp_path / "bad", settings=settings(),
-            mechanism="cross-query", query={},
+            tiny.checkpoint(cross_query=True), problems, Method("cross-query"), out=tmp_path / "bad",
+            settings=settings(), query={},
         )  # fmt: skip
-    with pytest.raises(TrainingError, match="mechanism"):
-        finetune(base, problems, out=tmp_path / "bad", settings=settings(), mechanism="magic")
 
 
 @pytest.mark.parametrize(
@@ -197,9 +198,9 @@ def test_accumulated_parts_are_one_batch(tiny, settings, tmp_path):
         finetune(
             tiny.checkpoint(),
             tiny.problems(),
+            Method(tuning="full"),
             out=tmp_path / str(count),
             settings=settings(accumulate=count),
-            tuning="full",
         ).provenance["run"]["loss"]
         for count in (1, 2)
     ]

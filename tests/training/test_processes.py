@@ -22,15 +22,15 @@ torch.set_num_threads(1)
 spec = importlib.util.spec_from_file_location("tiny_conftest", {conftest!r})
 tiny = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
-from xlprobe.training import TrainSettings, evaluate, finetune
+from xlprobe.training import Method, TrainSettings, evaluate, finetune
 
 train, held_out = tiny.make_problems(8)[:12], tiny.make_problems(8)[12:]
 settings = TrainSettings(
     steps=8, batch_size=8, learning_rate=2e-3, dropout=0.0, log_every=1, save_every=4, validate_every=4, device="cpu"
 )
 made = finetune(
-    tiny.make_checkpoint(), train, out=sys.argv[1], settings=settings, tuning="full", mechanism="cross-query",
-    mix={{"en-en": 1.0, "en-fr": 1.0}}, validation=held_out,
+    tiny.make_checkpoint(), train, Method("cross-query", "full", {{"en-en": 1.0, "en-fr": 1.0}}), out=sys.argv[1],
+    settings=settings, validation=held_out,
 )
 if int(os.environ.get("RANK", "0")) == 0:
     frame = evaluate(made, held_out, pairs="en-en, en-fr").to_frame()

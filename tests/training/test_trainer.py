@@ -29,7 +29,7 @@ tiny = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(tiny)
 from transformers import TrainerCallback
 from transformers.utils import logging
-from xlprobe.training import TrainSettings, finetune
+from xlprobe.training import Method, TrainSettings, finetune
 
 class Slow(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
@@ -40,8 +40,8 @@ class Slow(TrainerCallback):
 
 settings = TrainSettings(steps=12, batch_size=4, learning_rate=1e-2, dropout=0.1, log_every=1, save_every=2)
 made = finetune(
-    tiny.make_checkpoint(), tiny.make_problems(), out=sys.argv[1], settings=settings, tuning="full",
-    mechanism="cross-query", mix={{"en-en": 1.0, "en-fr": 1.0}}, callbacks=[Slow()],
+    tiny.make_checkpoint(), tiny.make_problems(), Method("cross-query", "full", {{"en-en": 1.0, "en-fr": 1.0}}),
+    out=sys.argv[1], settings=settings, callbacks=[Slow()],
 )
 print("HASH", made.hash)
 """

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xlprobe.training.dynamics import Dynamics
     from xlprobe.training.evaluation import accuracy_table, evaluate
     from xlprobe.training.finetuning import Stage, finetune
+    from xlprobe.training.method import Method
     from xlprobe.training.pretraining import pretrain_cross_query, train_lm_head
     from xlprobe.training.recipes import Recipe, read_recipe
     from xlprobe.training.settings import TrainSettings, fix_seed
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "Dynamics": "dynamics",
+    "Method": "method",
     "Recipe": "recipes",
     "Stage": "finetuning",
     "TrainSettings": "settings",
@@ -36,6 +38,7 @@ _LAZY = {
 
 __all__ = [
     "Dynamics",
+    "Method",
     "Recipe",
     "Stage",
     "TrainSettings",

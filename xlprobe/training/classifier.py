@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from xlprobe.encoders.convert import to_cross_query
 from xlprobe.errors import CheckpointError, TrainingError
+from xlprobe.training.method import Method
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from xlprobe.checkpoints.checkpoint import Checkpoint
 
-__all__ = ["Mechanism", "make_classifier", "set_cross_query"]
+__all__ = ["Head", "make_classifier", "set_cross_query"]
 
-Mechanism = Literal["baseline", "cross-query"]
+
+@dataclass(frozen=True)
+class Head:
+    """A fresh classifier: how many classes, the seed of its weights, and the model's dropout (None: leave it)."""
+
+    num_labels: int = 2
+    seed: int = 0
+    dropout: float | None = None
 
 
 def make_classifier(
     base: Checkpoint,
-    mechanism: Mechanism = "baseline",
-    *,
-    num_labels: int = 2,
-    seed: int = 0,
+    method: Method | None = None,
+    head: Head | None = None,
     query: Mapping[str, Tensor] | None = None,
-    p_mask: float = 0.7,
-    cross_p_mask: float = 0.7,
-    pairs: list[str] | None = None,
-    dropout: float | None = None,
 ) -> PreTrainedModel:
     """Return a sequence classifier on the first token with a checkpoint's encoder and a fresh, seeded head.
 
@@ -41,37 +45,37 @@ def make_classifier(
     """
     from transformers import AutoModelForSequenceClassification
 
-    from xlprobe.encoders.convert import to_cross_query
+    method, head = method or Method(), head or Head()
+    _check_start(base, method, query)
+    config = type(base.model.config).from_dict(base.model.config.to_dict())
+    # The names of another head's classes would say the wrong thing of a fresh one.
+    config.id2label = {place: f"LABEL_{place}" for place in range(head.num_labels)}
+    config.label2id = {name: place for place, name in config.id2label.items()}
+    if head.dropout is not None:
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = head.dropout
+    with torch.random.fork_rng():
+        torch.manual_seed(head.seed)
+        model = AutoModelForSequenceClassification.from_config(config)
+    _fill(model, base)
+    masks: dict[str, Any] = {"q_p_mask": method.p_mask, "cross_p_mask": method.cross_p_mask}
+    if base.is_cross_query:
+        model.config.update(masks)
+    elif method.is_cross_query:
+        with torch.random.fork_rng():
+            model = to_cross_query(model, num_labels=head.num_labels, pairs=list(method.pairs) or None, **masks)
+        if query is not None:
+            set_cross_query(model, query)
+    return model.to(base.device)
 
-    if mechanism not in ("baseline", "cross-query"):
-        raise TrainingError(f"got mechanism={mechanism!r}; expected 'baseline' or 'cross-query'")
-    if base.is_cross_query and (mechanism == "baseline" or query is not None or pairs is not None):
+
+def _check_start(base: Checkpoint, method: Method, query: Mapping[str, Tensor] | None) -> None:
+    if base.is_cross_query and (not method.is_cross_query or query is not None or method.pairs):
         raise TrainingError(
             f"{base.name} already has a Q_cross; expected mechanism='cross-query' without query= and pairs=, or a "
             "plain encoder to start from"
         )
-    if mechanism == "baseline" and query is not None:
+    if not method.is_cross_query and query is not None:
         raise TrainingError("got a Q_cross for a baseline, which has no place for it; use mechanism='cross-query'")
-    config = type(base.model.config).from_dict(base.model.config.to_dict())
-    # The names of another head's classes would say the wrong thing of a fresh one.
-    config.id2label = {place: f"LABEL_{place}" for place in range(num_labels)}
-    config.label2id = {name: place for place, name in config.id2label.items()}
-    if dropout is not None:
-        config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_config(config)
-    _fill(model, base)
-    if base.is_cross_query:
-        model.config.update({"q_p_mask": p_mask, "cross_p_mask": cross_p_mask})
-    elif mechanism == "cross-query":
-        with torch.random.fork_rng():
-            model = to_cross_query(
-                model, num_labels=num_labels, q_p_mask=p_mask, cross_p_mask=cross_p_mask, pairs=pairs
-            )
-        if query is not None:
-            set_cross_query(model, query)
-    return model.to(base.device)
 
 
 def _fill(model: PreTrainedModel, base: Checkpoint) -> None:

@@ -16,9 +16,10 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.samples import Encoder, ParallelSample, Sample
-from xlprobe.training.classifier import Mechanism, make_classifier
+from xlprobe.training.classifier import Head, make_classifier
 from xlprobe.training.collation import Classification
 from xlprobe.training.half_precision import computing, multiplies_bfloat16
+from xlprobe.training.method import Method
 from xlprobe.training.settings import TrainSettings, fix_seed
 from xlprobe.training.stream import Mix, Stream
 from xlprobe.training.tuning import check_frozen, frozen_hash, select
@@ -40,72 +41,43 @@ class Stage:
 def finetune(
     base: Checkpoint | str,
     train: Sequence[ParallelSample] | Sequence[Stage],
+    method: Method | None = None,
     *,
     out: Path | str,
     settings: TrainSettings,
-    mechanism: Mechanism = "baseline",
-    tuning: str = "bitfit",
-    mix: Mapping[str, float] | None = None,
     query: Mapping[str, Tensor] | None = None,
-    p_mask: float = 0.7,
-    cross_p_mask: float = 0.7,
-    structured_dropout: float = 0.0,
-    pairs: Sequence[str] | None = None,
-    freeze: Sequence[str] = ("embeddings",),
     validation: Sequence[ParallelSample] = (),
-    validation_pair: str = "en-en",
     callbacks: Sequence[TrainerCallback] = (),
-    name: str | None = None,
 ) -> Checkpoint:
     """Fine-tune an encoder to tell whether a question follows from its context; return it in evaluation mode.
 
-    `mix` gives the shares of language pairs (default: English in-language); each example goes to one pair for the
-    whole run. `query` are pre-trained Q_cross tensors, `pairs` the language pairs that have a Q_cross of their own
-    (None: a shared one). `p_mask` and `cross_p_mask` close Q's cross-language and Q_cross's same-language pairs in
-    training; `structured_dropout` does so for a baseline. `train` may be a curriculum of `Stage`s, whose steps then
-    replace the settings'. With `validation`, the weights that do best on it (in `validation_pair`) are returned, and
-    kept in `out/best`. A run that was killed resumes from its last checkpoint in `out` and ends with the same weights.
-    Source: arXiv 2310.15258, section 4.
+    `method` says what is trained (default: a baseline, BitFit, English), `query` are pre-trained Q_cross tensors.
+    `train` may be a curriculum of `Stage`s, whose steps then replace the settings'. With `validation`, the weights that
+    do best on it are returned, and kept in `out/best`. A run that was killed resumes from its last checkpoint in `out`
+    and ends with the same weights. Source: arXiv 2310.15258, section 4.
     """
-    checkpoint = load(base) if isinstance(base, str) else base
-    mix_ = Mix(dict(mix or {"en-en": 1.0}))
-    if structured_dropout and mechanism == "cross-query":
-        raise TrainingError(
-            "structured_dropout is for baselines; a cross-query model has p_mask and cross_p_mask for it"
-        )
-    stages = _stages(train, settings)
-    labels = _check_problems([stage.samples for stage in stages], validation, mix_)
-    fix_seed(settings.seed)
-    encoder = checkpoint.encoder(settings.max_length, fresh_head=True)
-    parts = [_part(stage, number, mix_, settings, encoder) for number, stage in enumerate(stages)]
-    model = make_classifier(
-        checkpoint,
-        mechanism,
-        num_labels=labels,
-        seed=settings.seed,
-        query=query,
-        p_mask=p_mask,
-        cross_p_mask=cross_p_mask,
-        pairs=list(pairs) if pairs else None,
-        dropout=settings.dropout,
-    )
-    _check_pairs(model, mix_, parts)
-    select(model, tuning, tuple(freeze))
-    before = frozen_hash(model)
     from xlprobe.training.trainer import train as run
 
-    cross = mechanism == "cross-query"
-    options = {
-        "mechanism": mechanism, "tuning": tuning, "mix": dict(mix_.shares), "p_mask": p_mask,
-        "cross_p_mask": cross_p_mask, "structured_dropout": structured_dropout, "freeze": list(freeze),
-    }  # fmt: skip
+    checkpoint, method = load(base) if isinstance(base, str) else base, method or Method()
+    mix = Mix(dict(method.mix))
+    stages = _stages(train, settings)
+    labels = _check_problems([stage.samples for stage in stages], validation, mix)
+    fix_seed(settings.seed)
+    encoder = checkpoint.encoder(settings.max_length, fresh_head=True)
+    parts = [_part(stage, number, mix, settings, encoder) for number, stage in enumerate(stages)]
+    head = Head(labels, settings.seed, settings.dropout)
+    model = make_classifier(checkpoint, method, head, query)
+    _check_pairs(model, mix, parts)
+    select(model, method.tuning, method.freeze)
+    before = frozen_hash(model)
+    options = {**asdict(method), "mix": dict(mix.shares)}
     report = run(
         model,
         _Joined(parts, settings.batch_size),  # type: ignore[arg-type]
-        Classification(encoder, cross, structured_dropout, settings.seed),
+        Classification(encoder, method.is_cross_query, method.structured_dropout, settings.seed),
         settings,
         Path(out),
-        validate=_validator(validation, validation_pair, encoder, cross, settings) if validation else None,
+        validate=_validator(validation, method, encoder, settings) if validation else None,
         callbacks=callbacks,
         fingerprint=_fingerprint(before, options, settings, parts),
     )
@@ -115,9 +87,7 @@ def finetune(
         **options, "settings": asdict(settings), "run": report,
         "data_sha256": _data_hash(parts), "threads": torch.get_num_threads(),
     }  # fmt: skip
-    return Checkpoint(
-        name or Path(out).name, str(out), model.eval(), checkpoint.tokenizer, provenance, checkpoint.encoding
-    )
+    return Checkpoint(Path(out).name, str(out), model.eval(), checkpoint.tokenizer, provenance, checkpoint.encoding)
 
 
 def _stages(train: Sequence[Any], settings: TrainSettings) -> list[Stage]:
@@ -219,17 +189,16 @@ class _Joined(torch.utils.data.Dataset[Any]):
         raise IndexError(place)
 
 
-def _validator(
-    validation: Sequence[ParallelSample], pair: str, encoder: Encoder, cross: bool, settings: TrainSettings
-) -> Any:
-    samples = sorted((sample.pair(*pair.split("-")) for sample in validation), key=encoder.length)
+def _validator(validation: Sequence[ParallelSample], method: Method, encoder: Encoder, settings: TrainSettings) -> Any:
+    pair = method.validation_pair.split("-")
+    samples = sorted((sample.pair(*pair) for sample in validation), key=encoder.length)
     batches = [encoder.encode(samples[start : start + 64]) for start in range(0, len(samples), 64)]
 
     def validate(model: nn.Module) -> dict[str, float]:
         right, loss, device = 0, 0.0, next(model.parameters()).device
         for batch in batches:
             with computing(settings.bf16 and multiplies_bfloat16(device)):
-                logits = model(**batch.to(device).model_inputs(cross)).logits.float().cpu()
+                logits = model(**batch.to(device).model_inputs(method.is_cross_query)).logits.float().cpu()
             right += int((logits.argmax(-1) == batch.labels).sum())
             loss += float(nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))
         # Accuracy decides; of equal ones the surer.

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from xlprobe.checkpoints.rounding import BITS
 from xlprobe.errors import DataError, TrainingError
+from xlprobe.training.method import Method
 from xlprobe.training.settings import TrainSettings
 
 __all__ = ["Recipe", "StageRecipe", "read_recipe"]
@@ -66,11 +67,16 @@ class Recipe:
     store: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("p_mask", "cross_p_mask", "structured_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise TrainingError(f"got {name}={getattr(self, name)}; expected a probability from 0 to 1")
+        if self.routine != "pretrain":
+            _ = self.method
         if not all(0 <= share < math.inf for share in self.mix.values()):
             raise TrainingError(f"got mix={dict(self.mix)!s:.200}; expected shares from 0")
+
+    @property
+    def method(self) -> Method:
+        """What the fine-tuning does; raises `TrainingError` where its entries contradict each other."""
+        entries = {entry.name: getattr(self, entry.name) for entry in fields(Method) if hasattr(self, entry.name)}
+        return Method(**entries)
 
 
 def read_recipe(path: Path | str, **overrides: Any) -> Recipe:

@@ -100,22 +100,14 @@ def run_finetune(
     checkpoint = finetune(
         start,
         stages,
+        recipe.method,
         out=out,
         settings=recipe.settings,
-        mechanism=recipe.mechanism,  # type: ignore[arg-type]
-        tuning=recipe.tuning,
-        mix=recipe.mix,
         query=None if place is None else load_file(place),
-        p_mask=recipe.p_mask,
-        cross_p_mask=recipe.cross_p_mask,
-        structured_dropout=recipe.structured_dropout,
-        pairs=recipe.pairs or None,
-        freeze=recipe.freeze,
         validation=samples_of(recipe.validation.source, recipe.validation.options, data) if recipe.validation else (),
         callbacks=callbacks,
-        name=recipe.name or out.name,
     )
-    return keep(checkpoint, start, out, recipe)
+    return keep(replace(checkpoint, name=recipe.name or out.name), start, out, recipe)
 
 
 def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) -> Checkpoint:
