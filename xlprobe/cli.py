@@ -13,6 +13,7 @@ import typer
 
 from xlprobe.cost import commands as cost_commands
 from xlprobe.errors import XlprobeError
+from xlprobe.metrics.base import documented
 from xlprobe.options import (
     LARGEST_SEED,
     AnswersOption,
@@ -215,15 +216,19 @@ def measure(
 @app.command(name="metrics")
 def list_metrics(
     which: Annotated[str, typer.Argument(help="As --metrics of measure.")] = "all",
+    markdown: Annotated[bool, typer.Option("--markdown", help="The table of the documentation.")] = False,
     debug: DebugOption = False,
 ) -> None:
     """List metrics: name, kind, range, the direction that is better, and what it is called in figures."""
     from xlprobe.measuring.inputs import metrics_of
 
-    for one in metrics_of(which):
-        span = f"[{one.low:g}, {one.high:g}]"
+    chosen = metrics_of(which)
+    if markdown:
+        typer.echo(documented(chosen))
+        return
+    for one in chosen:
         better = "" if one.direction == "none" else one.direction
-        typer.echo(f"{one.name:<28}{one.kind:<14}{span:<12}{better:<6}{one.within:<9}{one.label}")
+        typer.echo(f"{one.name:<28}{one.kind:<14}{one.span:<12}{better:<6}{one.within:<9}{one.label}")
 
 
 for _commands in (sample_commands, training_commands, study_commands, cost_commands):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from importlib import import_module
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from xlprobe.errors import DataError
 
-__all__ = ["METRICS", "SETS", "Metric", "by_computation", "declare", "get_metric", "metric", "metrics_in"]
+__all__ = ["METRICS", "SETS", "Metric", "by_computation", "declare", "documented", "get_metric", "metric", "metrics_in"]
 
 Kind = Literal["attention", "comparison", "logits", "vectors", "intervention", "text"]
 Direction = Literal["up", "down", "none"]
@@ -99,6 +99,11 @@ class Metric:
         return self.range[1]
 
     @property
+    def span(self) -> str:
+        """The range as text, such as "[0, 1]"."""
+        return f"[{self.low:g}, {self.high:g}]"
+
+    @property
     def weighted(self) -> bool:
         """Whether it is computed on attention weighted by value norms."""
         return "values" in self.needs
@@ -109,6 +114,16 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"Metric({self.name!r}, {self.kind}, {self.label!r})"
+
+
+def documented(metrics: Iterable[Metric]) -> str:
+    """Return the table of the documentation, in Markdown: what is declared of each metric."""
+    lines = ["| name | in figures | of | range | better | 0 means | NaN means | source |", "|---" * 8 + "|"]
+    for one in metrics:
+        better = "" if one.direction == "none" else one.direction
+        cells = (f"`{one.name}`", one.label, one.kind, one.span, better, one.zero, one.undefined, one.reference)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def resolved(computation: Callable[..., Any] | str) -> Callable[..., Any]:

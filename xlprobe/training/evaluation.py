@@ -23,7 +23,6 @@ from xlprobe.results import Results
 from xlprobe.results.blocks import RowBuffer
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.statistics import summarise
-from xlprobe.training.half_precision import computing, multiplies_bfloat16
 
 __all__ = ["accuracy_table", "evaluate"]
 
@@ -34,9 +33,7 @@ def evaluate(
     *,
     pairs: str | Sequence[str] = "*-*",
     batch_size: int = 64,
-    step: int | None = None,
     seed: int | None = None,
-    bf16: bool = False,
     show_progress: bool = False,
     out: str | Path | None = None,
     labels: Sequence[str] = (),
@@ -46,10 +43,9 @@ def evaluate(
     Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
     = surer). Labels are matched with the classes by name; `labels` names the classes in the model's order where its
     configuration does not. `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language
-    have no row
-    in its cells. Where several processes share the run (see `xlprobe.measuring.shards`), their shards are kept in `out`
-    until all are done; the first process returns all rows, the others their own. Raises `TrainingError` for a
-    checkpoint without a classifier, `DataError` for labels that it lacks.
+    have no row in its cells. Where several processes share the run (see `xlprobe.measuring.shards`), their shards are
+    kept in `out` until all are done; the first process returns all rows, the others their own. Raises `TrainingError`
+    for a checkpoint without a classifier, `DataError` for labels that it lacks.
     """
     checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
     samples = problems_of(samples)
@@ -66,13 +62,12 @@ def evaluate(
     if empty := ["-".join(pair) for pair, count in zip(cells, counts, strict=True) if not count]:
         raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
     about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
-    half = bf16 and multiplies_bfloat16(checkpoint.device)
-    options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size, "bf16": half}
+    options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size}
     shards = Shards.of_run(out, {**about, **options}, say=show_progress)
-    fixed = {"checkpoint": checkpoint.name, "step": step, "seed": seed}
+    fixed = {"checkpoint": checkpoint.name, "seed": seed}
 
     def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
-        for frame in _cell(checkpoint, encoder, part[1], batch_size, half):
+        for frame in _cell(checkpoint, encoder, part[1], batch_size):
             target.append_frame(frame.assign(**fixed))
             advance(len(frame) // 2)
         return {}
@@ -106,14 +101,12 @@ def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> 
     checkpoint.check_labels(samples)
 
 
-def _cell(
-    checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int, half: bool
-) -> Iterable[pd.DataFrame]:
+def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int) -> Iterable[pd.DataFrame]:
     samples = sorted(samples, key=encoder.length)
     device = checkpoint.device
     for start in range(0, len(samples), size):
         batch = encoder.encode(samples[start : start + size]).to(device)
-        with torch.no_grad(), computing(half):
+        with torch.no_grad():
             logits = checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query)).logits.float().cpu()
         labels = batch.labels.cpu()
         answers = {"correct": correct(logits, labels).numpy(), "gold_margin": gold_margin(logits, labels).numpy()}
