@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from xlprobe.errors import CheckpointError, XlprobeError
+from xlprobe.errors import CaptureError, CheckpointError
 
 __all__ = ["called", "first_line", "quiet"]
 
@@ -14,24 +14,26 @@ Value = TypeVar("Value")
 
 
 def called(what: str, call: Callable[[], Value]) -> Value:
-    """Return what a call gives; any error but ours becomes a `CheckpointError`: `what` and the error's first line.
+    """Return what a call gives; any other error becomes a `CheckpointError`: `what` and the error's first line.
 
     A damaged file makes these libraries raise nearly anything, so everything is caught.
     """
     try:
         with quiet():
             return call()
-    except XlprobeError:
+    except (CheckpointError, CaptureError):
         raise
     except RecursionError as error:
         raise CheckpointError(f"{what} (nested too deeply)") from error
-    except Exception as error:
-        raise CheckpointError(f"{what} ({first_line(error)})") from error
+    except BaseException as error:
+        # A panic of the tokenizers' own code is no `Exception`.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise CheckpointError(f"{what} ({first_line(error)})") from error
+        raise
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message with the error's name where it says nothing, at most 200 "
-    "characters."""
+    """Return the first line of an error's message, with the error's name where it says nothing; 200 characters."""
     lines = str(error).strip().splitlines()
     text = lines[0].strip() if lines else ""
     if len(text) < 20 or isinstance(error, KeyError):
