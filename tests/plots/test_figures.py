@@ -220,3 +220,14 @@ def test_languages_differ_by_colour_and_marker() -> None:
     assert len(set.union(*families)) == sum(map(len, families))
     assert len({str(language_marker(code)) for code in LANGUAGE_COLOURS}) == len(LANGUAGE_COLOURS)
     assert len({str(look[2]) for look in CHECKPOINT_LOOKS}) == len(CHECKPOINT_LOOKS)
+
+
+def test_what_stands_on_maps_keeps_its_colour_in_the_dark(results: Any) -> None:
+    from matplotlib.colors import to_hex
+
+    changed = {colour.lower() for colour in DARK}
+    texts = [text for axes in plots.transfer_matrix(results).axes for text in axes.texts]
+    strokes = [line for axes in plots.stability_by_head(results).axes for line in axes.get_lines()]
+    assert len(texts) > 9
+    assert any(line.get_label() == "_below 0" and len(line.get_xdata()) for line in strokes)
+    assert not changed & {to_hex(one.get_color()) for one in [*texts, *strokes]}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xlprobe.plots.palette import ACCENT, MARK, QUIET, SEQUENTIAL
+from xlprobe.plots.palette import ACCENT, BRIGHT, MARK, QUIET, SEQUENTIAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ def cells(axes: Axes, values: np.ndarray, colours: str, norm: Any, **options: An
 
 def _strokes(axes: Axes, values: np.ndarray, most: float) -> None:
     """Put a stroke into cells below 0, light on dark ones; cells that are nearly white need none."""
-    for low, high, colour in ((-np.inf, -0.6, "white"), (-0.6, -0.15, MARK)):
+    for low, high, colour in ((-np.inf, -0.6, BRIGHT), (-0.6, -0.15, MARK)):
         rows, columns = np.nonzero((values > low * most) & (values <= high * most))
         axes.plot(
             columns + 0.5, rows + 0.5, "_", color=colour, markersize=3.2, markeredgewidth=0.7, label="_below 0"
@@ -81,6 +81,9 @@ def matrix(axes: Axes, values: np.ndarray, names: Sequence[str], norm: Any, colo
     text = np.array([["" if np.isnan(v) else form.format(v).replace("-", "−") for v in row] for row in values])
     size = mpl.rcParams["xtick.labelsize"] if len(names) <= 6 else 0.75 * mpl.rcParams["font.size"]
     mesh = cells(axes, values, colours, norm, annot=text, fmt="", annot_kws={"fontsize": size}, square=True)
+    for number in axes.texts:
+        # The paper's own white would be dark on a dark page.
+        number.set_color(BRIGHT if number.get_color() == "w" else MARK)
     middles = np.arange(len(names)) + 0.5
     axes.set_xticks(middles, names, rotation=0)
     axes.set_yticks(middles, names, rotation=0)
@@ -102,7 +105,7 @@ def dots(axes: Axes, columns: Iterable[float], rows: Iterable[float], label: str
     """Put a dot into the middle of cells."""
     axes.plot(
         np.asarray(list(columns), dtype=float) + 0.5, np.asarray(list(rows), dtype=float) + 0.5, "o", color=MARK,
-        markersize=2.2, markeredgewidth=0.4, markeredgecolor="white", label=label,
+        markersize=2.2, markeredgewidth=0.4, markeredgecolor=BRIGHT, label=label,
     )  # fmt: skip
 
 

@@ -59,7 +59,8 @@ INK, QUIET, LINES, PAPER = "#1a1a1a", "#666666", "#e4e4e4", "#ffffff"
 FLOOR, CHANCE = "#8c8c8c", "#bdbdbd"
 MARK = "#1b1b1b"
 ACCENT = "#d9381e"
-"""Dots, and outlines and rings, on maps: they stand on colours, which do not change in the dark."""
+BRIGHT = "#fdfdfd"
+"""What stands on maps: dots, numbers, strokes; outlines and rings. The colours under it do not change in the dark."""
 SEQUENTIAL, DIVERGING = "viridis", "PuOr"
 
 DARK: dict[str, str] = {
