@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 
-from xlprobe import Results
+from xlprobe import CheckpointError, Results
 from xlprobe.cli import app, run
 from xlprobe.samples.readers import write_jsonl
 
@@ -114,6 +115,24 @@ def test_an_interrupted_run_leaves_no_table(saved, tiny, tmp_path):
     assert "interrupted" in said
     assert "Traceback" not in said
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [CheckpointError, ValueError])
+def test_an_interrupt_that_a_library_turned_into_an_error_is_an_interrupt(error, capsys):
+    application = typer.Typer()
+
+    @application.command()
+    def read(ended: bool = False) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM if ended else signal.SIGINT)
+        except KeyboardInterrupt:
+            raise error("the file is damaged") from None
+
+    for arguments, status, word in (([], 130, "interrupted;"), (["--ended"], 143, "ended;")):
+        assert run(application, arguments) == status
+        said = capsys.readouterr().err
+        assert said.startswith(word)
+        assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize("module", ["xlprobe", "xlprobe.report"])

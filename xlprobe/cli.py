@@ -240,20 +240,14 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     # Checkpoints that are not found must fail in a moment, and nothing is sent anywhere that was not asked for.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    ended: list[int] = []
-
-    def end(number: int, frame: Any) -> None:
-        ended.append(number)
-        raise KeyboardInterrupt
-
-    # A job that is ended, as schedulers do it, is cleared up like one that is interrupted.
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, end)
+    came = _signals()
     try:
         # Typer returns the status of an exit or an interrupt, and else what the command returns, which is nothing.
         status = application(given, standalone_mode=False) or 0
     except XlprobeError as error:
-        return _failed(given, error, str(error), 1)
+        if not came:
+            return _failed(given, error, str(error), 1)
+        status = INTERRUPTED  # in the middle of a library's C code an interrupt comes out as an error of another kind
     except (KeyboardInterrupt, typer.Abort):
         status = INTERRUPTED
     except MemoryError as error:
@@ -267,12 +261,30 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
-        what = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
-        return _failed(given, error, f"{what}. This is a fault of xlprobe; --debug shows where, please report it", BUG)
+        if not came:
+            what = f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
+            what += ". This is a fault of xlprobe; --debug shows where, please report it"
+            return _failed(given, error, what, BUG)
+        status = INTERRUPTED
     if status == INTERRUPTED:
-        word, status = ("ended", ENDED) if ended else ("interrupted", INTERRUPTED)
+        word, status = ("ended", ENDED) if signal.SIGTERM in came else ("interrupted", INTERRUPTED)
         print(f"{word}; nothing half-written was left behind, and the same command goes on", file=sys.stderr)
     return status
+
+
+def _signals() -> list[int]:
+    """Have SIGTERM, as schedulers send it, end a command as Ctrl-C does; return where those that came are noted."""
+    came: list[int] = []
+
+    def end(number: int, frame: Any) -> None:
+        came.append(number)
+        raise KeyboardInterrupt
+
+    with suppress(ValueError):  # not the main thread
+        signal.signal(signal.SIGTERM, end)
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, end)
+    return came
 
 
 def _failed(given: list[str], error: BaseException, text: str, status: int) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+import torch
 import typer
+from safetensors.torch import save_file
 
 from xlprobe.cli import run
 from xlprobe.training.commands import register
@@ -34,3 +37,56 @@ def test_errors_are_one_line(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: cannot read the recipe")
     assert len(error.splitlines()) == 1
+
+
+def _write_query(path, what):
+    name = "bert.encoder.layer.0.attention.self."
+    if what == "another tensor":
+        save_file({f"{name}query.weight": torch.zeros(2, 2)}, path)
+    elif what == "a tensor more":
+        save_file({f"{name}cross_lingual_query.{part}": torch.zeros(2) for part in ("weight", "bias", "scale")}, path)
+    elif what == "NaN":
+        save_file(
+            {f"{name}cross_lingual_query.{part}": torch.tensor([float("nan")]) for part in ("weight", "bias")}, path
+        )
+    elif what == "another width":
+        layers = [name.replace("0", str(layer)) for layer in range(2)]
+        save_file({f"{n}cross_lingual_query.{p}": torch.zeros(2) for n in layers for p in ("weight", "bias")}, path)
+    elif what == "text":
+        path.write_text("no weights")
+    elif what == "a directory":
+        path.mkdir()
+
+
+@pytest.mark.parametrize("command", ["finetune", "ablate"])
+@pytest.mark.parametrize(
+    ("name", "what", "message"),
+    [
+        ("query.safetensors", "another tensor", "expected only encoder.layer.N.attention.self.cross_lingual_query"),
+        ("query.safetensors", "a tensor more", "expected only"),
+        ("query.safetensors", "NaN", "holds NaN or infinite values"),
+        ("query.safetensors", "another width", "the Q_cross is of another width"),
+        ("query.safetensors", "text", "expected a whole safetensors file"),
+        ("query.pt", "text", "cannot be read as a file of torch.save"),
+        ("query", "text", "cannot be read as a file of torch.save"),
+        ("query", "a directory", "cannot be read"),
+        ("query.safetensors", "a directory", "cannot read the weights"),
+        ("query.pt", "nothing", "no such file"),
+        ("query.safetensors", "nothing", "cannot read the weights"),
+    ],
+)
+def test_a_query_that_is_none_is_one_line(tiny, tmp_path, capsys, command, name, what, message):
+    tiny.checkpoint().save(tmp_path / "base")
+    _write_query(tmp_path / name, what)
+    (tmp_path / "recipe.toml").write_text(
+        f'''routine = "finetune"\nbase = "{tmp_path / "base"}"\nmechanism = "cross-query"\nsettings = {{ steps = 1 }}
+evaluation = {{ source = "generated", theories = 1, languages = ["en"], facts = [2, 2], rules = [1, 1], depth = 0 }}
+[[stages]]\nsource = "generated"\ntheories = 2\nlanguages = ["en", "fr"]\nfacts = [2, 2]\nrules = [1, 1]\ndepth = 0
+'''
+    )
+    cells = ["--cells", "pre-trained/non-interfering"] if command == "ablate" else []
+    line = [command, str(tmp_path / "recipe.toml"), "--query", str(tmp_path / name), "--out", str(tmp_path / "out")]
+    assert run(_app(), [*line, *cells]) == 1
+    said = capsys.readouterr().err
+    assert said.count("error: ") == 1
+    assert message in said.splitlines()[-1]

@@ -94,6 +94,10 @@ def test_stages_say_how_long():
     [
         ({"routine": "train"}, "routine"), ({"extra": 1}, "extra"), ({"settings": {"steps": 1, "lr": 1}}, "'lr'"),
         ({"stages": []}, r"\[\[stages\]\]"), ({"stages": [{"theories": 3}]}, "source"), ({"store": "1-bit"}, "1-bit"),
+        ({"settings": {"steps": 10**30}}, "expected at most 100,000,000"),
+        ({"settings": {"epochs": 1e300}}, "epochs=1e.300; expected at most 10,000"),
+        ({"settings": {"steps": 1, "batch_size": 10**12}}, "expected at most 65,536"),
+        ({"stages": [{"source": "generated", "steps": 10**30}]}, "expected 1 to 100,000,000 each"),
     ],
 )  # fmt: skip
 def test_bad_recipes(changes, message):

@@ -74,14 +74,15 @@ def read_entry(kind: str, source_hash: str) -> CacheEntry | None:
     if path is None or not path.is_dir():
         return None
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+
+    from xlprobe.checkpoints.tensor_files import plain_tensors
 
     try:
         about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
         sizes = {name: (path / name).stat().st_size for name in (WEIGHTS, TOKENIZER)}
         if about["sizes"] != sizes or about["source_sha256"] != source_hash:
             raise ValueError("its files are not those that were written")
-        return CacheEntry(about["values"], load_file(path / WEIGHTS), path / TOKENIZER)
+        return CacheEntry(about["values"], plain_tensors(path / WEIGHTS)[0], path / TOKENIZER)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         logger.info("the cache entry %s cannot be used (%s); it is made again", path, error)
         shutil.rmtree(path, ignore_errors=True)

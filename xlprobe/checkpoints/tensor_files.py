@@ -10,9 +10,9 @@ from torch import Tensor
 from xlprobe.checkpoints.foreign import first_line
 from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.errors import CheckpointError
-from xlprobe.files import write_atomically
+from xlprobe.files import interrupts_held, write_atomically
 
-__all__ = ["read_description", "read_tensors", "write_tensors"]
+__all__ = ["plain_tensors", "read_description", "read_tensors", "write_tensors"]
 
 _HASH = "sha256"
 
@@ -30,12 +30,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
     Raises `CheckpointError` if it is none, is cut short, or holds other tensors than were written with its hash.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(str(path), framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            description = file.metadata() or {}
+        tensors, description = plain_tensors(path)
     except (OSError, SafetensorError, ValueError, OverflowError) as error:
         raise CheckpointError(
             f"cannot read the weights {path}: {first_line(error)}; expected a whole safetensors file. Get or write "
@@ -46,12 +44,25 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, description
 
 
+def plain_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return a file's tensors and description unchecked; raises what safetensors raises."""
+    from safetensors import safe_open
+
+    tensors = {}
+    # An interrupt within a tensor would come out as a ValueError about its shape.
+    with interrupts_held() as let_through, safe_open(str(path), framework="pt") as file:
+        for name in file.keys():  # noqa: SIM118
+            tensors[name] = file.get_tensor(name)
+            let_through()
+        return tensors, file.metadata() or {}
+
+
 def read_description(path: Path) -> dict[str, str]:
     """Return a file's description without its tensors; empty where the file is no safetensors file."""
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(str(path), framework="pt") as file:
+        with interrupts_held(), safe_open(str(path), framework="pt") as file:
             return file.metadata() or {}
     except (OSError, SafetensorError, ValueError, OverflowError):
         return {}

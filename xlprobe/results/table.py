@@ -7,6 +7,8 @@ import json
 import shutil
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,15 @@ import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
 from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
-from xlprobe.results.writer import MANIFEST_KEY, TABLE, ResultsWriter
+from xlprobe.results.writer import MANIFEST_HASH, MANIFEST_KEY, TABLE, ResultsWriter
 
 __all__ = ["Results"]
+
+
+_FORMAT = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
+"""The table's pages have checksums: changed numbers are an error, not a result."""
 
 
 class _Directory:
@@ -92,8 +100,7 @@ class Results:
         """Return the rows as a pandas frame; text columns are categories."""
         names = list(columns or COLUMNS)
         # Text is coded piece by piece: as plain text the columns of a long table would not fit.
-        batches = self._dataset.to_batches(columns=names, filter=self._filter, batch_readahead=1, use_threads=False)
-        pieces = [coded(batch) for batch in batches]
+        pieces = [coded(batch) for batch in self._batches(names, batch_readahead=1, use_threads=False)]
         schema = pa.schema([(name, CODED.field(name).type) for name in names])
         table = pa.Table.from_batches([piece for piece in pieces if piece.num_rows], schema).unify_dictionaries()
         del pieces
@@ -104,14 +111,14 @@ class Results:
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows as Arrow tables, piece by piece."""
-        for batch in self._dataset.to_batches(columns=list(COLUMNS), filter=self._filter):
+        for batch in self._batches(COLUMNS):
             if batch.num_rows:
                 yield pa.Table.from_batches([batch])
 
     def unique(self, column: str) -> list[Any]:
         """Return the values of a column, sorted, without null."""
         seen: set[Any] = set()
-        for batch in self._dataset.to_batches(columns=[column], filter=self._filter):
+        for batch in self._batches([column]):
             seen.update(batch.column(0).unique().to_pylist())
         return sorted(seen - {None})
 
@@ -124,9 +131,7 @@ class Results:
         if unknown:
             raise ResultsError(f"got the columns {unknown}; expected some of {', '.join(COLUMNS)}")
         parts = []
-        for batch in self._dataset.to_batches(
-            columns=[*by, "value"], filter=self._filter, batch_readahead=1, use_threads=False
-        ):
+        for batch in self._batches([*by, "value"], batch_readahead=1, use_threads=False):
             if batch.num_rows == 0:
                 continue
             value = pa.compute.cast(batch.column("value"), pa.float64())
@@ -202,10 +207,20 @@ class Results:
     def _any(self, column: str) -> bool:
         """Whether a column holds anything in these rows."""
         present = ds.field(column).is_valid()
-        return bool(self._dataset.count_rows(filter=present if self._filter is None else self._filter & present))
+        with _reading(self.path):
+            return bool(self._dataset.count_rows(filter=present if self._filter is None else self._filter & present))
+
+    def _batches(self, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
+        with _reading(self.path):
+            yield from self._dataset.to_batches(columns=list(columns), filter=self._filter, **options)
+
+    def _table(self) -> pa.Table:
+        schema = self._dataset.schema
+        return pa.Table.from_batches(self._batches(COLUMNS), pa.schema([schema.field(name) for name in COLUMNS]))
 
     def __len__(self) -> int:
-        return int(self._dataset.count_rows(filter=self._filter))
+        with _reading(self.path):
+            return int(self._dataset.count_rows(filter=self._filter))
 
     def __repr__(self) -> str:
         return (
@@ -228,14 +243,12 @@ class Results:
         """
         path = Path(path)
         file = path / TABLE if path.is_dir() else path
-        try:
-            dataset = ds.dataset(file, format="parquet")
-            metadata = pq.read_metadata(file).metadata or {}
-        except (OSError, pa.ArrowException) as error:
-            raise ResultsError(
-                f"cannot read the table {file}: {str(error).splitlines()[0]}. Expected a {TABLE} written by xlprobe"
-            ) from error
-        results = cls(dataset, json.loads(metadata.get(MANIFEST_KEY, b"{}")))
+        with _reading(file):
+            written = pq.read_metadata(file)
+            # Columns that pandas wrote have wider types; what cannot be one of ours is an error when it is read.
+            present = [name for name in COLUMNS if name in written.schema.to_arrow_schema().names]
+            dataset = ds.dataset(file, schema=pa.schema([SCHEMA.field(name) for name in present]), format=_FORMAT)
+        results = cls(dataset, _checked_manifest(file, written.metadata or {}))
         results.path = file
         results._held = _Directory(path) if temporary else None
         return results
@@ -247,8 +260,42 @@ class Results:
             raise ResultsError("got no tables to join; expected at least one")
         if len(parts) == 1:
             return parts[0]
-        tables = [part._dataset.to_table(columns=list(COLUMNS), filter=part._filter) for part in parts]
+        tables = [part._table() for part in parts]
         return cls(pa.concat_tables(tables), {"parts": [part.manifest for part in parts]})
+
+
+@contextmanager
+def _reading(file: Path | None) -> Iterator[None]:
+    """Raise `ResultsError` where Arrow cannot read a table."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        what = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ResultsError(
+            f"cannot read the table {file or 'in memory'}: {what:.300}. Expected a {TABLE} written by xlprobe"
+        ) from error
+
+
+def _checked_manifest(file: Path, metadata: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Return the manifest that a table holds; raise `ResultsError` where it is not one, or not the one written."""
+    text = metadata.get(MANIFEST_KEY, b"{}")
+    try:
+        if metadata.get(MANIFEST_HASH, digest := sha256(text).hexdigest().encode()) != digest:
+            raise ValueError("it is not what was written")
+        manifest = json.loads(text)
+        waiting = [manifest]
+        for one in waiting:
+            facts, parts = one.get("checkpoints", {}), one.get("parts", [])
+            tables = [one.get("arguments", {}), one.get("attention_maps", {}), facts, *facts.values(), *parts]
+            if not all(isinstance(table, dict) for table in tables):
+                raise ValueError("an entry is of another type")
+            waiting += parts
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ResultsError(
+            f"cannot read the table {file}: its manifest is damaged ({error!s:.120}). Expected a {TABLE} written by "
+            "xlprobe; measure again"
+        ) from error
+    return dict(manifest)
 
 
 def _sums(table: pa.Table, by: Sequence[str]) -> pa.Table:

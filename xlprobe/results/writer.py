@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,9 @@ from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-__all__ = ["MANIFEST", "MANIFEST_KEY", "TABLE", "ResultsWriter", "RowGatherer"]
+__all__ = ["MANIFEST", "MANIFEST_HASH", "MANIFEST_KEY", "TABLE", "ResultsWriter", "RowGatherer"]
 
-MANIFEST_KEY = b"xlprobe_manifest"
+MANIFEST_KEY, MANIFEST_HASH = b"xlprobe_manifest", b"xlprobe_manifest_sha256"
 _ROWS_PER_GROUP = 1 << 16
 TABLE, MANIFEST = "results.parquet", "manifest.json"
 
@@ -121,6 +122,7 @@ class ResultsWriter(RowGatherer):
             use_byte_stream_split=["value"],
             write_statistics=["checkpoint", "metric"],
             store_schema=False,
+            write_page_checksum=True,
         )
 
     def _store(self, table: pa.Table) -> None:
@@ -132,7 +134,8 @@ class ResultsWriter(RowGatherer):
         self._flush_all()
         with disk_errors(self.directory / TABLE):
             # The manifest is complete only now: it also tells what was left out.
-            self._writer.add_key_value_metadata({MANIFEST_KEY: json.dumps(self.manifest, default=str).encode()})
+            text = json.dumps(self.manifest, default=str).encode()
+            self._writer.add_key_value_metadata({MANIFEST_KEY: text, MANIFEST_HASH: sha256(text).hexdigest().encode()})
             self._writer.close()
             os.chmod(self._name, 0o644)
             os.replace(self._name, self.directory / TABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -87,7 +88,7 @@ def convert(
     samples: SpecArgument,
     out: FileArgument,
     languages: LanguagesOption = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="How many problems at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=sys.maxsize, help="How many problems at most.")] = None,
     rejected: Annotated[
         Path | None,
         typer.Option(help="Write what was left out or is doubtful, with its place and reason, to this jsonl file."),
@@ -117,11 +118,13 @@ def show(
         ),
     ] = "generated",
     languages: LanguagesOption = None,
-    number: Annotated[int, typer.Option(min=1, help="Which problem, from 1.")] = 1,
+    number: Annotated[int, typer.Option(min=1, max=2**31, help="Which problem, from 1.")] = 1,
     key: Annotated[str | None, typer.Option(help="The problem of this key instead.")] = None,
     depth: Annotated[int | None, typer.Option(min=0, help="Only problems of this proof depth.")] = None,
     seed: Annotated[int, typer.Option(help="Seed, where the problem is generated.")] = 0,
-    width: Annotated[int | None, typer.Option(min=40, help="Width in characters; default: the terminal's.")] = None,
+    width: Annotated[
+        int | None, typer.Option(min=40, max=10_000, help="Width in characters; default: the terminal's.")
+    ] = None,
     debug: DebugOption = False,
 ) -> None:
     """Show one problem in all of its languages side by side, with its proof where it is known."""

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from xlprobe.checkpoints.rounding import BITS
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.training.method import Method
-from xlprobe.training.settings import TrainSettings
+from xlprobe.training.settings import MOST, TrainSettings
 
 __all__ = ["Recipe", "StageRecipe", "read_recipe"]
 
@@ -141,8 +141,8 @@ def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides:
     steps = [stage.steps for stage in stages]
     if "steps" not in settings and "epochs" not in settings and stages and None not in steps:
         settings["steps"] = sum(step or 0 for step in steps)
-    if any(step is not None and step < 1 for step in steps):
-        raise TrainingError(f"{source}: got stages of {steps} steps; expected at least 1 each")
+    if any(step is not None and not 1 <= step <= MOST["steps"] for step in steps):
+        raise TrainingError(f"{source}: got stages of {steps!s:.80} steps; expected 1 to {MOST['steps']:,} each")
     known = {entry.name for entry in fields(Recipe)}
     _only(entries, known, source)
     _only(settings, names, f"[settings] of {source}")

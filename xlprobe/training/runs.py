@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 
 from xlprobe.checkpoints.building import named_for
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import apply_delta, make_delta, save_delta
 from xlprobe.checkpoints.loading import load
+from xlprobe.checkpoints.released import read_query
 from xlprobe.checkpoints.tensor_files import write_tensors
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
@@ -88,6 +88,7 @@ def run_finetune(
     `base` is where the recipe's base is found, if it is not where it says.
     """
     place = query or (Path(recipe.query) if recipe.query and recipe.query != "copy" else None)
+    tensors = None if place is None else read_query(place)
     start = load(base or recipe.base)
     if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy" and not start.is_cross_query:
         raise TrainingError(
@@ -103,7 +104,7 @@ def run_finetune(
         recipe.method,
         out=out,
         settings=recipe.settings,
-        query=None if place is None else load_file(place),
+        query=tensors,
         validation=samples_of(recipe.validation.source, recipe.validation.options, data) if recipe.validation else (),
         callbacks=callbacks,
     )

@@ -10,7 +10,10 @@ from typing import Literal
 
 from xlprobe.errors import TrainingError
 
-__all__ = ["TrainSettings", "fix_seed"]
+__all__ = ["MOST", "TrainSettings", "fix_seed"]
+
+MOST = {"steps": 10**8, "epochs": 10_000, "batch_size": 2**16}
+"""What no training needs more of; beyond it a number is a slip, and a run would have no end."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,9 @@ class TrainSettings:
                 raise TrainingError(f"got {name}={getattr(self, name)}; expected a number above 0")
         if (self.steps is not None and self.steps < 1) or (self.epochs is not None and self.epochs <= 0):
             raise TrainingError(f"got steps={self.steps}, epochs={self.epochs}; expected a number above 0")
+        for name, most in MOST.items():
+            if (getattr(self, name) or 0) > most:
+                raise TrainingError(f"got {name}={getattr(self, name)!s:.40}; expected at most {most:,}")
         if not 0 <= self.warmup < 1:
             raise TrainingError(f"got warmup={self.warmup}; expected a share of the steps, 0 to below 1")
         for name in ("seed", "max_length", "save_every", "validate_every", "log_every", "keep"):

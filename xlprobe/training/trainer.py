@@ -16,10 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from xlprobe.checkpoints.tensor_files import plain_tensors
 from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
@@ -111,7 +112,7 @@ class DeltaTrainer(Trainer):
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         file = Path(resume_from_checkpoint) / WEIGHTS
         try:
-            tensors = load_file(file)
+            tensors, _ = plain_tensors(file)
         except (OSError, SafetensorError) as error:
             raise TrainingError(f"cannot resume from {file}: {error}; remove that checkpoint's directory") from error
         set_tensors(model if model is not None else self.model, tensors, str(file))  # type: ignore[arg-type]
@@ -237,7 +238,7 @@ def train(
         with _attention_for_training(model, arguments.device.type):
             result = trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if validate is not None and settings.validate_every:
-        set_tensors(model, load_file(out / "best" / WEIGHTS), str(out / "best" / WEIGHTS))
+        set_tensors(model, plain_tensors(out / "best" / WEIGHTS)[0], str(out / "best" / WEIGHTS))
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     return {
         "steps": trainer.state.global_step,

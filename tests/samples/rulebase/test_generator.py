@@ -206,6 +206,8 @@ def test_progress_is_told():
     ("arguments", "message"),
     [
         ({"theories": 0}, "theories=0, questions=2; expected at least one of each"),
+        ({"theories": 10**30}, "expected at most 100 questions of a theory and 1,000,000 problems in all"),
+        ({"theories": 1, "questions": 10**12}, "questions=1000000000000; expected at most 100"),
         ({"depth": 6}, "got depth=6; expected depths from 0 to 5"),
         ({"depth": (0, 7)}, "expected depths from 0 to 5"),
         ({"depth": ()}, "expected depths from 0 to 5"),

@@ -33,6 +33,8 @@ RULETAKER: Mapping[str, Any] = {
 animals, and up to three steps of reasoning."""
 LARGEST = {"facts": 40, "rules": 40, "conditions": 4}
 """Beyond these a theory fits no encoder, and a sentence no reader."""
+MOST_PROBLEMS, MOST_QUESTIONS = 1_000_000, 100
+"""All problems of a call are in memory, about 5 kB each; and no theory has that many atoms to ask about."""
 TRIES, NAMINGS = 2000, 20
 Slot = tuple[int, int, bool]
 """What a question shall be: its depth, its label, and whether it is positive."""
@@ -118,6 +120,12 @@ def _check(
         raise DataError("got held_out_vocabulary=True without a split; name one, since the words depend on it")
     if theories < 1 or questions < 1:
         raise DataError(f"got theories={theories}, questions={questions}; expected at least one of each")
+    if questions > MOST_QUESTIONS or theories * questions > MOST_PROBLEMS:
+        raise DataError(
+            f"got theories={theories!s:.40}, questions={questions!s:.40}; expected at most {MOST_QUESTIONS} questions "
+            f"of a theory and {MOST_PROBLEMS:,} problems in all, which are in memory together. Generate several files "
+            "with different seeds"
+        )
     if max(weights) > 0 and shape.rules[1] == 0:
         raise DataError(f"got depth {max(weights)} with rules=(0, 0); a proof of that depth needs rules. Allow some")
     if not 0 <= shape.negation <= 1:
@@ -178,7 +186,7 @@ def _theory(
                 return theory, _questions(random, table, slots)
             theory, table = renamed(random, theory, table, words)
     raise DataError(
-        f"found no further theory with questions of (depth, label, positive) {slots} in {TRIES} tries, after "
+        f"found no further theory with questions of (depth, label, positive) {slots!s:.200} in {TRIES} tries, after "
         f"{len(seen)}; allow more entities, rules or other numbers of facts, or ask for fewer theories or questions"
     )
 

@@ -1,0 +1,54 @@
+"""Safetensors files: an interrupt while they are read stays an interrupt."""
+
+from __future__ import annotations
+
+import random
+import signal
+
+import pytest
+import torch
+
+from xlprobe.checkpoints.cache import read_entry, write_entry
+from xlprobe.checkpoints.tensor_files import read_tensors, write_tensors
+
+TENSORS = {f"t{number}": torch.zeros(8, 8) for number in range(1000)}
+
+
+@pytest.fixture
+def interrupted():
+    """Run something and interrupt it after so many seconds; return whether it was."""
+
+    def strike(number, frame):
+        signal.raise_signal(signal.SIGINT)
+
+    def run(call, seconds):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        try:
+            call()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return False
+
+    before = signal.signal(signal.SIGALRM, strike)
+    yield run
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_an_interrupt_at_any_moment_of_reading_is_one(tmp_path, interrupted):
+    write_tensors(tmp_path / "many.safetensors", TENSORS, {})
+    moments = random.Random(0)
+    found = [
+        interrupted(lambda: read_tensors(tmp_path / "many.safetensors"), moments.uniform(0, 0.05)) for _ in "x" * 30
+    ]
+    assert sum(found) > 5
+
+
+def test_an_interrupt_leaves_the_cache_as_it_is(tmp_path, interrupted, monkeypatch):
+    monkeypatch.setenv("XLPROBE_CACHE", str(tmp_path))
+    assert write_entry("kind", "0" * 64, {}, TENSORS, lambda: "{}")
+    moments = random.Random(1)
+    found = [interrupted(lambda: read_entry("kind", "0" * 64), moments.uniform(0, 0.05)) for _ in "x" * 20]
+    assert sum(found) > 3
+    assert read_entry("kind", "0" * 64) is not None
