@@ -17,6 +17,7 @@ from xlprobe.checkpoints.labels import TRUE_FALSE, class_order
 from xlprobe.checkpoints.pages import let_go
 from xlprobe.encoders.heads import Head, head_of
 from xlprobe.encoders.layout import layout_of, position_limit, token_type_count
+from xlprobe.encoders.modules import unwrapped
 from xlprobe.errors import CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 class Checkpoint:
     """A model in evaluation mode with its tokenizer, where it came from, and how its inputs are encoded.
 
+    A model in DataParallel or DistributedDataParallel is taken out of it.
     `encoding` holds the options of `xlprobe.samples.encoding` that the checkpoint expects (such as `prefix`). `labels`
     are the names of a classifier's classes in the model's order; empty: those that its configuration gives.
     """
@@ -47,6 +49,8 @@ class Checkpoint:
     labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        # What training over several devices puts around a model only gets in the way of looking into it.
+        object.__setattr__(self, "model", unwrapped(self.model))
         if self.labels and len(self.labels) != len(self._configured_classes()):
             raise CheckpointError(
                 f"{self.name}: got labels={list(self.labels)} for a classifier of {len(self._configured_classes())} "

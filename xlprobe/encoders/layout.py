@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from xlprobe.encoders.modules import attention_modules
+from xlprobe.encoders.modules import attention_modules, unwrapped
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.encoders.switch import hook_points
 
@@ -48,7 +48,7 @@ def layout_of(model: nn.Module) -> Layout:
 
     Raises `CaptureError` as `attention_modules`.
     """
-    encoder: Any = model.base_model
+    encoder: Any = unwrapped(model).base_model
     if encoder not in _LAYOUTS:
         _LAYOUTS[encoder] = _traced(model)
     return _LAYOUTS[encoder]
@@ -68,7 +68,7 @@ def position_limit(model: nn.Module) -> int:
     A table of positions that has a padding row is numbered from the row after it (RoBERTa, XLM-R, CamemBERT: 514 rows,
     512 tokens). Models that rotate their positions have no table; theirs is what the configuration says.
     """
-    config: Any = model.config
+    config: Any = unwrapped(model).config
     positions = int(getattr(config, "max_position_embeddings", None) or _UNLIMITED)
     for name, module in model.named_modules():
         if name.rsplit(".", 1)[-1] == "position_embeddings" and isinstance(module, nn.Embedding):
@@ -79,6 +79,7 @@ def position_limit(model: nn.Module) -> int:
 
 def token_type_count(model: nn.Module) -> int:
     """Return how many token types a model knows; 0 where it takes none."""
+    model = unwrapped(model)
     if "token_type_ids" not in inspect.signature(type(model).forward).parameters:
         return 0
     config: Any = model.config

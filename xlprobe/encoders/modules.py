@@ -11,12 +11,19 @@ from torch import nn
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.errors import CaptureError
 
-__all__ = ["attention_modules", "layer_modules"]
+__all__ = ["attention_modules", "layer_modules", "unwrapped"]
 
 logger = logging.getLogger(__name__)
 
 _TRACED: WeakKeyDictionary[nn.Module, dict[str, list[int]]] = WeakKeyDictionary()
 """The order of calls of encoders whose layers share modules, as places among the modules that were found."""
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the model within DataParallel or DistributedDataParallel; others as they are."""
+    while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+        model = model.module
+    return model
 
 
 def attention_modules(model: nn.Module) -> list[nn.Module]:
@@ -26,6 +33,7 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
     runs as it was written from here on. Raises `CaptureError` if the model is no transformers model, or does not
     dispatch its attention.
     """
+    model = unwrapped(model)
     encoder = getattr(model, "base_model", None)
     if type(model).__name__ == "OptimizedModule":
         raise CaptureError("got the wrapper of torch.compile; expected the model in it, which is model._orig_mod")
@@ -43,7 +51,7 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
 
 def layer_modules(model: nn.Module) -> list[nn.Module]:
     """Return the layers of an encoder, in the order in which they run; a shared one stands once for each."""
-    return _in_order(model.base_model, "hidden_states")  # type: ignore[arg-type]
+    return _in_order(unwrapped(model).base_model, "hidden_states")  # type: ignore[arg-type]
 
 
 def _in_order(encoder: Any, what: str) -> list[nn.Module]:

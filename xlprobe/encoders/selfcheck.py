@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xlprobe.encoders.layout import position_limit
-from xlprobe.encoders.modules import attention_modules
+from xlprobe.encoders.modules import attention_modules, unwrapped
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.encoders.switch import hook_points
 from xlprobe.errors import CaptureError
@@ -27,6 +27,7 @@ def check_hooks(model: nn.Module) -> None:
     not, rows of the pattern sum to 1, and a change of the pattern moves the output. Raises `CaptureError` saying which
     of these fails.
     """
+    model = unwrapped(model)
     encoder: Any = model.base_model
     if encoder in _CHECKED:
         return

@@ -9,8 +9,9 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from xlprobe.encoders.attention_hooked import HOOKED, register
-from xlprobe.encoders.modules import attention_modules
+from xlprobe.encoders.modules import attention_modules, unwrapped
 from xlprobe.encoders.points import Points, is_hooked, make_points, start_over
+from xlprobe.errors import CaptureError
 
 __all__ = ["hook_points"]
 
@@ -38,6 +39,7 @@ def hook_points(model: nn.Module) -> Points:
     replaces the activation and acts on the output. Calling this twice gives the same points; the heads' model and its
     bare encoder share them. Raises `CaptureError` as `attention_modules`.
     """
+    model = unwrapped(model)
     modules = attention_modules(model)
     points = make_points(modules)
     named: Points = {}
@@ -67,13 +69,30 @@ def _install(encoder: nn.Module, modules: list[nn.Module], points: list[Points])
 def _switch_on(encoder: nn.Module, args: Any) -> None:
     switch = _SWITCHES.get(encoder)
     if switch is None:
+        _refuse_replica(encoder)
         return
     _restore(switch)
-    if any(is_hooked(point) for points in switch.points for point in points.values()):
+    if _is_watched(switch):
         start_over(switch.modules)
         switch.saved = [config._attn_implementation for config in switch.configs]
         for config in switch.configs:
             config._attn_implementation = HOOKED
+
+
+def _is_watched(switch: _Switch) -> bool:
+    return any(is_hooked(point) for points in switch.points for point in points.values())
+
+
+def _refuse_replica(encoder: nn.Module) -> None:
+    """Refuse to run DataParallel's copies of an encoder that somebody looks at: they have no hook points."""
+    if not getattr(encoder, "_is_replica", False):
+        return
+    # A copy shares the configuration of what it is a copy of.
+    if any(switch.configs[0] is encoder.config and _is_watched(switch) for switch in _SWITCHES.values()):
+        raise CaptureError(
+            "DataParallel runs copies of the model on its devices, which show nothing; expected one device. Run "
+            "model.module while you look at it, or use DistributedDataParallel"
+        )
 
 
 def _switch_off(encoder: nn.Module, args: Any, output: Any) -> None:
