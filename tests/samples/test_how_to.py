@@ -56,5 +56,5 @@ def test_the_sentences_of_the_example_are_those_of_the_grammar():
 
 def test_a_model_is_fed_from_transformers_as_the_page_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("transformers.md", "python")
+    code = "\n".join(blocks("transformers.md", "python"))
     exec(compile(code, "transformers.md", "exec"), {"__name__": "page"})

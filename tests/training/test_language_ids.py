@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
+from xlprobe import DataError
 from xlprobe.samples import Encoder
 from xlprobe.training.language_ids import LanguageCollator, features_of
 
@@ -22,3 +24,5 @@ def test_features_without_language_ids_or_labels_are_padded_too():
     assert made["input_ids"].tolist() == [[1, 2], [3, 9]]
     assert made["labels"].tolist() == [1, 0]
     assert set(made) == {"input_ids", "labels"}
+    with pytest.raises(DataError, match=r"with and without \['language_ids'\]"):
+        LanguageCollator(9)([{"input_ids": [1]}, {"input_ids": [3], "language_ids": [7]}])

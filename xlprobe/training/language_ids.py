@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from xlprobe.errors import DataError
 from xlprobe.samples import Encoder, Sample
 
 __all__ = ["LanguageCollator", "features_of"]
@@ -33,7 +34,9 @@ class LanguageCollator:
     pad_token_id: int
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        """Return the padded batch, as a model takes it."""
+        """Return the padded batch, as a model takes it; a `DataError` where features have different columns."""
+        if strange := {name for feature in features for name in feature} - set.intersection(*map(set, features)):
+            raise DataError(f"got features with and without {sorted(strange)}; expected the same columns in each")
         width = max(len(feature["input_ids"]) for feature in features)
         padding = {"input_ids": self.pad_token_id}
         batch = {
