@@ -22,13 +22,12 @@ def interrupted():
         signal.raise_signal(signal.SIGINT)
 
     def run(call, seconds):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
         try:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
             call()
+            signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             return True
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
         return False
 
     before = signal.signal(signal.SIGALRM, strike)
