@@ -12,7 +12,7 @@ from xlprobe.encoders.attention import bias_of, in_parts
 from xlprobe.encoders.points import by_parts, fire, fire_by_position, next_layer, points_of, wants_probabilities
 from xlprobe.errors import CaptureError
 
-__all__ = ["HOOKED", "register"]
+__all__ = ["HOOKED", "asked_for", "register"]
 
 HOOKED = "xlprobe_hooked"
 """Name of our attention function in transformers' attention interface."""
@@ -50,7 +50,7 @@ def hooked_attention(
     )
     causal = kwargs.pop("is_causal", None)
     causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
-    if not wants_probabilities(points):
+    if not wants_probabilities(points) and not asked_for(module, kwargs):
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         output, _ = sdpa_attention_forward(
@@ -74,6 +74,12 @@ def hooked_attention(
     dropped = nn.functional.dropout(pattern, p=dropout, training=module.training)
     output = torch.matmul(dropped, value).transpose(1, 2)
     return fire(points, "hook_z", output).contiguous(), pattern
+
+
+def asked_for(module: nn.Module, options: dict[str, Any]) -> bool:
+    """Whether a forward pass is to return patterns: its argument, or where it has none the configuration."""
+    asked = options.get("output_attentions")
+    return bool(getattr(module.config, "_output_attentions", False) if asked is None else asked)
 
 
 def _for_each_head(tensor: Float[Tensor, "batch group key d"], heads: int) -> Float[Tensor, "batch head key d"]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xlprobe.encoders.attention import bias_of, in_parts, joint_softmax, scores_of
 from xlprobe.encoders.attention_fused import attend
+from xlprobe.encoders.attention_hooked import asked_for
 from xlprobe.encoders.pairs import canonical_pair
 from xlprobe.encoders.plan import AttentionPlan
 from xlprobe.encoders.points import (
@@ -73,7 +74,8 @@ class CrossQuerySelfAttention(nn.Module):
                 "language of every token"
             )
         points = points_of(self)
-        if not plan.any_mixed and not _watches_cross(points) and not kwargs.get("output_attentions"):
+        asked = asked_for(self, kwargs)
+        if not plan.any_mixed and not _watches_cross(points) and not asked:
             return super().forward(hidden_states, attention_mask, past_key_values, **kwargs)  # type: ignore[misc]
         q, k, v = (self._heads(linear(hidden_states)) for linear in (self.query, self.key, self.value))
         q, k, v = (
@@ -82,7 +84,7 @@ class CrossQuerySelfAttention(nn.Module):
         q_cross = fire_by_position(points, "hook_q_cross", self._heads(self._project_cross(hidden_states, plan)))
         dropout_p = self.dropout.p if self.training else 0.0
         pattern = None
-        if wants_probabilities(points) or kwargs.get("output_attentions"):
+        if wants_probabilities(points) or asked:
             pattern = self._pattern(q, q_cross, k, plan, points)
             output = torch.matmul(nn.functional.dropout(pattern, p=dropout_p, training=self.training), v)
         else:

@@ -15,6 +15,7 @@ from transformers import initialization as init
 from transformers.models.bert import modeling_bert as bert
 from transformers.models.xlm_roberta import modeling_xlm_roberta as xlm_roberta
 
+from xlprobe.encoders.attention_hooked import HOOKED, asked_for
 from xlprobe.encoders.configuration import CrossQueryBertConfig, CrossQueryXLMRobertaConfig, checked_layers
 from xlprobe.encoders.cross_attention import CrossQuerySelfAttention
 from xlprobe.encoders.plan import check_first_tokens, make_plan
@@ -108,15 +109,19 @@ class _CrossQueryEncoder(_CopiesQuery):
         """
         check_first_tokens(attention_mask)
         plan = make_plan(self.config, language_ids, attention_mask, input_ids, self.training, mask_generator)
-        return super().forward(  # type: ignore[misc]
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            inputs_embeds=inputs_embeds,
-            cross_query_plan=plan,
-            **kwargs,
-        )
+        inputs = {
+            "input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids,
+            "position_ids": position_ids, "inputs_embeds": inputs_embeds, "cross_query_plan": plan, **kwargs,
+        }  # fmt: skip
+        implementation = self.config._attn_implementation
+        if not asked_for(self, kwargs) or implementation in ("eager", HOOKED):
+            return super().forward(**inputs)  # type: ignore[misc]
+        # A fused kernel shows no pattern, and the layers without a Q_cross would be missing among those with one.
+        self.config._attn_implementation = "eager"
+        try:
+            return super().forward(**inputs)  # type: ignore[misc]
+        finally:
+            self.config._attn_implementation = implementation
 
 
 class CrossQueryBertModel(_CrossQueryEncoder, bert.BertModel):
@@ -141,7 +146,10 @@ class _CrossQueryHead(_CopiesQuery):
         base_model_prefix: str
 
     def __init__(self, config: Any) -> None:
+        checkpointing = getattr(config, "gradient_checkpointing", False)
         super().__init__(config)  # type: ignore[call-arg]
+        if checkpointing:  # used up by the plain encoder, which goes
+            config.gradient_checkpointing = True
         prefix = self.base_model_prefix
         pooled = getattr(self, prefix).pooler is not None
         setattr(self, prefix, self.encoder_class(config, add_pooling_layer=pooled))

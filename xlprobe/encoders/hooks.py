@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.modules import attention_modules, layer_modules, unwrapped
 from xlprobe.encoders.points import CROSS_POINTS, PLAIN_POINTS, Points
 from xlprobe.encoders.selfcheck import check_hooks
-from xlprobe.encoders.switch import hook_points
+from xlprobe.encoders.switch import hook_points, put_back
 from xlprobe.errors import CaptureError
 
 __all__ = ["CROSS_POINTS", "PLAIN_POINTS", "attention_modules", "hook_points", "observe", "observe_hidden"]
@@ -27,8 +27,9 @@ def observe(model: nn.Module, hooks: dict[str, Any] | Iterable[tuple[str, Any]])
     """Attach hooks for the length of a `with` block: `{"blocks.0.attn.hook_pattern": lambda tensor, hook: ...}`.
 
     A hook that returns None only looks; one that returns a tensor replaces the activation. All are removed at the
-    end, after an exception too. Before the first hook the model is checked (see `selfcheck`). Raises `CaptureError`
-    for a model that fails, and for a name that the model does not have.
+    end, after an exception too. In training with gradient checkpointing the backward pass belongs into the block: it
+    runs the layers, and their hooks, again. Before the first hook the model is checked (see `selfcheck`). Raises
+    `CaptureError` for a model that fails, and for a name that the model does not have.
     """
     points = hook_points(model)
     items = list(hooks.items() if isinstance(hooks, dict) else hooks)
@@ -49,6 +50,7 @@ def observe(model: nn.Module, hooks: dict[str, Any] | Iterable[tuple[str, Any]])
             handle.hook.remove()
             if handle in point.fwd_hooks:
                 point.fwd_hooks.remove(handle)
+        put_back(model)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 
 from xlprobe.encoders.attention_hooked import HOOKED, register
@@ -13,7 +14,7 @@ from xlprobe.encoders.modules import attention_modules, unwrapped
 from xlprobe.encoders.points import Points, is_hooked, make_points, start_over
 from xlprobe.errors import CaptureError
 
-__all__ = ["hook_points"]
+__all__ = ["hook_points", "put_back"]
 
 
 @dataclass
@@ -97,8 +98,19 @@ def _refuse_replica(encoder: nn.Module) -> None:
 
 def _switch_off(encoder: nn.Module, args: Any, output: Any) -> None:
     switch = _SWITCHES.get(encoder)
-    if switch is not None:
+    # With gradient checkpointing the backward pass runs the layers again, and has to find the same attention.
+    if switch is not None and not _runs_again(encoder):
         _restore(switch)
+
+
+def put_back(model: nn.Module) -> None:
+    """Put the encoder's own attention back, where a backward pass was waited for."""
+    if (switch := _SWITCHES.get(unwrapped(model).base_model)) is not None:  # type: ignore[arg-type]
+        _restore(switch)
+
+
+def _runs_again(encoder: nn.Module) -> bool:
+    return encoder.training and torch.is_grad_enabled() and bool(getattr(encoder, "is_activation_checkpointing", False))
 
 
 def _restore(switch: _Switch) -> None:
