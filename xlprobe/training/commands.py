@@ -118,7 +118,8 @@ def evaluate(
     pin_device()
     seen = _trained_on(trained_on)
     problems = evaluation_problems(samples, languages, limit, depths, seed)
-    checkpoints = load_named(checkpoint, device, Reading(token_types, layout, prefix, class_names(labels)))
+    reading = Reading(token_types=token_types, layout=layout, prefix=prefix, labels=class_names(labels))
+    checkpoints = load_named(checkpoint, device, reading)
     results = Results.concat(
         [run(one, problems, pairs=pairs, batch_size=batch_size, show_progress=True, out=out) for one in checkpoints]
     )
