@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from decoders import save_decoder
 
-from xlprobe import encoders
+from xlprobe import encoders, load
 from xlprobe.encoders import lens, to_cross_query
 from xlprobe.encoders.hooks import hook_points, observe
 from xlprobe.encoders.lens import check_lens
@@ -274,3 +275,27 @@ def test_patching_works_on_plain_models_and_asks_for_languages_on_others(tiny_ch
         else:
             assert patched().shape == (2, clean.shape[1])
             assert not torch.allclose(patched()[-1, 0], bridge(corrupt)[0, 0])
+
+
+@pytest.mark.parametrize("name", ["Llama", "GPT2"])
+def test_causal_models_have_the_lens_that_transformer_lens_gives_them(tmp_path, tiny, name):
+    checkpoint = load(save_decoder(tmp_path, name))
+    batch = checkpoint.encoder().encode([one.pair("en", "fr") for one in tiny.problems(2, 1, ("en", "fr"))])
+    inputs, seen = batch.model_inputs(), {}
+    with torch.no_grad():
+        expected = checkpoint.model(**inputs).logits
+        bridge = lens(checkpoint)
+        logits, cache = bridge.run_with_cache(inputs["input_ids"], attention_mask=inputs["attention_mask"])
+        point = "blocks.2.attn.hook_pattern"
+        with observe(checkpoint.model, {point: lambda pattern, hook: seen.update({hook.name: pattern})}):
+            checkpoint.model(**inputs)
+    real = batch.attention_mask.bool()
+    torch.testing.assert_close(logits[real], expected[real], atol=1e-4, rtol=1e-4)
+    rows = real[:, None, :, None]
+    torch.testing.assert_close(cache[point] * rows, seen[point] * rows, atol=1e-5, rtol=1e-4)
+
+
+def test_without_an_adapter_the_lens_says_so(tmp_path):
+    checkpoint = load(save_decoder(tmp_path, "Llama", "classification"))
+    with pytest.raises(CheckpointError, match="got a LlamaForSequenceClassification; expected .* TransformerLens"):
+        lens(checkpoint)

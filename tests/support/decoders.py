@@ -49,6 +49,7 @@ def save_decoder(directory, name="Llama", head="causal", **options):
     values = {**SIZES, **OWN.get(name, {}), "vocab_size": len(tokenizer) + 6, "pad_token_id": tokenizer.pad_token_id}
     if name == "GPT2":
         values |= {"n_embd": 32, "n_head": 4, "n_layer": 3}
+        del values["num_key_value_heads"], values["head_dim"]
     values |= {"bos_token_id": 1, "eos_token_id": 2}
     torch.manual_seed(0)
     cls(cls.config_class(**{**values, **options})).save_pretrained(directory / name)

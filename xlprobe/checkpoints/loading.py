@@ -14,6 +14,7 @@ from xlprobe.checkpoints.bundled import BUNDLED
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import DELTA
 from xlprobe.checkpoints.foreign import called
+from xlprobe.checkpoints.gguf import GGUF
 from xlprobe.checkpoints.pretrained import PRETRAINED
 from xlprobe.checkpoints.released import RELEASED
 from xlprobe.checkpoints.request import Format, Request
@@ -24,7 +25,7 @@ from xlprobe.errors import CaptureError, CheckpointError
 
 __all__ = ["FORMATS", "LoadOptions", "load"]
 
-FORMATS: tuple[Format, ...] = (BUNDLED, DELTA, RELEASED, PRETRAINED)
+FORMATS: tuple[Format, ...] = (BUNDLED, DELTA, RELEASED, GGUF, PRETRAINED)
 """The formats, in the order in which they are asked."""
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -59,7 +60,7 @@ def load(
     base: str | Path | Checkpoint | None = None,
     **options: Unpack[LoadOptions],
 ) -> Checkpoint:
-    """Load a checkpoint: a bundled name, a directory, a delta, `query.pt`, `model.pt`, or a model of the Hub.
+    """Load a checkpoint: a bundled name, a directory, a delta, `query.pt`, `model.pt`, GGUF, or a Hub's model.
 
     `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint, or
     the base of `query.pt`, says it has. `base` is the encoder that a delta or `query.pt` goes onto, and whose tokenizer

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.cross_query import is_cross_query
 from xlprobe.encoders.hooks import attention_modules
 from xlprobe.encoders.layout import position_limit
-from xlprobe.errors import CaptureError
+from xlprobe.errors import CaptureError, CheckpointError
 from xlprobe.languages import language_id
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ _ADAPTER = "XlprobeEncoder"
 
 
 def lens(checkpoint: Checkpoint) -> TransformerBridge:
-    """Return a `TransformerBridge` of a checkpoint: BERT or XLM-R, plain or cross-query, with its own head.
+    """Return a `TransformerBridge` of a checkpoint: BERT or XLM-R, plain or cross-query, with its own head; or a model
+    that TransformerLens itself has an adapter for (Llama, Qwen, Gemma, GPT-2 and others, as language models).
 
     It shares the checkpoint's weights and leaves its model as it is. Hook names are those of `hook_points`, with
     TransformerLens's for embeddings, residuals, norms and feed-forward. Run it on encoded batches:
@@ -45,11 +46,15 @@ def lens(checkpoint: Checkpoint) -> TransformerBridge:
     from xlprobe.encoders.adapter import EncoderAdapter
 
     ArchitectureAdapterFactory.register_adapter(_ADAPTER, EncoderAdapter)
+    adapter = _adapter_for(checkpoint.model, ArchitectureAdapterFactory)
     model = _twin(checkpoint.model)
     # The builder would give the tokenizer special tokens that it does not have; so it sees none.
-    bridge = build_bridge_from_module(
-        model, _ADAPTER, hf_config=model.config, tokenizer=None, model_name=checkpoint.name
-    )
+    try:
+        bridge = build_bridge_from_module(
+            model, adapter, hf_config=model.config, tokenizer=None, model_name=checkpoint.name
+        )
+    except (RuntimeError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CaptureError(f"TransformerLens's adapter {adapter} does not take this model ({error})") from error
     if checkpoint.tokenizer is not None:
         bridge.tokenizer = checkpoint.tokenizer
         # Its own first and last tokens are all that a text gets, and none of them is taken off.
@@ -85,6 +90,20 @@ def check_lens(bridge: Any, model: nn.Module) -> None:
             )
     if torch.equal(edited, after):
         raise CaptureError(f"an edit of {first} leaves the output as it is; edits would be without effect")
+
+
+def _adapter_for(model: nn.Module, factory: Any) -> str:
+    """Return the name of the adapter for a model: ours for encoders built as BERT is, else TransformerLens's own."""
+    encoder: Any = model.base_model
+    if hasattr(getattr(encoder, "encoder", None), "layer") and hasattr(encoder, "embeddings"):
+        return _ADAPTER
+    name = type(model).__name__
+    if name in factory._adapters:
+        return name
+    raise CheckpointError(
+        f"got a {name}; expected a BERT or XLM-R encoder for the lens, or an architecture that TransformerLens has an "
+        "adapter for, such as LlamaForCausalLM. hook_points and observe work without a lens"
+    )
 
 
 def _look_at_first_token(pattern: Tensor, hook: Any) -> Tensor:
