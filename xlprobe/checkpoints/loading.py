@@ -35,16 +35,19 @@ class LoadOptions(TypedDict, total=False):
     """The less common options of `load`.
 
     `pair`: the languages, such as "en-fr", that `query.pt` serves in a model with a Q_cross per pair. `device`: where
-    the weights go. `dtype`: what is computed in; float32 whatever the weights are stored in, "auto" leaves them as they
-    are stored. `labels`: the names of a classifier's classes in the model's order, where its configuration names none
-    or names them wrongly; labels of samples are matched with them by name. `seed`: the seed that the checkpoint was
-    trained with; checkpoints of one name and several seeds are measured as runs of one recipe. `template`, `answers`:
+    the weights go; `device_map` spreads them over several devices by accelerate ("auto", or devices by module).
+    `dtype`: what is computed in; float32 whatever the weights are stored in, "auto" leaves them as they are stored; of
+    a model in bfloat16 metrics are computed in float32. `labels`: the names of a classifier's classes in the model's
+    order, where its configuration names none or names them wrongly; labels of samples are matched with them by name.
+    `seed`: the seed that the checkpoint was trained with; checkpoints of one name and several seeds are measured as
+    runs of one recipe. `template`, `answers`:
     how a causal model is asked, and the words that it may answer with, in the order of the samples' labels (see
     `xlprobe.samples.prompts.PromptEncoder`).
     """
 
     pair: str | None
     device: str | torch.device
+    device_map: str | Mapping[str, Any]
     dtype: Literal["float32", "float64", "bfloat16", "float16", "auto"]
     labels: Sequence[str]
     seed: int
@@ -79,7 +82,7 @@ def load(
         raise CheckpointError(
             f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
         )
-    _place(checkpoint, options.get("dtype", "float32"), options.get("device", "cpu"))
+    _place(checkpoint, options.get("dtype", "float32"), options.get("device", "cpu"), options.get("device_map"))
     if not BUNDLED.recognise(request):  # those were checked when they were made
         _check_attention(checkpoint)
     provenance = {**checkpoint.provenance, "dtype": str(checkpoint.model.dtype).removeprefix("torch.")}
@@ -122,17 +125,36 @@ def _is_decoder(checkpoint: Checkpoint) -> bool:
     return bool(getattr(config, "is_decoder", False)) and not type(config)().is_decoder
 
 
-def _place(checkpoint: Checkpoint, dtype: str, device: str | torch.device) -> None:
-    """Move a model to its precision and its device, in evaluation mode."""
+def _place(
+    checkpoint: Checkpoint, dtype: str, device: str | torch.device, device_map: str | Mapping[str, Any] | None
+) -> None:
+    """Move a model to its precision and its device or devices, in evaluation mode."""
+    if dtype == "int8":
+        raise CheckpointError(
+            "got dtype='int8'; transformers quantises by packages that xlprobe does not bring (bitsandbytes, torchao, "
+            "optimum-quanto), into weights that are no plain tensors. Use dtype='bfloat16', which takes half the memory"
+        )
     if dtype != "auto" and dtype not in _DTYPES:
         raise CheckpointError(f"got dtype={dtype!r}; expected one of {', '.join(_DTYPES)} or auto")
     model: Any = checkpoint.model
     if dtype != "auto" and model.dtype != _DTYPES[dtype]:
         model.to(_DTYPES[dtype])
+    model.eval()
+    if device_map is not None:
+        called(f"got device_map={device_map!r:.200}, which does not fit", lambda: _spread(model, device_map))
+        return
     try:
-        model.eval().to(device)
+        model.to(device)
     except (RuntimeError, AssertionError) as error:
         raise CheckpointError(
             f"got device={str(device)!r}, which this machine or this PyTorch does not have "
             f"({str(error).strip().splitlines()[0][:120]}). Use device='cpu'"
         ) from error
+
+
+def _spread(model: Any, device_map: str | Mapping[str, Any]) -> None:
+    from accelerate import dispatch_model, infer_auto_device_map
+
+    if device_map == "auto":
+        device_map = infer_auto_device_map(model, no_split_module_classes=list(model._no_split_modules or ()))
+    dispatch_model(model, device_map=dict(device_map))

@@ -9,7 +9,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from xlprobe.encoders.attention import bias_of, in_parts
-from xlprobe.encoders.points import by_parts, fire, fire_by_position, next_layer, points_of, wants_probabilities
+from xlprobe.encoders.points import (
+    ByRows,
+    by_parts,
+    by_rows,
+    fire,
+    fire_by_position,
+    next_layer,
+    points_of,
+    wants_probabilities,
+)
 from xlprobe.errors import CaptureError
 
 __all__ = ["HOOKED", "asked_for", "register"]
@@ -42,7 +51,7 @@ def hooked_attention(
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Attend with hook points; several query heads may share the key and value of a group."""
-    points = points_of(module)
+    points, asked = points_of(module), by_rows(module)
     next_layer(module)
     query, key, value = (
         fire_by_position(points, name, tensor)
@@ -50,7 +59,8 @@ def hooked_attention(
     )
     causal = kwargs.pop("is_causal", None)
     causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
-    if not wants_probabilities(points) and not asked_for(module, kwargs):
+    whole = wants_probabilities(points) or asked_for(module, kwargs)
+    if asked is None and not whole:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         output, _ = sdpa_attention_forward(
@@ -61,6 +71,9 @@ def hooked_attention(
     if attention_mask is None and causal:
         attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool).tril()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    if asked is not None and not whole:
+        output = _output_by_rows(query, key, value, attention_mask, scale, asked)
+        return fire(points, "hook_z", output.transpose(1, 2)).contiguous(), None
     bias, closed = _bias(attention_mask, query.dtype)
     if by_parts(points, query):
         pattern = _pattern_by_parts(query, key, bias, scale)
@@ -80,6 +93,27 @@ def asked_for(module: nn.Module, options: dict[str, Any]) -> bool:
     """Whether a forward pass is to return patterns: its argument, or where it has none the configuration."""
     asked = options.get("output_attentions")
     return bool(getattr(module.config, "_output_attentions", False) if asked is None else asked)
+
+
+def _output_by_rows(
+    query: Float[Tensor, "batch head query d"],
+    key: Float[Tensor, "batch head key d"],
+    value: Float[Tensor, "batch head key d"],
+    mask: Tensor | None,
+    scale: float,
+    asked: ByRows,
+) -> Float[Tensor, "batch head query d"]:
+    """Attend some queries at a time, and hand on the pattern of each part."""
+    output = torch.empty_like(query)
+    for start in range(0, query.shape[2], asked.queries):
+        some = slice(start, start + asked.queries)
+        scores = _scores(query[:, :, some], key, scale)
+        bias, closed = _bias(None if mask is None else mask[:, :, some], query.dtype)
+        pattern = torch.softmax(scores if bias is None else scores.add_(bias), dim=-1)
+        pattern = pattern if closed is None else pattern.masked_fill(closed, 0.0)
+        asked.take(start, pattern)
+        output[:, :, some] = torch.matmul(pattern, value)
+    return output
 
 
 def _for_each_head(tensor: Float[Tensor, "batch group key d"], heads: int) -> Float[Tensor, "batch head key d"]:

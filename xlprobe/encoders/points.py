@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -15,8 +18,10 @@ __all__ = [
     "CROSS_POINTS",
     "EXPLICIT_POINTS",
     "PLAIN_POINTS",
+    "ByRows",
     "Points",
     "by_parts",
+    "by_rows",
     "fire",
     "fire_by_position",
     "is_hooked",
@@ -24,6 +29,7 @@ __all__ = [
     "next_layer",
     "points_of",
     "start_over",
+    "taking_rows",
     "wants_probabilities",
 ]
 
@@ -92,6 +98,39 @@ def by_parts(points: Points | None, query: Tensor) -> bool:
     """Whether patterns may be computed a few samples at a time: on the CPU, and nobody asks for scores or gradients."""
     scores = [] if points is None else [points[name] for name in points if name.startswith("hook_attn_scores")]
     return query.device.type == "cpu" and not torch.is_grad_enabled() and not any(map(is_hooked, scores))
+
+
+RowsTaken = Callable[[int, Tensor], None]
+"""Takes the pattern of some queries: the number of the first, and (batch, head, query, key)."""
+
+
+@dataclass(frozen=True)
+class ByRows:
+    """Asks a layer for its pattern some queries at a time: none is ever whole in memory."""
+
+    queries: int
+    take: RowsTaken
+
+
+_BY_ROWS: WeakKeyDictionary[nn.Module, list[ByRows]] = WeakKeyDictionary()
+
+
+def by_rows(module: nn.Module) -> ByRows | None:
+    """Return what the present layer of an attention module was asked for, if it was."""
+    asked = _BY_ROWS.get(module)
+    return asked[_TURNS.get(module, 0) % len(asked)] if asked else None
+
+
+@contextmanager
+def taking_rows(modules: Sequence[nn.Module], asked: Sequence[ByRows]) -> Iterator[None]:
+    """Ask each layer's attention module for its pattern by rows, for the length of a `with` block."""
+    try:
+        for module, one in zip(modules, asked, strict=True):
+            _BY_ROWS.setdefault(module, []).append(one)
+        yield
+    finally:
+        for module in modules:
+            _BY_ROWS.pop(module, None)
 
 
 def fire(points: Points | None, name: str, tensor: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from xlprobe.measuring.plan import PairedBatch
 from xlprobe.measuring.rows import BatchRows, Emit, PairGroup, Sink
 from xlprobe.metrics import PooledPattern, Profile, UnitPattern, compare_pairs, value_norms
 from xlprobe.metrics.base import Metric, by_computation
+from xlprobe.metrics.pooling import pool_keys
 from xlprobe.metrics.profiles import Memory
+from xlprobe.metrics.tensors import as_float
 from xlprobe.samples.encoding import Batch
 
 __all__ = ["AnswerReader", "AttentionReader", "batch_values", "read_by"]
@@ -57,6 +59,10 @@ class AttentionReader:
         """What the metrics are computed from."""
         return frozenset({"pattern"}).union(*(one.needs for one in self.metrics))
 
+    def reduce(self, pattern: Tensor, batch: Batch) -> Tensor:
+        """Return what is needed of the rows of some queries: their attention to each unit."""
+        return pool_keys(as_float(pattern), self._rows_of(batch).roles.cells)
+
     def update(self, capture: AttentionCapture) -> None:
         """Measure one layer of one batch."""
         if self._waiting and capture.layer <= self._waiting[-1].layer:  # another pass over the same batch
@@ -64,10 +70,14 @@ class AttentionReader:
         rows = self._rows_of(capture.batch)
         emit = Emit(self.sink, rows, [capture.layer])
         reach = rows.reach(capture)
-        pooled = PooledPattern(capture.pattern, rows.roles, reach=reach)
+        if capture.pattern is None:
+            pooled = PooledPattern.of_rows(capture.rows, rows.roles, reach)
+        else:
+            pooled = PooledPattern(capture.pattern, rows.roles, reach=reach)
         waiting = _Waiting(capture.layer, {}, {}, self._cross_units(capture, rows))
         self._take(pooled, emit, waiting, weighted=False)
         for one in self._of("attention", "pattern"):
+            assert capture.pattern is not None
             emit.owned(batch_values(one, one.function(capture.pattern, capture.batch), capture.batch), metric=one.name)
         for one in self._of("attention", "pooled"):
             emit.owned(one.function(pooled), metric=one.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -55,8 +55,9 @@ class Design:
     are measured on. `too_long`, `lacking`: whether problems of too many tokens, or without one of the languages, are an
     "error" or left out, counted and listed ("skip"). `interventions`: see `Interventions`. `labels`: names of a
     classifier's classes, in the model's order, where its configuration does not name them; a problem's label is matched
-    by name. `batch_size`: versions to a batch; `device`: where checkpoints given by name are loaded. `about` goes into
-    the manifest."""
+    by name. `batch_size`: versions to a batch; `queries_at_once`: where texts are so long that a layer's pattern does
+    not fit in memory, how many rows of it are there at a time (metrics of whole patterns are then left out, with the
+    reason); `device`: where checkpoints given by name are loaded. `about` goes into the manifest."""
 
     pairs: Pairs = None
     base: str | None = None
@@ -71,6 +72,7 @@ class Design:
     interventions: Interventions = DEFAULT_INTERVENTIONS
     labels: Sequence[str] = ()
     batch_size: int = 32
+    queries_at_once: int | None = None
     device: str = "cpu"
     show_progress: bool = True
     about: Mapping[str, Any] = field(default_factory=dict)
@@ -79,9 +81,11 @@ class Design:
         for name in ("too_long", "lacking"):
             if getattr(self, name) not in ("error", "skip"):
                 raise DataError(f"got {name}={getattr(self, name)!r}; expected 'error' or 'skip'")
-        for name in ("batch_size", "max_texts"):
-            if getattr(self, name) < 1:
+        for name in ("batch_size", "max_texts", "queries_at_once"):
+            if (getattr(self, name) or 1) < 1 or getattr(self, name) == 0:
                 raise DataError(f"got {name}={getattr(self, name)}; expected at least 1")
+        if self.queries_at_once is not None and self.keep_patterns:
+            raise DataError("got keep_patterns with queries_at_once; expected one of them, as no pattern is whole then")
 
 
 DEFAULT_DESIGN = Design()
@@ -127,11 +131,9 @@ class Checked:
         """Return the metrics of a kind, given some of what it may take."""
         return tuple(one for one in self.metrics if one.kind == kind and (not takes or one.takes in takes))
 
-    def without_blocks(self, closed: Mapping[str, str]) -> Checked:
-        """Return the same without some blocks of attention."""
-        kept = [tuple(block for block in one.blocks if block not in closed) for one in self.metrics]
-        metrics = [replace(one, blocks=blocks) for one, blocks in zip(self.metrics, kept, strict=True)]
-        return replace(self, metrics=tuple(metrics))
+    def narrowed(self, narrow: Callable[[Metric], Metric]) -> Checked:
+        """Return the same with each metric made narrower, such as without some blocks."""
+        return replace(self, metrics=tuple(map(narrow, self.metrics)))
 
     def without(self, names: Sequence[str]) -> Checked:
         """Return the same without some metrics."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.answers import answer_logits, run_bare
 from xlprobe.encoders.hooks import attention_modules, observe, observe_hidden
 from xlprobe.encoders.layout import layout_of, output_weight
+from xlprobe.encoders.points import ByRows, taking_rows
 from xlprobe.errors import CaptureError
 
 if TYPE_CHECKING:
@@ -37,17 +38,19 @@ class AttentionCapture:
 
     layer: int
     batch: Batch
-    pattern: Float[Tensor, "batch head query key"]
+    pattern: Float[Tensor, "batch head query key"] | None
     cross: Float[Tensor, "batch head query key"] | None = None
     values: Float[Tensor, "batch position head d_head"] | None = None
     output_weight: Float[Tensor, "width width"] | None = None
     causal: bool = False
     window: int | None = None
+    rows: tuple[Float[Tensor, "batch head query cell"], ...] = ()
+    """What was made of the pattern, some queries at a time, where it is never whole (`pattern` is None then)."""
 
     @property
     def mono(self) -> Float[Tensor, "batch head query key"] | None:
         """The term of Q, what Q_cross leaves of the pattern."""
-        return None if self.cross is None else self.pattern - self.cross
+        return None if self.cross is None or self.pattern is None else self.pattern - self.cross
 
 
 @dataclass(frozen=True)
@@ -95,12 +98,15 @@ def capture(
     readers: Sequence[Reader],
     *,
     layers: Iterable[int] | None = None,
+    queries_at_once: int | None = None,
 ) -> list[Any]:
     """Run batches through a checkpoint once, feed every reader, and return their results.
 
     Memory holds one layer's attention of one batch at a time. `layers` limits the attention that is captured (from
-    0). Gradients are off, the model is in evaluation mode for the time being, and all hooks are removed at the end.
-    Raises `CaptureError` for a reader that needs what the checkpoint does not have.
+    0). With `queries_at_once` not even one layer's pattern is whole: each reader's `reduce(pattern, batch)` makes of
+    the rows of some queries what it needs, and gets the parts. Gradients are off, the model is in evaluation mode for
+    the time being, and all hooks are removed at the end. Raises `CaptureError` for a reader that needs what the
+    checkpoint does not have.
     """
     needs = frozenset().union(*(reader.needs for reader in readers)) if readers else frozenset()
     if unknown := needs - _KINDS:
@@ -116,8 +122,14 @@ def capture(
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
         if needs & _ATTENTION:
-            hooks = _attention_hooks(checkpoint, [r for r in readers if r.needs & _ATTENTION], needs, chosen, current)
-            stack.enter_context(observe(model, hooks))
+            wanting = [reader for reader in readers if reader.needs & _ATTENTION]
+            if queries_at_once is None:
+                hooks = _attention_hooks(checkpoint, wanting, needs, chosen, current)
+                stack.enter_context(observe(model, hooks))
+            else:
+                hooks, asked = _row_hooks(checkpoint, wanting, queries_at_once, current)
+                stack.enter_context(observe(model, hooks))  # which checks the model first, with patterns that are whole
+                stack.enter_context(taking_rows(attention_modules(model), asked))
         if "hidden" in needs:
             stack.enter_context(_observe_hidden(model, [r for r in readers if "hidden" in r.needs], current))
         for batch in batches:
@@ -204,6 +216,35 @@ def _attention_hooks(
         hooks += [(stem + name, keep(name)) for name in wanted]
         hooks.append((stem + "hook_z", hand_on(layer)))
     return hooks
+
+
+def _row_hooks(
+    checkpoint: Checkpoint, readers: list[Any], queries: int, current: list[Batch]
+) -> tuple[list[tuple[str, Any]], list[ByRows]]:
+    """As `_attention_hooks`, for readers that take a pattern's rows in parts."""
+    if checkpoint.is_cross_query:
+        raise CaptureError(
+            f"got queries_at_once for {checkpoint.name!r}, a cross-query model, whose terms are whole; leave it out"
+        )
+    layout, layers = layout_of(checkpoint.model), range(checkpoint.num_layers)
+    parts: list[list[Tensor]] = [[] for _ in readers]
+
+    def take(start: int, pattern: Tensor) -> None:
+        for reader, kept in zip(readers, parts, strict=True):
+            kept.append(reader.reduce(pattern, current[0]))
+
+    def hand_on(layer: int) -> Any:
+        def hook(tensor: Tensor, hook: Any = None) -> None:
+            window = layout.windows[layer] if layout.causal else None
+            for reader, kept in zip(readers, parts, strict=True):
+                rows = tuple(kept)
+                kept.clear()
+                reader.update(AttentionCapture(layer, current[0], None, causal=layout.causal, window=window, rows=rows))
+
+        return hook
+
+    hooks = [(f"blocks.{layer}.attn.hook_z", hand_on(layer)) for layer in layers]
+    return hooks, [ByRows(queries, take) for _ in layers]
 
 
 def _for_each_head(values: Tensor | None, heads: int) -> Tensor | None:

@@ -30,6 +30,7 @@ from xlprobe.measuring.plan import ProblemPlan, paired_batches, plan, plan_shard
 from xlprobe.measuring.sentences import sentence_vectors
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards, sweep
 from xlprobe.metrics import by_computation, get_metric
+from xlprobe.metrics.base import Metric
 from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 from xlprobe.progress import progress
 from xlprobe.results import Results, ResultsWriter
@@ -129,9 +130,12 @@ class CheckpointRun:
         for name, reason in absent.items():
             self._note(name, reason)
         checked = checked.without(list(absent))
-        for metric, block in [(one, block) for one in checked.metrics for block in one.blocks if block in self.closed]:
-            self._note(metric.name, self.closed[block], block=block)
-        one = replace(self, checked=checked.without_blocks(self.closed))
+        for metric in checked.metrics:
+            for block in [block for block in metric.blocks if block in self.closed]:
+                self._note(metric.name, self.closed[block], block=block)
+            if len(self._narrowed(metric).poolings) < len(metric.poolings):
+                self._note(metric.name, "token by token needs whole patterns (queries_at_once)", pooling="token")
+        one = replace(self, checked=checked.narrowed(self._narrowed))
         patterns = one._attention()
         one._answers()
         one._vectors()
@@ -144,6 +148,12 @@ class CheckpointRun:
     def closed(self) -> Mapping[str, str]:
         """The blocks of attention that the model has not, with the reason."""
         return CLOSED_TO_CAUSAL if self.checkpoint.is_causal else {}
+
+    def _narrowed(self, one: Metric) -> Metric:
+        """Return a metric of those blocks that the model has, and of the poolings that are possible."""
+        whole = self.checked.design.queries_at_once is None
+        poolings = tuple(pooling for pooling in one.poolings if whole or pooling != "token")
+        return replace(one, blocks=tuple(block for block in one.blocks if block not in self.closed), poolings=poolings)
 
     def _note(self, name: str, reason: str, **more: Any) -> None:
         columns = {"dataset": self.checked.dataset, "reason": reason, **self.columns, **more}
@@ -161,7 +171,7 @@ class CheckpointRun:
         keys = frozenset(checked.design.keep_patterns)
         attention = list(read_by(checked.metrics))
         if "instability" in checked.names and "js_stability" not in checked.names:
-            attention.append(get_metric("js_stability"))
+            attention.append(self._narrowed(get_metric("js_stability")))
         answers = checked.of("logits")
         if not (attention or heads or answers or keys):
             return []
@@ -186,7 +196,7 @@ class CheckpointRun:
                 *([patterns] if keys else []),
             ]
             batches = paired_batches(checked.problems, piece, self.encoder, checked.design.batch_size, advance)
-            capture(self.checkpoint, batches, readers)
+            capture(self.checkpoint, batches, readers, queries_at_once=checked.design.queries_at_once)
             if patterns.kept and self.shards.directory is not None:
                 write_patterns(patterns.kept, target.directory)
             kept.extend(patterns.kept)
@@ -307,6 +317,11 @@ def unavailable(checkpoint: Checkpoint, checked: Checked) -> dict[str, str]:
             checkpoint.check_labels(checked.problems)
         except DataError as error:
             reasons |= dict.fromkeys(answers, str(error))
+    if checked.design.queries_at_once is not None:
+        reasons |= dict.fromkeys(
+            [one.name for one in checked.metrics if _of_whole_patterns(one)],
+            "of whole patterns, and measured some queries at a time (queries_at_once)",
+        )
     if not checkpoint.is_cross_query:
         shares = [one.name for one in checked.of("attention", "queries")]
         reasons |= dict.fromkeys(shares, "one query only: not a cross-query model")
@@ -319,6 +334,12 @@ def unavailable(checkpoint: Checkpoint, checked: Checked) -> dict[str, str]:
     if not checked.design.keep_patterns:
         reasons["attention"] = "no patterns kept: keep_patterns names no problem"
     return {name: reason for name, reason in reasons.items() if name in checked.names}
+
+
+def _of_whole_patterns(one: Metric) -> bool:
+    """Whether a metric cannot be summed up from the attention that queries pay to units, some queries at a time."""
+    by_unit = (one.kind, one.takes) in {("attention", "units"), ("comparison", "rows"), ("comparison", "means")}
+    return one.kind in ("attention", "comparison") and (one.weighted or not by_unit)
 
 
 def few(problems: Sequence[ParallelSample], base: str, count: int | None) -> list[ParallelSample]:

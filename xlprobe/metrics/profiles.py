@@ -208,6 +208,20 @@ class PooledPattern:
     def __post_init__(self) -> None:
         object.__setattr__(self, "pattern", as_float(self.pattern))
 
+    @classmethod
+    def of_rows(
+        cls, parts: Sequence[Float[Tensor, "batch head query cell"]], roles: Roles, reach: Reach | None = None
+    ) -> PooledPattern:
+        """Return what is known of a pattern of which only the attention of its queries to each cell is left.
+
+        `parts` are `pool_keys(pattern, roles.cells)` of some queries after the other. It has `units`, and no rows of
+        tokens.
+        """
+        by_cell = torch.cat(list(parts), dim=2)
+        pooled = cls(by_cell[..., :0], roles, reach=reach)
+        pooled.__dict__["by_cell"] = by_cell
+        return pooled
+
     @cached_property
     def _sums(self) -> Float[Tensor, "batch head query cell"]:
         """Norm-weighted attention of every query token to each cell, and (last) to everything."""

@@ -14,6 +14,9 @@ from xlprobe.metrics.roles import Roles, Span
 
 __all__ = ["Reach"]
 
+_QUERIES_AT_ONCE = 512
+"""Of long texts; what is made of their rows is small."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -33,16 +36,20 @@ class Reach:
         `valid` is True on all tokens but padding.
         """
         positions = torch.arange(valid.shape[1], device=valid.device)
-        back = positions[:, None] - positions
-        near = (back >= 0) & (back <= (valid.shape[1] if window is None else window))
+        near = positions <= positions[:, None]
+        if window is not None:
+            near &= positions >= positions[:, None] - window
         return cls(near & valid.bool()[:, None, :], roles)
 
     @cached_property
     def uniform(self) -> Float[Tensor, "batch 1 row cell"]:
         """Uniform attention over the open keys, special ones included, pooled as `UnitPattern.pooled` is."""
-        even = self.opened.double()
-        even = even / even.sum(dim=-1, keepdim=True).clamp_min(1.0)
-        by_cell = pool_keys(even[:, None], self.roles.cells)
+        parts = []
+        for opened in self.opened.split(_QUERIES_AT_ONCE, dim=1):
+            even = opened.double()
+            even = even / even.sum(dim=-1, keepdim=True).clamp_min(1.0)
+            parts.append(pool_keys(even[:, None], self.roles.cells))
+        by_cell = torch.cat(parts, dim=2)
         return self.roles.row_means.transpose(1, 2).double().unsqueeze(1) @ by_cell
 
     def open_units(self, rows: slice, cells: slice) -> Float[Tensor, "batch 1 row"]:
