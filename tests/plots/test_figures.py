@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,38 @@ def test_few_theories_have_no_interval_and_the_caption_says_why(frame: Any, mani
     assert "No intervals: 1 theory, and fewer than 6 give none." in figure.caption
     assert not [one for axes in figure.axes for one in axes.collections]
     assert "Bands" not in figure.caption
+
+
+def odd(kind: str, frame: Any) -> Any:
+    if kind == "one theory":
+        return frame[frame["group"].isin(["t0"]) | frame["group"].isna()]
+    if kind == "one language":
+        own = [
+            frame[f"{part}_language"].isna() | frame[f"{part}_language"].eq("en") for part in ("context", "question")
+        ]
+        return frame[own[0] & own[1]]
+    return frame.assign(value=frame["value"].where(frame["checkpoint"] != "crossed"))
+
+
+@pytest.mark.parametrize("kind", ["one theory", "one language", "one checkpoint undefined"])
+def test_odd_tables_are_drawn_or_refused_in_plain_words(frame: Any, manifest: dict[str, Any], kind: str) -> None:
+    from matplotlib.text import Text
+
+    results = Results(odd(kind, frame), manifest)
+    drawn = 0
+    for name, one in plots.FIGURES.items():
+        if one.appendix or one.needs(results) is not None:
+            continue
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            figure = one(results)
+        words = [figure.caption, *(text.get_text() for text in figure.findobj(Text))]
+        wrong = [text for text in words if re.search(r"\b1 (theories|problems|sentences)\b|\bnan\b|n = 0", text)]
+        assert not wrong, (name, wrong)
+        if "low" in figure.numbers and figure.numbers["low"].isna().all():
+            assert "95\u00a0%" not in figure.caption, name
+        drawn += 1
+    assert drawn >= 4
 
 
 def test_one_checkpoint_is_enough(results: Any, manifest: dict[str, Any]) -> None:

@@ -87,7 +87,7 @@ def test_few_theories_are_described_and_nothing_is_claimed(theories: int) -> Non
     scope, solved, stable, lift = said(table(theories, {"observed": 0.05}, right=(1.0, 1.0)))
     count = "1 theory" if theories == 1 else f"{theories} theories"
     assert f"{2 * theories} problems from {count}: too few for an interval or a claim" in scope
-    assert "near enough to compare" in solved
+    assert "too few problems to tell whether the comparison is confounded" in solved
     assert "no difference in stability above floor is shown" in stable
     assert "(fewer than 6 theories)" in stable
     assert "is not shown to change the lift" in lift
@@ -106,6 +106,7 @@ def test_a_difference_that_is_clear_is_said_with_its_numbers(shift: float, word:
     assert estimate == pytest.approx(shift, abs=0.01)
     assert raw == pytest.approx(shift, abs=0.01)
     assert "With both queries of cross at work in one language too: " in stable
+    assert stable.count(", one run each") == 2
 
 
 def test_what_is_lost_in_one_language_too_is_no_loss_across_languages() -> None:
@@ -120,6 +121,8 @@ def test_several_runs_are_said_and_widen_what_is_said() -> None:
     scope, _, stable, _ = said(frame)
     assert "3 training runs each: what has several speaks of new runs" in scope
     assert ", over 3 runs" in stable
+    fewer = frame[(frame["checkpoint"] == "cross") | (frame["seed"] == 0)]
+    assert ", over the one run that both have" in said(fewer)[2]
     run = frame["seed"].map({0: -0.1, 1: 0.0, 2: 0.1}) * (frame["checkpoint"] == "cross")
     observed = (frame["metric"] == "js_stability") & (frame["condition"] == "observed")
     frame.loc[observed, "value"] += run[observed]
@@ -132,6 +135,12 @@ def test_accuracy_is_of_observed_rows_and_confounds_where_it_differs() -> None:
     assert "differ by 20.0 points, so that the comparison is confounded with training success" in solved
     _, solved, _, _ = said(table(20, right=(0.9, 0.9)))
     assert "near enough" in solved
+    frame = table(20, right=(0.9, 0.9))
+    # As many right, but other ones: whether they are alike is not known.
+    other = (frame["metric"] == "correct") & (frame["checkpoint"] == "cross") & (frame["condition"] == "observed")
+    frame.loc[other, "value"] = frame.loc[other, "value"].to_numpy()[::-1]
+    solved = said(frame)[1]
+    assert re.search(r"difference lies between −[\d.]+ and \+[\d.]+ points, so that .* may be confounded", solved)
     found = summary(Results(table(20)))
     place = found.columns.index("right in one language")
     assert found.rows[0][place].startswith("90.0 % [")

@@ -45,7 +45,10 @@ class HeadsThatChange(StabilityByHead):
         """Return why no two checkpoints can be compared head by head."""
         if reason := super().missing(results, options):
             return reason
-        return None if self._changes(results, options) else "it takes two checkpoints measured on the same problems"
+        found = self._changes(results, options)
+        if any(one["mean"].notna().any() for one in found):
+            return None
+        return "every change is undefined" if found else "it takes two checkpoints measured on the same problems"
 
     def _changes(self, results: Results, options: Mapping[str, Any]) -> tuple[pd.DataFrame, ...]:
         return changes(

@@ -10,7 +10,7 @@ from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.knock_out import ACROSS, ONE
 from xlprobe.plots.palette import checkpoint_look
 from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
-from xlprobe.plots.scope import checkpoints
+from xlprobe.plots.scope import checkpoints, guessing
 from xlprobe.plots.stability import NO_FLOOR
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class DynamicsOverSteps(Figure):
         if metric in ("above_floor", "mass_lift", "gold_margin"):
             lines.level(axes, 0)
         elif metric == "correct":
-            lines.level(axes, 0.5, "guessing")
+            lines.level(axes, guessing(view.results, view.checkpoints), "guessing")
         names = checkpoints(view.results)
         for name in view.checkpoints:
             own = rows[rows["checkpoint"] == name]

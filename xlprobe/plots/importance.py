@@ -54,7 +54,7 @@ class HeadImportance(Figure):
             rows.groupby(by, observed=True).agg(value=("value", "mean"), n_groups=("group", "nunique")).reset_index()
         )
         grouped = found.groupby(["checkpoint", "languages"], observed=True)["value"]
-        total = grouped.transform("sum")
+        total = grouped.transform("sum", min_count=1)
         return found.assign(
             total=total,
             share=100 * found["value"] / total.where(total > 0),
@@ -68,7 +68,7 @@ class HeadImportance(Figure):
             rows = view.table[view.table["languages"] == part]
             totals = rows.groupby("checkpoint", observed=True)["total"].first()
             row = [
-                Panel(name, part, f"{name} (sum {totals[name]:.2g})", "head", f"{part}\nlayer")
+                Panel(name, part, f"{name} ({_sum(totals[name])})", "head", f"{part}\nlayer")
                 for name in view.checkpoints if name in totals.index
             ]  # fmt: skip
             if row:
@@ -94,6 +94,10 @@ class HeadImportance(Figure):
             f"{self.facts(view, '')} Importance: gradient of the loss to a head's strength, without its sign; its sum "
             f"over heads stands above each map (nats). Rings: the {MOST} largest. Colours end at the 99th percentile."
         )
+
+
+def _sum(total: float) -> str:
+    return f"sum {total:.2g}" if total == total else "undefined"
 
 
 def _norm(table: pd.DataFrame) -> Any:

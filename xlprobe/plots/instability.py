@@ -72,7 +72,7 @@ class InstabilityByLayer(StabilityByLayer):
     def note(self, view: View) -> str:
         """Say what 0 and 1 are, and count what is undefined or beyond the axis."""
         whole = view.table[view.table["seed"].isna()]
-        undefined = int(whole["mean"].isna().sum())
+        undefined = int(whole["reason"].str.startswith("chance is").sum())
         told = f" Undefined where chance is near floor: {undefined} of {len(whole)}." if undefined else ""
         return (
             f"Attention {block_label(view.options['block'])}. {self.facts(view)} 0: as between two questions about the "

@@ -9,6 +9,7 @@ from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.reading import estimate, problems, rows_of, theories
 from xlprobe.plots.scope import base_language
+from xlprobe.plots.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ class NeutralityByLayer(Figure):
         """Say what chance is and which pairs are drawn."""
         chance = view.table[view.table["metric"] != "neutrality_gap"]["chance"]
         told = (
-            f" Chance: one of {1 / chance.iloc[0]:.0f} sentences (each half is searched by itself)."
+            f" Chance: one of {counted(round(1 / chance.iloc[0]), 'sentence')} (each half is searched by itself)."
             if len(chance)
             else ""
         )

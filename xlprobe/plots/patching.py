@@ -58,7 +58,8 @@ class PatchingRecovery(Figure):
         for name in view.checkpoints:
             low, high = (int(end) for end in most.loc[name])
             count = counted(high, "theory", "theories") if low == high else f"{low} to {high} theories"
-            found.append(Panel(name, "", f"{name} (n = {count})", "layer patched", "margin recovered"))
+            told = f"n = {count}" if high else "undefined"
+            found.append(Panel(name, "", f"{name} ({told})", "layer patched", "margin recovered"))
         return [found]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
@@ -71,7 +72,7 @@ class PatchingRecovery(Figure):
     def note(self, view: View) -> str:
         """Say what was patched, what is undefined, and count what lies beyond the axis."""
         whole = view.table[view.table["seed"].isna()]
-        undefined = int(whole["mean"].isna().sum())
+        undefined = int(whole["reason"].str.startswith("the mean below").sum())
         told = f" Undefined where less than a logit was lost: {undefined} of {len(whole)}." if undefined else ""
         return (
             f"{self.facts(view)} Outputs of a layer's heads at the first token and the context are taken from the run "

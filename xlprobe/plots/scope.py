@@ -18,6 +18,7 @@ __all__ = [
     "checkpoints",
     "contrasts",
     "describe",
+    "guessing",
     "in_order",
     "language_order",
     "last_steps",
@@ -108,6 +109,13 @@ def language_order(codes: Iterable[str], base: str) -> list[str]:
 
     known = [base, *KNOWN_LANGUAGES]
     return sorted(set(codes), key=lambda code: (known.index(code) if code in known else len(known), code))
+
+
+def guessing(results: Results, names: Iterable[str]) -> float:
+    """Return the accuracy of guessing: one of a classifier's labels, of two where the manifest names none."""
+    facts = checkpoint_facts(results)
+    counts = {len(labels) for name in names if (labels := facts.get(name, {}).get("labels"))}
+    return 1 / min(counts, default=2)
 
 
 def trained_pairs(results: Results) -> dict[str, frozenset[str]]:
@@ -206,4 +214,8 @@ def _intervals(table: pd.DataFrame, groups: int, bands: str) -> str:
         return f"{bands}: 95\u00a0% intervals over theories."
     if groups and groups < MIN_GROUPS:
         return f"No intervals: {counted(groups, 'theory', 'theories')}, and fewer than {MIN_GROUPS} give none."
-    return "No intervals: " + ("too few training runs." if table["seed"].notna().any() else "one value per set.")
+    if "seed" in table and table["seed"].notna().any():
+        return "No intervals: too few training runs."
+    if not table["mean"].notna().any():
+        return ""
+    return "No intervals: " + ("none can be computed." if groups else "the rows name no theory.")

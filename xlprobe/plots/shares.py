@@ -38,11 +38,17 @@ class QueryShares(Figure):
     what = "share of Q_cross (it takes a cross-query checkpoint)"
     panel_height = 1.6
 
+    def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
+        """Return why there is no share of a code-switched version."""
+        return None if len(self._rows(results)) else f"the table has no {self.what} of code-switched versions"
+
+    def _rows(self, results: Results) -> pd.DataFrame:
+        rows = rows_of(theories(results), metric="share_cross", condition="observed", block=list(BLOCKS))
+        return rows[switched(rows) & (rows["n"] > 0)]
+
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return the share of Q_cross per checkpoint, pair, block and layer."""
-        rows = rows_of(theories(results), metric="share_cross", condition="observed", block=list(BLOCKS))
-        rows = rows[switched(rows) & (rows["n"] > 0)]
-        return estimate(rows, ["checkpoint", "context_language", "question_language", "block", "layer"])
+        return estimate(self._rows(results), ["checkpoint", "context_language", "question_language", "block", "layer"])
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one row per checkpoint, of the blocks whose share is not fixed by the masks."""

@@ -64,7 +64,9 @@ class TokensPerWord(Figure):
         rows = view.of(panel)
         for place, row in enumerate(rows.itertuples()):
             axes.barh(place, row.value, color=language_colour(str(row.language)), height=0.62, label=f"_{row.language}")
-            axes.text(row.value, place, f" {row.value:.2f}", va="center", size=mpl.rcParams["ytick.labelsize"])
+            known = row.value == row.value
+            text, x = (f" {row.value:.2f}", row.value) if known else (" undefined", 0.0)
+            axes.text(x, place, text, va="center", size=mpl.rcParams["ytick.labelsize"])
         axes.axvline(1, color=QUIET, linewidth=0.7, label="_level 1")
         axes.set_yticks(range(len(rows)), rows["language"].astype(str))
         axes.set_xlim(0, 1.15 * max(1.0, float(view.table["value"].max())))

@@ -12,7 +12,7 @@ from xlprobe.plots import heat
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import DIVERGING, SEQUENTIAL
 from xlprobe.plots.reading import as_drawn, estimate, rows_of, theories
-from xlprobe.plots.scope import contrasts, language_order, trained_pairs
+from xlprobe.plots.scope import contrasts, guessing, language_order, trained_pairs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,17 +116,17 @@ class TransferMatrix(Figure):
     def note(self, view: View) -> str:
         """Say how wide the intervals are and what guessing gives."""
         own = view.table[(view.table["quantity"] == ACCURACY) & view.table["checkpoint"].isin(view.checkpoints)]
-        half = 50 * (own["high"] - own["low"]).astype(float)
-        wide = (
-            f" 95\u00a0% intervals over theories reach at most ±{half.max():.0f} points." if half.notna().any() else ""
-        )
+        ends = (own[["low", "high"]].astype(float).sub(own["mean"], axis=0)).abs()
+        half = 100 * ends.max(axis=1)
+        reach = f" 95\u00a0% intervals over theories reach at most {half.max():.0f} points from it."
+        wide = reach if half.notna().any() else ""
         unseen = " Other pairs are zero-shot." if own["trained"].any() else ""
         change = ""
         if (view.table["quantity"] == CHANGE).any():
             dots = "dots: q < .05, and an interval without 0" if _some_hold(view) else "none of them may be claimed"
             change = f" Changes are in percentage points, paired by problem; {dots}."
         return (
-            "Accuracy in percent; guessing gives 50. "
+            f"Accuracy in percent; guessing gives {100 * guessing(view.results, view.checkpoints):.0f}. "
             f"{self.facts(view, '' if wide else 'Intervals')}{wide}{unseen}{change}"
         )
 

@@ -11,7 +11,7 @@ from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import language_colour, language_marker
 from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
-from xlprobe.plots.scope import base_language
+from xlprobe.plots.scope import base_language, guessing
 from xlprobe.plots.words import signed
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ class TypologicalDistance(Figure):
         import matplotlib as mpl
 
         rows = view.of(panel, metric=panel.part)
-        lines.level(
-            axes, 0 if panel.part == "js_stability" else 0.5, "" if panel.part == "js_stability" else "guessing"
-        )
+        above = panel.part == "js_stability"
+        level = 0.0 if above else guessing(view.results, view.checkpoints)
+        lines.level(axes, level, "" if above else "guessing")
         for row in rows.itertuples():
             code = str(row.language)
             colour = language_colour(code)

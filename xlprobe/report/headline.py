@@ -162,6 +162,8 @@ def _retrieval(results: Results) -> pd.DataFrame | None:
     if best.empty:
         return None
     layers = best.groupby("checkpoint").idxmax().map(lambda place: place[1])
+    # Where every layer is undefined, one of them says so.
+    layers = layers.reindex(frame["checkpoint"].unique()).fillna(frame["layer"].min())
     kept = frame[~frame["chosen_on"] & (frame["layer"] == frame["checkpoint"].map(layers))]
     return None if kept.empty else summarise(kept, ["checkpoint", "layer"], weights="n")
 

@@ -164,7 +164,7 @@ def _scope(found: Measured) -> str:
 
 def _solved(found: Measured) -> str | None:
     """How well each solves problems in one language, and whether that confounds the rest."""
-    rows = found.accuracy
+    rows, answer = found.accuracy, found.solved
     if rows is None or found.pair is None:
         return None
     own = rows[(~rows["across"]) & rows["checkpoint"].isin(found.pair) & rows["mean"].notna()]
@@ -173,10 +173,16 @@ def _solved(found: Measured) -> str | None:
         return None
     first, second = found.pair
     text = f"In one language {first} solves {shares[first]:.1f} % of the problems and {second} {shares[second]:.1f} %"
-    gap = abs(shares[first] - shares[second])
-    if gap > 100 * CONFOUNDED:
+    gap, most = abs(shares[first] - shares[second]), 100 * CONFOUNDED
+    if gap > most:
         return f"{text}: they differ by {gap:.1f} points, so that the comparison is [confounded] with training success."
-    return f"{text}, which is near enough to compare them."
+    if answer is None or math.isnan(answer["low"]):
+        return f"{text}: too few problems to tell whether the comparison is [confounded] with training success."
+    low, high = 100 * answer["low"], 100 * answer["high"]
+    if max(abs(low), abs(high)) <= most:
+        return f"{text}, which is near enough to compare them."
+    between = _minus(f"between {low:+.1f} and {high:+.1f} points")
+    return f"{text}: their difference lies {between}, so that the comparison may be [confounded] with training success."
 
 
 def _stable(found: Measured) -> str | None:
@@ -195,11 +201,11 @@ def _stable(found: Measured) -> str | None:
     else:
         claim = f"no difference in [stability] [above floor] is shown between {first} and {second}"
     text = (
-        f"When the question changes language, {claim}: {_difference(answer)}; as observed, with [floor] left on, "
-        f"{_signed(answer['raw'])}"
+        f"When the question changes language, {claim}: {_difference(answer, found)}; as observed, with [floor] left "
+        f"on, {_signed(answer['raw'])}"
     )
     if found.routed is not None and not math.isnan(found.routed["estimate"]):
-        text += f". With [both queries] of {first} at work in one language too: {_difference(found.routed)}"
+        text += f". With [both queries] of {first} at work in one language too: {_difference(found.routed, found)}"
     return text + "."
 
 
@@ -229,7 +235,7 @@ def _crosses(found: Measured) -> str | None:
         claim = (
             f"is not shown to change the [lift] from question to context by another amount in {first} than in {second}"
         )
-    return f"A language border {claim}: {_difference(answer)}."
+    return f"A language border {claim}: {_difference(answer, found)}."
 
 
 def _more(answer: pd.Series) -> str:
@@ -240,14 +246,19 @@ def _signed(value: float) -> str:
     return _minus(f"{value:+.3f}")
 
 
-def _difference(answer: pd.Series) -> str:
-    """Return a difference with its interval and p, or why it has none, and of which runs it speaks."""
+def _difference(answer: pd.Series, found: Measured) -> str:
+    """Return a difference with its interval and p, or why it has none, and over how many training runs it is."""
     if math.isnan(answer["low"]):
         return f"{_signed(answer['estimate'])} ({answer['reason']})"
-    text = (
-        f"{_signed(answer['estimate'])} [{_signed(answer['low'])}, {_signed(answer['high'])}], {_chance(answer['p'])}"
-    )
-    return f"{text}, over {answer['n_seeds']} runs" if answer["n_seeds"] > 1 else text
+    ends = f"[{_signed(answer['low'])}, {_signed(answer['high'])}]"
+    return f"{_signed(answer['estimate'])} {ends}, {_chance(answer['p'])}, {_over(answer, found)}"
+
+
+def _over(answer: pd.Series, found: Measured) -> str:
+    if answer["n_seeds"] > 1:
+        return f"over {answer['n_seeds']} runs"
+    alone = all(found.runs.get(name, 1) == 1 for name in found.pair or ())
+    return "one run each" if alone else "over the one run that both have"
 
 
 def _chance(p: float) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "answer_of", "chosen", "contrast_frame", "split_options", "summarise"]
 
-_NO_GROUPS = "a measure of a whole set has no theories"
+_NO_GROUPS = "the rows name no theory"
 
 
 @dataclass(frozen=True)

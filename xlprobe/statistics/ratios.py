@@ -121,7 +121,8 @@ def _ratio(ratio: Jackknife, enough: Bool[ndarray, " test"], clusters: Clusters,
     count = clusters.counts.sum(axis=0).astype(np.int64)
     value, low, high = (np.where(enough, side, np.nan) for side in (ratio.estimate, ends.low, ends.high))
     reason = np.where(enough | (count == 0), ends.reason, why)
-    return Ratio(value, low, high, count, ends.n_groups, ends.n_seeds, ends.speaks_of, reason)
+    groups = (clusters.by_group().counts > 0).sum(axis=0)  # also where the ratio itself is undefined
+    return Ratio(value, low, high, count, groups, ends.n_seeds, ends.speaks_of, reason)
 
 
 def instability(frame: pd.DataFrame, by: Sequence[str], metric: str = "js_stability", **options: Any) -> pd.DataFrame:
