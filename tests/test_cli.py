@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from xlprobe import CheckpointError, Results
+from xlprobe import Results
 from xlprobe.cli import app, run
+from xlprobe.errors import CheckpointError
 from xlprobe.samples.readers import write_jsonl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +88,7 @@ def test_bad_input_is_one_clear_line_and_a_failure(arguments, message, saved, tm
 
 
 def test_debug_shows_the_traceback():
-    from xlprobe import DataError
+    from xlprobe.errors import DataError
 
     with pytest.raises(DataError):
         run(app, ["report", "--languages", "en xx", "--debug"])

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from xlprobe import DataError, Results
+from xlprobe import Results
 from xlprobe.cli import app, run
+from xlprobe.errors import DataError
 from xlprobe.languages import KNOWN_LANGUAGES, LANGUAGES, Language, get_language, register
 from xlprobe.samples import read, write_jsonl
 from xlprobe.samples.preview_html import problem_html

@@ -120,6 +120,13 @@ def test_no_module_imports_itself_by_way_of_others():
     assert not circles
 
 
+def test_the_top_has_few_names():
+    import xlprobe
+
+    assert len(xlprobe.__all__) <= 20
+    assert all(hasattr(xlprobe, name) for name in xlprobe.__all__)
+
+
 @pytest.mark.parametrize("name", ["plots", "report.page"])
 def test_drawing_imports_no_model(name):
     code = f"import sys, xlprobe.{name}; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"

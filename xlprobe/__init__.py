@@ -17,11 +17,21 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from xlprobe.errors import CaptureError, CheckpointError, DataError, ResultsError, TrainingError, XlprobeError
-from xlprobe.languages import LANGUAGES, Language
+from xlprobe import errors
+from xlprobe.errors import XlprobeError
 
 if TYPE_CHECKING:
-    from xlprobe import checkpoints, encoders, factors, interventions, metrics, plots, samples, statistics, training
+    from xlprobe import (
+        checkpoints,
+        encoders,
+        interventions,
+        languages,
+        metrics,
+        plots,
+        samples,
+        statistics,
+        training,
+    )
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.checkpoints.loading import load
     from xlprobe.measuring import effects
@@ -31,19 +41,13 @@ if TYPE_CHECKING:
     from xlprobe.metrics import metric
     from xlprobe.plots.explorer import explore
     from xlprobe.results import Results
-    from xlprobe.samples import Batch, ParallelSample, Sample, batches, encode
 
 _LAZY = {
-    "Batch": "xlprobe.samples",
     "Checkpoint": "xlprobe.checkpoints.checkpoint",
-    "ParallelSample": "xlprobe.samples",
-    "Results": "xlprobe.results",
-    "Sample": "xlprobe.samples",
-    "batches": "xlprobe.samples",
-    "capture": "xlprobe.measuring.forward",
-    "encode": "xlprobe.samples",
-    "explore": "xlprobe.plots.explorer",
     "Design": "xlprobe.measuring.design",
+    "Results": "xlprobe.results",
+    "capture": "xlprobe.measuring.forward",
+    "explore": "xlprobe.plots.explorer",
     "load": "xlprobe.checkpoints.loading",
     "measure": "xlprobe.measuring.measurement",
     "metric": "xlprobe.metrics",
@@ -52,8 +56,8 @@ _MODULES = {
     "checkpoints": "xlprobe.checkpoints",
     "effects": "xlprobe.measuring.effects",
     "encoders": "xlprobe.encoders",
-    "factors": "xlprobe.factors",
     "interventions": "xlprobe.interventions",
+    "languages": "xlprobe.languages",
     "metrics": "xlprobe.metrics",
     "plots": "xlprobe.plots",
     "samples": "xlprobe.samples",
@@ -62,29 +66,18 @@ _MODULES = {
 }
 
 __all__ = [
-    "LANGUAGES",
-    "Batch",
-    "CaptureError",
     "Checkpoint",
-    "CheckpointError",
-    "DataError",
     "Design",
-    "Language",
-    "ParallelSample",
     "Results",
-    "ResultsError",
-    "Sample",
-    "TrainingError",
     "XlprobeError",
-    "batches",
     "capture",
     "checkpoints",
     "effects",
-    "encode",
     "encoders",
+    "errors",
     "explore",
-    "factors",
     "interventions",
+    "languages",
     "load",
     "measure",
     "metric",

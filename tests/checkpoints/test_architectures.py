@@ -9,9 +9,10 @@ import pytest
 import torch
 import transformers
 
-from xlprobe import CaptureError, CheckpointError, effects, encoders, load, measure
+from xlprobe import effects, encoders, load, measure
 from xlprobe.encoders.hooks import observe, observe_hidden
 from xlprobe.encoders.layout import layout_of
+from xlprobe.errors import CaptureError, CheckpointError
 
 SIZES = {
     "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 40,

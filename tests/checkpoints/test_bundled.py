@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xlprobe import CheckpointError, load, samples
+from xlprobe import load, samples
 from xlprobe.checkpoints import bundled
 from xlprobe.checkpoints.bundled import BUNDLED_NAMES, SHIPPED, shipped_file
 from xlprobe.checkpoints.hashing import hash_file
 from xlprobe.encoders import is_cross_query
+from xlprobe.errors import CheckpointError
 
 NAMES = [
     pytest.param("cross-query"),

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
 from xlprobe.checkpoints.hashing import hash_tensors
+from xlprobe.errors import CheckpointError
 
 CASES = [
     (family, head)

@@ -9,10 +9,11 @@ import pytest
 import torch
 from decoders import OWN, save_decoder
 
-from xlprobe import CheckpointError, DataError, effects, load, measure
+from xlprobe import effects, load, measure
 from xlprobe.encoders.answers import answer_logits
 from xlprobe.encoders.hooks import observe
 from xlprobe.encoders.layout import layout_of
+from xlprobe.errors import CheckpointError, DataError
 from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 
 METRICS = [

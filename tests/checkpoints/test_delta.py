@@ -6,12 +6,12 @@ import os
 import pytest
 import torch
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import FILES, apply_delta, make_delta, read_delta, save_delta
 from xlprobe.checkpoints.tensor_files import read_tensors, write_tensors
 from xlprobe.encoders.convert import to_cross_query
-from xlprobe.errors import XlprobeError
+from xlprobe.errors import CheckpointError, XlprobeError
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
 from xlprobe.checkpoints import e5 as bundled
+from xlprobe.errors import CheckpointError
 from xlprobe.samples import Sample, batches
 
 

@@ -14,8 +14,9 @@ import zipfile
 import pytest
 import torch
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
 from xlprobe.checkpoints.pickles import read_pickle
+from xlprobe.errors import CheckpointError
 
 
 def archive(path, program, members=(), compressed=()):

@@ -8,8 +8,9 @@ import logging
 import pytest
 import torch
 
-from xlprobe import CheckpointError, DataError, effects, load, measure
+from xlprobe import effects, load, measure
 from xlprobe.checkpoints.labels import class_order
+from xlprobe.errors import CheckpointError, DataError
 from xlprobe.training import evaluate
 
 NLI = ("entailment", "neutral", "contradiction")

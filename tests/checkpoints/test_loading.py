@@ -7,10 +7,11 @@ import copy
 import pytest
 import torch
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.saving import save
 from xlprobe.encoders.convert import to_cross_query
+from xlprobe.errors import CheckpointError
 
 FAMILIES = ["bert", "xlm-roberta"]
 

@@ -7,13 +7,12 @@ import torch
 import transformers
 from typer.testing import CliRunner
 
-from xlprobe import CheckpointError
 from xlprobe.cli import app
 from xlprobe.cost import SHAPES, EncoderShape, costs_of, read_shape
 from xlprobe.cost.runs import fits, run_costs, runs_text
 from xlprobe.cost.tables import markdown_table
 from xlprobe.encoders import cross_query
-from xlprobe.errors import DataError
+from xlprobe.errors import CheckpointError, DataError
 
 SMALL = EncoderShape("small", 2, 32, 4, 64, 50, 40, 2)
 

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from xlprobe import CaptureError, measure
+from xlprobe import measure
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.encoders import hook_points, observe
+from xlprobe.errors import CaptureError
 from xlprobe.interventions import KnockOut
 
 WRAPPERS = ("DataParallel", "DistributedDataParallel")

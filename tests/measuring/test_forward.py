@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from xlprobe import CaptureError, capture
+from xlprobe import capture
+from xlprobe.errors import CaptureError
 from xlprobe.measuring import AttentionCapture
 from xlprobe.samples.encoding import Encoder, batches
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xlprobe import ResultsError, measure
+from xlprobe import measure
+from xlprobe.errors import ResultsError
 from xlprobe.measuring import attention, measurement
 from xlprobe.measuring.lock import locked
 from xlprobe.results import Results

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.measuring import AttentionCapture
 from xlprobe.measuring.head_structure import HeadStructureReader
 from xlprobe.measuring.plan import paired_batches, plan

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from xlprobe import DataError, Design, measure
+from xlprobe import Design, measure
+from xlprobe.errors import DataError
 from xlprobe.measuring import inputs
 from xlprobe.measuring.design import Interventions, check
 from xlprobe.metrics import get_metric, metrics_in

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xlprobe import DataError, measure
+from xlprobe import measure
+from xlprobe.errors import DataError
 from xlprobe.measuring import attention
 from xlprobe.metrics import METRICS, SIMILARITIES, metrics_in, tensors
 from xlprobe.samples import ParallelSample

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import xlprobe
-from xlprobe import DataError, measure
+from xlprobe import measure
+from xlprobe.errors import DataError
 from xlprobe.interventions import KnockOut
 from xlprobe.measuring.inputs import metrics_of
 from xlprobe.metrics import METRICS, get_metric

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs, language_id
 from xlprobe.measuring.plan import Version, paired_batches, plan
 from xlprobe.samples.encoding import Encoder

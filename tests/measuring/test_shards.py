@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xlprobe import ResultsError
+from xlprobe.errors import ResultsError
 from xlprobe.measuring.measurement import measure
 from xlprobe.measuring.processes import pin_device, process_count, process_number, refuse_processes
 from xlprobe.measuring.shards import Shards

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import torch
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
 from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.errors import CheckpointError
 
 SECONDS = 20
 """After so long a load counts as hanging."""

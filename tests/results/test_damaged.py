@@ -10,8 +10,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from xlprobe import Results, ResultsError
+from xlprobe import Results
 from xlprobe.cli import app, run
+from xlprobe.errors import ResultsError
 from xlprobe.report.summary import summary
 from xlprobe.results import ResultsWriter
 from xlprobe.results.writer import MANIFEST_KEY

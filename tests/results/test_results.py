@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xlprobe import Results, ResultsError
+from xlprobe import Results
+from xlprobe.errors import ResultsError
 from xlprobe.files import write_atomically
 from xlprobe.results import COLUMNS, ResultsWriter
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xlprobe import DataError, Sample
+from xlprobe.errors import DataError
 from xlprobe.languages import joined, language_id
+from xlprobe.samples import Sample
 from xlprobe.samples.encoding import Encoder, batches, encode
 
 FAMILIES = ("bert", "xlm-roberta")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples import Encoder
 from xlprobe.training.language_ids import LanguageCollator, features_of
 

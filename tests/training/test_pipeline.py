@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers import pipeline
 
-from xlprobe import DataError, load
+from xlprobe import load
+from xlprobe.errors import DataError
 from xlprobe.training.pipeline import ReasoningPipeline
 
 

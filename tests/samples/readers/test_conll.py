@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import guess_format, read, read_dataset, read_token_tagged
 
 UNIVERSAL = """\

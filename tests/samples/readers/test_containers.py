@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import XNLI_LABELS, guess_format, read, read_dataset, read_flat, read_jsonl, write_jsonl
 from xlprobe.samples.readers.containers import rows_of
 

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import Rejections, read
 
 ROWS = {

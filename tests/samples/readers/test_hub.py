@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from xlprobe import DataError, ParallelSample, Sample
+from xlprobe.errors import DataError
+from xlprobe.samples import ParallelSample, Sample
 from xlprobe.samples.readers import Rejections, read_dataset, read_jsonl, read_ruletaker, write_jsonl
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xlprobe import DataError, ParallelSample
-from xlprobe.samples import Sample
+from xlprobe.errors import DataError
+from xlprobe.samples import ParallelSample, Sample
 from xlprobe.samples.readers import read_jsonl, write_jsonl
 
 CODES = ["en", "ar", "zh", "sw"]

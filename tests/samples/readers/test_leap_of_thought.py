@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import Rejections, negated, read_leap_of_thought
 
 FILE = "randomized_hypernyms_training_mix_short_dev.jsonl"

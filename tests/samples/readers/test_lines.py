@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers.lines import field_of, json_lines, text_lines
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import read_parallel_text
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import read_pararule
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from xlprobe import DataError, ParallelSample, Sample
+from xlprobe.errors import DataError
+from xlprobe.samples import ParallelSample, Sample
 from xlprobe.samples.readers import guess_format, parse_spec, read, write_jsonl
 
 

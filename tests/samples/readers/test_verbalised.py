@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.readers import Rejections, read, read_ruletaker
 
 EIGHT = ("en", "fr", "de", "es", "ru", "ar", "fa", "zh")

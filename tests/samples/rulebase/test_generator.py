@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.languages import LANGUAGES
 from xlprobe.samples import RULETAKER, generate
 from xlprobe.samples.rulebase import parse_statement, parse_theory, prove

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.rulebase import Entity, Literal, Rule, Theory, parse_statement, parse_theory
 
 ANNE, BOB = Entity("Anne", "person"), Entity("Bob", "person")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.samples.rulebase import Literal, Rule, parse_statement, parse_theory, verbalise
 from xlprobe.samples.rulebase.vocabulary import ENTITIES
 

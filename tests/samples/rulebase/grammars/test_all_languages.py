@@ -9,7 +9,7 @@ from collections import defaultdict
 import pytest
 import regex
 
-from xlprobe import DataError
+from xlprobe.errors import DataError
 from xlprobe.languages import KNOWN_LANGUAGES, LANGUAGES, get_language
 from xlprobe.samples.rulebase import Literal, Rule, parse_statement, verbalise
 from xlprobe.samples.rulebase.grammars import available, grammar
