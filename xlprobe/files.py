@@ -41,8 +41,8 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
     try:
         yield act
     finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for held, handler in handlers.items():
+            signal.signal(held, handler)
         act()
 
 

@@ -89,7 +89,7 @@ def hooked_attention(
     return fire(points, "hook_z", output).contiguous(), pattern
 
 
-def asked_for(module: nn.Module, options: dict[str, Any]) -> bool:
+def asked_for(module: Any, options: dict[str, Any]) -> bool:
     """Whether a forward pass is to return patterns: its argument, or where it has none the configuration."""
     asked = options.get("output_attentions")
     return bool(getattr(module.config, "_output_attentions", False) if asked is None else asked)

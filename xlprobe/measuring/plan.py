@@ -277,7 +277,7 @@ def _check_contexts(batch: Batch, pairs: Sequence[tuple[int, int]]) -> None:
     A prompt is tokenised as a whole, so what follows the context may change its last token.
     """
     contexts = batch.input_ids.masked_fill((batch.segment_ids != 0), -1)
-    left, right = (torch.tensor(side, dtype=torch.long) for side in zip(*pairs, strict=True)) if pairs else ([], [])
+    left, right = torch.tensor(list(pairs), dtype=torch.long).reshape(-1, 2).unbind(1)
     differ = (contexts[left] != contexts[right]).any(dim=1)
     if bool(differ.any()):
         key = batch.samples[pairs[int(differ.nonzero()[0])][0]].key

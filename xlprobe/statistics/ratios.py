@@ -95,14 +95,14 @@ def ratio_of_means(
         raise ResultsError(f"got {above.shape} values above the line and {below.shape} below it; expected as many")
     missing = np.isnan(above) | np.isnan(below)
     sides = [Clusters.from_array(np.where(missing, np.nan, side), groups, seeds) for side in (above, below)]
-    return _of_means(*sides, least, options_of(options))
+    return _of_means(sides, least, options_of(options))
 
 
-def _of_means(top: Clusters, bottom: Clusters, least: float, options: Options) -> Ratio:
-    parts = [jackknife(side) for side in (top, bottom)]
+def _of_means(sides: Sequence[Clusters], least: float, options: Options) -> Ratio:
+    parts = [jackknife(side) for side in sides]
     enough = (parts[1].estimate >= least) & (parts[1].estimate > 0)
     ratio = parts[0].combined(divide, parts[1])
-    return _ratio(ratio, enough, top, options, f"the mean below the line is under {least:g}")
+    return _ratio(ratio, enough, sides[0], options, f"the mean below the line is under {least:g}")
 
 
 def recovery(patched: Any, corrupt: Any, clean: Any, groups: Any = None, seeds: Any = None, **options: Any) -> Ratio:
@@ -166,7 +166,7 @@ def recoveries(frame: pd.DataFrame, by: Sequence[str], **options: Any) -> pd.Dat
     clusters = [
         Clusters.from_long(np.where(missing, np.nan, side), number, groups, seeds, len(answer)) for side in sides
     ]
-    return _as_table(answer, _of_means(*clusters, LEAST_LOGITS, options_of(options)), clusters[0].n_nan)
+    return _as_table(answer, _of_means(clusters, LEAST_LOGITS, options_of(options)), clusters[0].n_nan)
 
 
 def _as_table(answer: pd.DataFrame, found: Ratio, n_nan: Int[ndarray, " test"]) -> pd.DataFrame:

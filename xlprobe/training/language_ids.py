@@ -35,7 +35,9 @@ class LanguageCollator:
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """Return the padded batch, as a model takes it; a `DataError` where features have different columns."""
-        if strange := {name for feature in features for name in feature} - set.intersection(*map(set, features)):
+        if strange := {
+            name for feature in features for name in feature if not all(name in other for other in features)
+        }:
             raise DataError(f"got features with and without {sorted(strange)}; expected the same columns in each")
         width = max(len(feature["input_ids"]) for feature in features)
         padding = {"input_ids": self.pad_token_id}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
 from transformers import TextClassificationPipeline
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
@@ -35,7 +34,8 @@ class ReasoningPipeline(TextClassificationPipeline):
         super().__init__(**options)
         model: Any = unwrapped(self.model)
         own = dict(getattr(model.config, "xlprobe_encoding", None) or {}) if encoding is None else encoding
-        checkpoint = Checkpoint("pipeline", str(model.name_or_path), model, self.tokenizer, {}, own)
+        tokenizer: Any = self.tokenizer
+        checkpoint = Checkpoint("pipeline", str(model.name_or_path), model, tokenizer, {}, own)
         self._encoder, self._crossed = checkpoint.encoder(), is_cross_query(model)
 
     def check_model_type(self, supported_models: Any) -> None:
@@ -43,12 +43,12 @@ class ReasoningPipeline(TextClassificationPipeline):
         if not is_cross_query(self.model):
             super().check_model_type(supported_models)
 
-    def _sanitize_parameters(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    def _sanitize_parameters(self, **options: Any) -> Any:  # type: ignore[override]
         if strange := sorted(set(options) - {*_LANGUAGES, "top_k", "function_to_apply"}):
             raise DataError(f"got the options {strange}; expected {', '.join(_LANGUAGES)}, top_k or function_to_apply")
         return super()._sanitize_parameters(**options)
 
-    def preprocess(self, inputs: Any, **languages: str) -> dict[str, Tensor]:
+    def preprocess(self, inputs: Any, **languages: Any) -> Any:
         """Encode one context and question."""
         given = {**languages, **inputs} if isinstance(inputs, Mapping) else {}
         if set(given) != {*_TEXTS, *_LANGUAGES}:
