@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from decoders import OWN, save_decoder
+import transformers
+from decoders import OWN, byte_tokenizer, save_decoder
 
 from xlprobe import effects, load, measure
 from xlprobe.encoders.answers import answer_logits
@@ -183,6 +184,27 @@ def test_attention_by_code_of_its_own_is_refused(tmp_path, name):
     options = {"d_model": 32, "attention_heads": 4, "num_layers": 2, "ffn_dim": 40, "n_head": 4}
     with pytest.raises(CheckpointError, match="code of its own"):
         load(save_decoder(tmp_path, name, **options))
+
+
+@pytest.mark.parametrize("name", ["T5", "MBart"])
+def test_encoder_decoders_are_refused_with_the_reason(tmp_path, name):
+    cls = getattr(transformers, f"{name}ForConditionalGeneration")
+    sizes = {"d_model": 32, "num_layers": 1, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 60, "d_ff": 40}
+    cls(cls.config_class(**sizes)).save_pretrained(tmp_path)
+    byte_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="is an encoder-decoder"):
+        load(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_report_of_a_causal_model(tmp_path):
+    from xlprobe.report.build import ReportOptions, build
+
+    place = save_decoder(tmp_path)
+    options = ReportOptions((str(place),), languages=("en", "fr"), limit=8, out=tmp_path / "report", figures="all")
+    page = build(options).read_text(encoding="utf-8")
+    assert "Llama" in page
+    assert (tmp_path / "report" / "results.parquet").exists()
 
 
 def test_a_prompt_over_the_context_length_is_said(tmp_path, problems):

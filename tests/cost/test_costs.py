@@ -131,6 +131,30 @@ def test_a_broken_configuration_is_named(tmp_path, content, message):
         read_shape(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["Llama", "GPT2", "Qwen3", "ModernBert", "DistilBert"])
+def test_other_architectures_are_counted(tmp_path, name):
+    sizes = {"hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 70, "pad_token_id": 0}
+    sizes |= {"intermediate_size": 40, "num_key_value_heads": 2, "head_dim": 16} if name in ("Llama", "Qwen3") else {}
+    config = getattr(transformers, f"{name}Config")(**sizes)
+    config.save_pretrained(tmp_path)
+    shape = read_shape(str(tmp_path))
+    model = getattr(transformers, f"{name}Model")(config)
+    assert shape.parameters == sum(one.numel() for one in model.parameters())
+    assert (shape.layers, shape.width, shape.heads) == (3, 48, 4)
+    if name == "Llama":
+        assert shape.matrices == 3 * (48 * 64 + 2 * 48 * 32 + 64 * 48 + 3 * 48 * 40)
+        assert shape.query_width == 64
+    costs = costs_of(shape, batch=2, length=16)
+    assert costs.forward == 2 * 32 * shape.matrices + 4 * 32 * 16 * shape.query_width * 3
+    assert "no Q_cross" in str(fits(shape, 2, 16))
+
+
+def test_a_configuration_of_no_known_model_is_named(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "no-such-model"}))
+    with pytest.raises(CheckpointError, match="makes no model"):
+        read_shape(str(tmp_path))
+
+
 def test_a_missing_configuration_lists_the_names():
     with pytest.raises(CheckpointError, match="Expected one of e5-small, mbert"):
         read_shape("./nowhere")

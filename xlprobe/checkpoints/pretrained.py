@@ -34,6 +34,11 @@ def _read(request: Request) -> Checkpoint:
     spec = request.spec
     _check_place(request.path, spec)
     config = _read_config(spec)
+    if getattr(config, "is_encoder_decoder", False):
+        raise CheckpointError(
+            f"{spec}: is an encoder-decoder ({config.model_type}), whose attention has three parts (encoder, decoder, "
+            "and across); xlprobe looks into encoders and causal models. Use one of these, such as XLM-R or Llama"
+        )
     head = request.head or _head(config, spec)
     tensors = _without_wrappers(read_weights(spec, find_weights(spec)))
     model = build(spec, config, tensors, lambda config: _made(config, head, tensors))

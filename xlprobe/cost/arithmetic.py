@@ -62,7 +62,7 @@ def costs_of(
         raise DataError(f"got length={length}; {shape.name} has {shape.positions} positions")
     crossed = shape.crossed_layers if mechanism == "cross-query" else 0
     linear, attention = _operations(shape, crossed, batch * length, length)
-    explicit = 2.0 * crossed * batch * length * length * shape.width
+    explicit = 2.0 * crossed * batch * length * length * shape.query_width
     count = shape.parameters + (max(1, shape.num_pairs) * shape.query_parameters if crossed else 0)
     weights = count * bytes_per_value
     live = _live_values(shape, batch, length) * bytes_per_value
@@ -91,9 +91,8 @@ def costs_of(
 
 def _operations(shape: EncoderShape, crossed: int, tokens: int, length: int) -> tuple[float, float]:
     """Return the operations of matrices and of attention."""
-    h, f = shape.width, shape.feed_forward
-    linear = 2.0 * tokens * (shape.layers * (4 * h * h + 2 * h * f) + crossed * h * h)
-    attention = 4.0 * tokens * length * h * (shape.layers + crossed)
+    linear = 2.0 * tokens * (shape.matrices + crossed * shape.width * shape.query_width)
+    attention = 4.0 * tokens * length * shape.query_width * (shape.layers + crossed)
     return linear, attention
 
 
