@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-NAMES = ("attention", "training", "capture", "memory", "tables", "starting", "generating")
+NAMES = ("attention", "training", "capture", "peers", "scale", "memory", "tables", "starting", "generating")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from contextlib import chdir, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +20,7 @@ from xlprobe.options import (
     LabelsOption,
     LayoutOption,
     PrefixOption,
+    ShardOption,
     TemplateOption,
     TokenTypesOption,
     class_names,
@@ -181,9 +182,12 @@ def measure(
     template: TemplateOption = None,
     answers: AnswersOption = None,
     labels: LabelsOption = None,
+    shard: ShardOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
+    asked = dict(locals())
+    from xlprobe.measuring.parts import MERGE, finish_part, start_part
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.report.build import ReportOptions, measured
 
@@ -207,10 +211,33 @@ def measure(
         template=template_of(template),
         answers=class_names(answers, "--answers"),
         labels=class_names(labels),
+        shard=shard,
     )
+    in_part = shard is not None and shard != MERGE
+    if in_part:
+        start_part(out, "measure", asked, str(shard))
     table = measured(options)
-    if process_number() == 0:
+    if in_part:
+        typer.echo(finish_part(out, str(shard)))
+    elif process_number() == 0:
         typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
+
+
+@app.command()
+def merge(
+    directory: Annotated[Path, typer.Argument(help="The --out of measure or evaluate with --shard.")],
+    debug: DebugOption = False,
+) -> None:
+    """Put together what jobs with --shard have done, once all of them are; the table is that of a single process."""
+    from xlprobe.measuring.parts import MERGE, forget_parts, recorded
+
+    about, out = recorded(directory), directory.resolve()
+    command: Any = measure
+    if about["command"] == "evaluate":
+        from xlprobe.training.commands import evaluate as command
+    with chdir(about["from"]) if Path(about["from"]).is_dir() else nullcontext():  # where relative paths begin
+        command(**about["options"], out=out, shard=MERGE)
+    forget_parts(out)
 
 
 @app.command(name="metrics")

@@ -15,6 +15,7 @@ __all__ = [
     "LabelsOption",
     "LayoutOption",
     "PrefixOption",
+    "ShardOption",
     "TemplateOption",
     "TokenTypesOption",
     "class_names",
@@ -54,6 +55,13 @@ AnswersOption = Annotated[
 LabelsOption = Annotated[
     str | None,
     typer.Option(help="Names of a classifier's classes in its order, separated by commas, where its config has none."),
+]
+ShardOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Do one of several parts, such as '3/64' in an array of 64 jobs; xlprobe merge puts them together.",
+        metavar="NUMBER/COUNT",
+    ),
 ]
 
 

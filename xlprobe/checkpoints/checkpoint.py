@@ -14,7 +14,6 @@ import torch
 
 from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.checkpoints.labels import TRUE_FALSE, class_order
-from xlprobe.checkpoints.pages import let_go
 from xlprobe.encoders.heads import Head, head_of
 from xlprobe.encoders.layout import layout_of, position_limit, token_type_count
 from xlprobe.encoders.modules import unwrapped
@@ -166,10 +165,7 @@ class Checkpoint:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the model's weights (see `hash_tensors`)."""
-        tensors = self.model.state_dict()
-        found = hash_tensors(tensors)
-        let_go(tensors.values())
-        return found
+        return hash_tensors(self.model.state_dict())
 
     def save(self, path: str | Path, *, delta: bool = False, base: Checkpoint | None = None) -> Path:
         """Save into a directory, whole or as a delta over `base`; see `xlprobe.checkpoints.saving.save`."""

@@ -9,16 +9,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from xlprobe.checkpoints.pages import let_go
+
 __all__ = ["hash_file", "hash_tensors"]
+
+_AT_ONCE = 1 << 28
+"""Bytes of a large tensor that are in memory for it at once."""
 
 
 def hash_tensors(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256, in hexadecimal, of named tensors: names, types, shapes and bytes, in the names' order."""
+    """Return the SHA-256, in hexadecimal, of named tensors: names, types, shapes and bytes, in the names' order.
+
+    What it reads of tensors that are mapped from a file does not stay in memory.
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        flat = tensor.reshape(-1).view(torch.uint8)
+        for start in range(0, len(flat), _AT_ONCE):
+            digest.update(flat[start : start + _AT_ONCE].numpy().data)
+            if len(flat) > _AT_ONCE:
+                let_go([tensor])
     return digest.hexdigest()
 
 

@@ -57,7 +57,8 @@ class Design:
     classifier's classes, in the model's order, where its configuration does not name them; a problem's label is matched
     by name. `batch_size`: versions to a batch; `queries_at_once`: where texts are so long that a layer's pattern does
     not fit in memory, how many rows of it are there at a time (metrics of whole patterns are then left out, with the
-    reason); `device`: where checkpoints given by name are loaded. `about` goes into the manifest."""
+    reason); `device`: where checkpoints given by name are loaded. `shard`: "3/64" does the third of 64 parts only and
+    leaves it beside the table; "merge" puts parts together. `about` goes into the manifest."""
 
     pairs: Pairs = None
     base: str | None = None
@@ -75,6 +76,7 @@ class Design:
     queries_at_once: int | None = None
     device: str = "cpu"
     show_progress: bool = True
+    shard: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

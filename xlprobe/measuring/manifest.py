@@ -43,7 +43,7 @@ def manifest_of(checked: Checked) -> dict[str, Any]:
         )
     return {
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        "arguments": _arguments(checked),
+        "arguments": {**checked.design.about, **_arguments(checked)},
         "checkpoints": {},
         "data": {
             "datasets": sorted({sample.dataset for sample in checked.problems}),
@@ -61,10 +61,9 @@ def _arguments(checked: Checked) -> dict[str, Any]:
     design = {
         field.name: getattr(checked.design, field.name)
         for field in fields(checked.design)
-        if field.name not in ("about", "show_progress", "interventions", "answers")
+        if field.name not in ("about", "show_progress", "shard", "interventions", "answers")
     }
     return {
-        **checked.design.about,
         **design,
         "base": checked.base,
         "pairs": [f"{context}-{question}" for context, question in checked.pairs],
@@ -76,9 +75,8 @@ def _arguments(checked: Checked) -> dict[str, Any]:
 
 def fingerprint_of(checked: Checked, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what tells this run from others: its design, data, versions and metrics of one's own."""
-    arguments = {key: value for key, value in manifest["arguments"].items() if key not in checked.design.about}
     own = {one.name: _source(one) for one in checked.metrics if not isinstance(one.compute, str)}
-    return {**manifest, "created": None, "arguments": arguments, "own_metrics": own}
+    return {**manifest, "created": None, "arguments": _arguments(checked), "own_metrics": own}
 
 
 def _source(one: Metric) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import shutil
 import tempfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from xlprobe.measuring.languages import measure_languages
 from xlprobe.measuring.lock import locked
 from xlprobe.measuring.manifest import about_checkpoint, fingerprint_of, manifest_of
 from xlprobe.measuring.neutrality import measure_vectors, text_sets
+from xlprobe.measuring.parts import part_of
 from xlprobe.measuring.patterns import KeptPattern, PatternReader, attention_of_units
 from xlprobe.measuring.plan import ProblemPlan, paired_batches, plan, plan_shards
 from xlprobe.measuring.sentences import sentence_vectors
@@ -66,7 +68,8 @@ def measure(
     checked = check(with_options(design, options), metrics_of(metrics), problems_of(samples))
     directory = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="xlprobe-"))
     try:
-        with locked(None if out is None else directory):
+        part = isinstance(part_of(checked.design.shard), tuple)  # others are at work on theirs at the same time
+        with locked(None if out is None or part else directory):
             own = _measured(checkpoints, checked, directory, out is not None, kept)
         return own if own is not None else Results.load(directory, temporary=out is None)
     except BaseException:
@@ -79,11 +82,12 @@ def _measured(
     checkpoints: Any, checked: Checked, directory: Path, keep: bool, kept: list[KeptPattern] | None
 ) -> Results | None:
     """Write the table of all checkpoints; processes other than the first return their own rows."""
-    if keep:
+    if keep and checked.design.shard is None:
         sweep(directory)
     manifest = manifest_of(checked)
     show = checked.design.show_progress
-    shards = Shards.of_run(directory if keep else None, fingerprint_of(checked, manifest), say=show)
+    about, shard = fingerprint_of(checked, manifest), checked.design.shard
+    shards = Shards.of_run(directory if keep else None, about, say=show, shard=shard)
     patterns: list[KeptPattern] = []
     with shards.writer(directory, manifest) as writer:
         for checkpoint in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
@@ -161,7 +165,9 @@ class CheckpointRun:
 
     def _shards(self, name: str, pieces: Sequence[Any], work: Any) -> list[dict[str, Any]]:
         """Do one pass, shard by shard, and return its sums."""
-        name = f"{name}-{self.checkpoint.name}-{self.checkpoint.hash[:12]}"
+        one = self.checkpoint
+        fed = zlib.crc32(repr((sorted(one.encoding.items()), one.labels)).encode())
+        name = f"{name}-{one.name}-{one.hash[:12]}{fed:08x}"
         return list(self.shards.states(name, pieces, work, self.writer))
 
     def _attention(self) -> list[KeptPattern]:

@@ -28,6 +28,7 @@ import pyarrow as pa
 
 from xlprobe.errors import ResultsError
 from xlprobe.files import disk_errors
+from xlprobe.measuring.parts import MERGE, Part, part_of
 from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.measuring.states import decoded, encoded
 from xlprobe.results import COLUMNS, Results, ResultsWriter
@@ -92,18 +93,24 @@ class Shards:
     patience: float = _PATIENCE
     said: bool = False
     """Whether the run has a place to say that it goes on."""
+    part: Part = None
+    """Where jobs do a run in parts: which of them this is, or that they are put together."""
     _own: list[Path] = field(default_factory=list, repr=False)
 
     @classmethod
-    def of_run(cls, directory: str | Path | None, about: Mapping[str, Any], *, say: bool = False) -> Shards:
+    def of_run(
+        cls, directory: str | Path | None, about: Mapping[str, Any], *, say: bool = False, shard: str | None = None
+    ) -> Shards:
         """Return the shards of a run whose table goes to `directory`; `about` is what identifies the run.
 
-        With `say` the run tells on standard error what it need not do again. Raises `ResultsError` where several
-        processes have no directory that all of them know.
+        With `say` the run tells on standard error what it need not do again. `shard`: "3/64" does the third of 64
+        parts and no more, "merge" takes what all parts have done. Raises `ResultsError` where several processes have no
+        directory that all of them know.
         """
-        count = process_count()
+        part = part_of(shard)
+        number, count = part if isinstance(part, tuple) else (process_number(), process_count())
         if directory is None:
-            if count == 1:
+            if count == 1 and part is None:
                 return cls()
             raise ResultsError(
                 f"{count} processes share this run and have no directory in common; say out=DIRECTORY (--out), on a "
@@ -115,12 +122,13 @@ class Shards:
         done = sum(1 for _ in place.glob("[!.]*"))
         if say and done and count == 1:
             print(f"going on in {directory}: {done} shards of this run were finished before", file=sys.stderr)
-        return cls(place, fingerprint, process_number(), count, float(os.environ.get(PATIENCE, _PATIENCE)))
+        patience = float(os.environ.get(PATIENCE, _PATIENCE))
+        return cls(place, fingerprint, number, count, patience, part=part)
 
     @property
     def is_first(self) -> bool:
         """Whether this process puts the table together."""
-        return self.number == 0
+        return self.number == 0 and not isinstance(self.part, tuple)
 
     def writer(self, directory: str | Path, manifest: Mapping[str, Any]) -> ResultsWriter:
         """Return the table's writer; the other processes get one whose table nobody reads."""
@@ -138,12 +146,15 @@ class Shards:
             for piece in pieces:
                 yield work(piece, writer)
             return
+        if self.part == MERGE:
+            self._refuse_missing(name, len(pieces))
+        alone = self.count == 1 and self.is_first
         for place, piece in enumerate(pieces):
             if place % self.count == self.number:
                 self._own.append(self._finish(self._path(name, place), piece, work))
-            if self.count == 1:
+            if alone:
                 yield self._collect(self._path(name, place), writer)
-        if self.count == 1 or not self.is_first:
+        if alone or not self.is_first:
             return
         for place in range(len(pieces)):
             self._wait(self._path(name, place), len(pieces))
@@ -161,6 +172,16 @@ class Shards:
             return None
         own = [table for path in self._own if path.is_dir() for table in rows_of(path)]
         return Results(pa.concat_tables(own)) if own else Results(pd.DataFrame({name: [] for name in COLUMNS}))
+
+    def _refuse_missing(self, name: str, count: int) -> None:
+        """Raise `ResultsError` where a pass of the run was not done as a whole."""
+        missing = [place for place in range(count) if not self._path(name, place).is_dir()]
+        if missing:
+            raise ResultsError(
+                f"{len(missing)} of {count} pieces of {name.rsplit('-', 1)[0]} are not in {self.directory}: they were "
+                "done with other checkpoints, data, options or versions of libraries, or not at all. Run the parts "
+                "(--shard) again as this is run, or the command without --shard, which does what is missing"
+            )
 
     def _path(self, name: str, place: int) -> Path:
         assert self.directory is not None

@@ -64,6 +64,7 @@ class ReportOptions:
     template: str | None = None
     answers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    shard: str | None = None
 
 
 def build(options: ReportOptions) -> Path:
@@ -125,6 +126,7 @@ def measured(options: ReportOptions) -> Results:
     from xlprobe.measuring.measurement import measure
 
     about = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
+    del about["shard"]
     design = Design(
         pairs=options.pairs,
         base=options.languages[0],
@@ -134,6 +136,7 @@ def measured(options: ReportOptions) -> Results:
         too_long=options.too_long,
         seed=options.seed,
         device=options.device,
+        shard=options.shard,
         about=about,
     )
     reading = Reading(

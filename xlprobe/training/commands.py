@@ -14,6 +14,7 @@ from xlprobe.options import (
     LabelsOption,
     LayoutOption,
     PrefixOption,
+    ShardOption,
     TokenTypesOption,
     class_names,
     numbers,
@@ -104,11 +105,14 @@ def evaluate(
     layout: LayoutOption = None,
     prefix: PrefixOption = None,
     labels: LabelsOption = None,
+    shard: ShardOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
+    asked = dict(locals())
     from xlprobe.checkpoints.named import Reading, load_named
     from xlprobe.files import table_text, write_atomically
+    from xlprobe.measuring.parts import MERGE, finish_part, start_part
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.results import Results
     from xlprobe.training.evaluation import accuracy_table
@@ -120,10 +124,14 @@ def evaluate(
     problems = evaluation_problems(samples, languages, limit, depths, seed)
     reading = Reading(token_types=token_types, layout=layout, prefix=prefix, labels=class_names(labels))
     checkpoints = load_named(checkpoint, device, reading)
-    results = Results.concat(
-        [run(one, problems, pairs=pairs, batch_size=batch_size, show_progress=True, out=out) for one in checkpoints]
-    )
-    if process_number() > 0:
+    in_part = shard is not None and shard != MERGE
+    if in_part:
+        start_part(out, "evaluate", asked, str(shard))
+    more = {"pairs": pairs, "batch_size": batch_size, "show_progress": True, "out": out, "shard": shard}
+    results = Results.concat([run(one, problems, **more) for one in checkpoints])  # type: ignore[arg-type]
+    if in_part:
+        typer.echo(finish_part(out, str(shard)))
+    if process_number() > 0 or in_part:
         return
     results.save(out)
     table = accuracy_table(

@@ -37,6 +37,7 @@ def evaluate(
     show_progress: bool = False,
     out: str | Path | None = None,
     labels: Sequence[str] = (),
+    shard: str | None = None,
 ) -> Results:
     """Return, per problem and language pair, whether the classifier is right and by which margin.
 
@@ -44,8 +45,9 @@ def evaluate(
     = surer). Labels are matched with the classes by name; `labels` names the classes in the model's order where its
     configuration does not. `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language
     have no row in its cells. Where several processes share the run (see `xlprobe.measuring.shards`), their shards are
-    kept in `out` until all are done; the first process returns all rows, the others their own. Raises `TrainingError`
-    for a checkpoint without a classifier, `DataError` for labels that it lacks.
+    kept in `out` until all are done; the first process returns all rows, the others their own. `shard`: "3/64" does the
+    third of 64 parts only, "merge" puts parts together. Raises `TrainingError` for a checkpoint without a classifier,
+    `DataError` for labels that it lacks.
     """
     checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
     samples = problems_of(samples)
@@ -63,7 +65,8 @@ def evaluate(
         raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
     about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
     options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size}
-    shards = Shards.of_run(out, {**about, **options}, say=show_progress)
+    options |= {"encoding": dict(checkpoint.encoding), "labels": checkpoint.labels}
+    shards = Shards.of_run(out, {**about, **options}, say=show_progress, shard=shard)
     fixed = {"checkpoint": checkpoint.name, "seed": seed}
 
     def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
