@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from xlprobe import ResultsError
 from xlprobe.cli import app, run
+from xlprobe.errors import ResultsError
 from xlprobe.measuring.design import Design, check
 from xlprobe.measuring.inputs import metrics_of
 from xlprobe.measuring.manifest import fingerprint_of, manifest_of
