@@ -101,7 +101,10 @@ def _measured(
             write_patterns(patterns, directory)
     if kept is not None:
         kept.extend(patterns)
-    return shards.close()
+    with progress("table", 1, show=show and shards.is_first) as advance:
+        table = shards.close()
+        advance(1)
+    return table
 
 
 @dataclass(frozen=True)

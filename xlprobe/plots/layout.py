@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from xlprobe.plots.fonts import latin
 from xlprobe.plots.palette import QUIET
 from xlprobe.plots.style import MAX_HEIGHT
@@ -149,7 +151,7 @@ def _arrange(
         w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02, rect=(0, bottom, 1, 1 - bottom - parts["top"] / height)
     )
     if box is not None:
-        box.set_bbox_to_anchor((0.5, parts["note"] / height), transform=figure.transFigure)
+        box.set_bbox_to_anchor((0.5, (parts["note"] + _GAP / 3) / height), transform=figure.transFigure)
     for text, place in zip(texts, (1 - _GAP / 2 / height, (parts["note"] - _GAP / 2) / height), strict=False):
         text.set_y(place)
 
@@ -167,14 +169,23 @@ def _text(figure: Drawn, words: str, size: float, weight: str, title: bool) -> A
 
 
 def _legend(figure: Drawn, handles: list[Any], width: float) -> Any:
+    columns = _columns([str(handle.get_label()) for handle in handles], width - 0.2)
+    return figure.legend(handles=handles, loc="lower center", ncols=columns, bbox_to_anchor=(0.5, 0.0), borderaxespad=0)
+
+
+def _columns(labels: list[str], room: float) -> int:
+    """Return in how many columns a legend fits some inches; each is as wide as its own longest label."""
     import matplotlib as mpl
 
-    size = mpl.rcParams["legend.fontsize"]
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    across = (longest * size * _LETTER + (mpl.rcParams["legend.handlelength"] + 2.5) * size) / 72
-    columns = max(1, min(len(handles), int((width - 0.2) / across)))
-    columns = -(-len(handles) // -(-len(handles) // columns))
-    return figure.legend(handles=handles, loc="lower center", ncols=columns, bbox_to_anchor=(0.5, 0.0), borderaxespad=0)
+    size = mpl.rcParams["legend.fontsize"] / 72
+    beside = mpl.rcParams["legend.handlelength"] + 2.5
+    wide = [(len(label) * _LETTER + beside) * size for label in labels]
+    for columns in range(len(labels), 1, -1):
+        parts = np.array_split(wide, columns)
+        if sum(part.max() for part in parts) <= room:
+            # No more columns than the rows that they leave need.
+            return -(-len(labels) // -(-len(labels) // columns))
+    return 1
 
 
 def _height(figure: Drawn, artist: Any) -> float:

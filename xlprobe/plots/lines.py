@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from xlprobe.plots.palette import CHANCE, FLOOR, QUIET, language_colour, language_marker
+from xlprobe.plots.palette import CHANCE, FLOOR, QUIET, language_colour, language_marker, marker_scale
 from xlprobe.plots.words import pair_label
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def pair_look(pair: tuple[str, str], base: str) -> dict[str, Any]:
     Solid and filled: the context is in the base language; dashed and hollow: the question is; dotted: one language;
     dash-dotted: neither is in the base language (colour tells the context's language, the marker the question's).
     """
+    import matplotlib as mpl
+
     context, question = pair
     other = question if context == base else context
     kind = "own" if context == question else "context" if context == base else "question"
@@ -36,7 +38,8 @@ def pair_look(pair: tuple[str, str], base: str) -> dict[str, Any]:
         kind, marker = "apart", language_marker(question)
     colour = language_colour(other)
     return {
-        "color": colour, "marker": marker, "linestyle": _DASHES[kind],
+        "color": colour, "marker": marker, "linestyle": _DASHES[kind], "markeredgewidth": 0.8,
+        "markersize": mpl.rcParams["lines.markersize"] * marker_scale(marker),
         "markerfacecolor": "white" if kind == "question" else colour,
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = [
     "CHECKPOINT_LOOKS", "DARK", "EDGE_COLOURS", "LANGUAGE_COLOURS", "adaptable", "checkpoint_look", "dark_css",
-    "edge_colour", "language_colour", "language_marker",
+    "edge_colour", "language_colour", "language_marker", "marker_scale",
 ]  # fmt: skip
 
 LANGUAGE_COLOURS: dict[str, str] = {
@@ -84,6 +84,11 @@ def language_marker(code: str) -> Any:
     """Return the language's marker, so that no figure rests on colour alone."""
     spare = list(_MARKERS.values())[1:]
     return _MARKERS.get(code) or spare[zlib.crc32(code.encode()) % len(spare)]
+
+
+def marker_scale(marker: Any) -> float:
+    """Return how much larger than others a marker is drawn, so that its hollow and its filled kind are told apart."""
+    return 1.7 if marker == "*" else 1.0
 
 
 def checkpoint_look(names: Sequence[str], name: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots.figure import Figure, Panel, View
-from xlprobe.plots.palette import INK, language_colour, language_marker
+from xlprobe.plots.palette import INK, language_colour, language_marker, marker_scale
 from xlprobe.plots.reading import first_run
 from xlprobe.plots.scope import language_order
 from xlprobe.plots.words import counted
@@ -73,13 +73,13 @@ class MapOfSentences(Figure):
             own = rows[rows["language"] == code]
             axes.plot(
                 own["x"], own["y"], linestyle="none", marker=language_marker(code), color=language_colour(code),
-                markersize=3, alpha=0.7, markeredgewidth=0, label=code,
+                markersize=3 * marker_scale(language_marker(code)), alpha=0.7, markeredgewidth=0, label=code,
             )  # fmt: skip
         for sample, own in rows[rows["joined"]].groupby("sample"):
             own = own.set_index("language").loc[[code for code in codes if code in set(own["language"])]]
             around = own.iloc[[*range(len(own)), 0]]
             axes.plot(
-                around["x"], around["y"], color=INK, linewidth=0.8, marker="o", markersize=1.6, label=f"_{sample}"
+                around["x"], around["y"], color=INK, linewidth=0.6, marker="o", markersize=1.6, label=f"_{sample}"
             )
         axes.set_xticks([])
         axes.set_yticks([])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.files import table_text, write_atomically
 from xlprobe.languages import get_language
+from xlprobe.plots.words import counted
 from xlprobe.progress import progress
 from xlprobe.report.page import render
 from xlprobe.report.summary import summary
@@ -118,12 +119,18 @@ def measured(options: ReportOptions) -> Results:
     samples = _samples(options)
     theories = len({sample.group for sample in samples})
     if options.limit is not None and theories < FEW_THEORIES:
-        print(f"{theories} theories: too few to conclude from; --limit 16 or more gives at least 8", file=sys.stderr)
-    from xlprobe.checkpoints import default_specs
-    from xlprobe.checkpoints.named import Reading, as_said
-    from xlprobe.measuring.design import Design
-    from xlprobe.measuring.inputs import metrics_of
-    from xlprobe.measuring.measurement import measure
+        print(
+            f"{counted(theories, 'theory', 'theories')}: too few to conclude from; --limit 16 or more gives at least 8",
+            file=sys.stderr,
+        )
+    with progress("libraries", 1) as advance:
+        from xlprobe.checkpoints import default_specs
+        from xlprobe.checkpoints.named import Reading, as_said
+        from xlprobe.measuring.design import Design
+        from xlprobe.measuring.inputs import metrics_of
+        from xlprobe.measuring.measurement import measure
+
+        advance(1)
 
     about = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
     del about["shard"]
