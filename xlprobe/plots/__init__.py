@@ -3,6 +3,8 @@
 Every function takes `checkpoint`, `width` ("column", "text" or inches), `caption`, `legend` and `ax`; see `Figure`.
 """
 
+import importlib
+import os
 import sys
 
 from xlprobe.plots.attention import AttentionMaps
@@ -72,10 +74,10 @@ __all__ = ["FIGURES", "Figure", "attention_rows", "by_head", "by_layer", "explor
 
 
 def _let_notebooks_show_figures() -> None:
-    # A notebook shows a figure that a cell returns only once pyplot has told it how.
+    # A notebook shows a figure that a cell returns only once its drawing backend, which pyplot loads late, was loaded.
     shell = sys.modules.get("IPython")
-    if shell is not None and shell.get_ipython() is not None:
-        import matplotlib.pyplot as plt  # noqa: F401
+    if shell is not None and shell.get_ipython() is not None and "inline" in os.environ.get("MPLBACKEND", ""):
+        importlib.import_module("matplotlib_inline.backend_inline")
 
 
 _let_notebooks_show_figures()
