@@ -113,7 +113,9 @@ def test_a_temporary_table_goes_with_the_answer(tiny: Any, checkpoint: Any) -> N
 def test_nothing_temporary_is_left_by_an_error(tiny: Any, checkpoint: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ResultsError):
-        monkeypatch.setattr(measurement, "capture", lambda *arguments: (_ for _ in ()).throw(ResultsError("stop")))
+        monkeypatch.setattr(
+            measurement, "capture", lambda *arguments, **options: (_ for _ in ()).throw(ResultsError("stop"))
+        )
         measure(checkpoint, tiny.problems(2), pairs="en-fr", metrics=["entropy"], show_progress=False)
     assert list(tmp_path.iterdir()) == []
 

@@ -113,8 +113,8 @@ def capture(
         raise CaptureError(f"a reader needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
     if "logits" in needs and not checkpoint.can_answer:
         raise CaptureError(
-            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classifier, or a "
-            "causal language model"
+            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classification "
+            "head, or a causal language model"
         )
     chosen = list(range(checkpoint.num_layers) if layers is None else layers)
     model = checkpoint.model
