@@ -48,7 +48,7 @@ class ReasoningPipeline(TextClassificationPipeline):
             raise DataError(f"got the options {strange}; expected {', '.join(_LANGUAGES)}, top_k or function_to_apply")
         return super()._sanitize_parameters(**options)
 
-    def preprocess(self, inputs: Any, **languages: Any) -> Any:
+    def preprocess(self, inputs: Any, **languages: Any) -> Any:  # type: ignore[override]
         """Encode one context and question."""
         given = {**languages, **inputs} if isinstance(inputs, Mapping) else {}
         if set(given) != {*_TEXTS, *_LANGUAGES}:
