@@ -40,7 +40,7 @@ def same(one, other):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    monkeypatch.setattr("xlprobe.measuring.measurement.SHARD_BATCHES", 1)
+    monkeypatch.setattr("xlprobe.measuring.checkpoint_run.SHARD_BATCHES", 1)
     monkeypatch.setattr("xlprobe.training.evaluation.SHARD_BATCHES", 1)
 
 

@@ -39,9 +39,9 @@ _spec.loader.exec_module(makers)
 
 def measure(out: Path) -> None:
     """Measure a tiny checkpoint, in shards of few problems."""
-    from xlprobe.measuring import measurement
+    from xlprobe.measuring import checkpoint_run
 
-    measurement.SHARD_BATCHES = 1
+    checkpoint_run.SHARD_BATCHES = 1
     checkpoint = makers.make_checkpoint("bert", "ForSequenceClassification")
     problems = makers.make_problems(theories=10)
     metrics = ["js_stability", "cross_lingual_mass", "instability", "correct", "retrieval_raw", "knock_out_effect"]

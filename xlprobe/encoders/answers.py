@@ -13,7 +13,7 @@ from xlprobe.encoders.heads import head_of
 from xlprobe.errors import CaptureError
 
 if TYPE_CHECKING:
-    from xlprobe.samples.encoding import Batch
+    from xlprobe.samples.batch import Batch
 
 __all__ = ["answer_logits", "run_bare"]
 

@@ -13,10 +13,10 @@ from xlprobe.measuring.plan import PairedBatch
 from xlprobe.measuring.rows import BatchRows, Emit, PairGroup, Sink
 from xlprobe.metrics import PooledPattern, Profile, UnitPattern, compare_pairs, value_norms
 from xlprobe.metrics.base import Metric, by_computation
+from xlprobe.metrics.pooled import Memory
 from xlprobe.metrics.pooling import pool_keys
-from xlprobe.metrics.profiles import Memory
 from xlprobe.metrics.tensors import as_float
-from xlprobe.samples.encoding import Batch
+from xlprobe.samples.batch import Batch
 
 __all__ = ["AnswerReader", "AttentionReader", "batch_values", "read_by"]
 

@@ -21,7 +21,7 @@ from xlprobe.errors import CaptureError
 
 if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
-    from xlprobe.samples.encoding import Batch
+    from xlprobe.samples.batch import Batch
 
 __all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture", "give_back_memory"]
 

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from xlprobe.errors import DataError
 from xlprobe.languages import language_id
-from xlprobe.samples.encoding import Batch, Encoder
+from xlprobe.samples.batch import Batch
+from xlprobe.samples.encoding import Encoder
 from xlprobe.samples.prompts import PromptEncoder
 from xlprobe.samples.types import ParallelSample
 

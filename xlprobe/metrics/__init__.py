@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     )
     from xlprobe.metrics.norms import norm_weighted, value_norms
     from xlprobe.metrics.outcome import correct, gold_margin
+    from xlprobe.metrics.pooled import PooledPattern, UnitPattern, profile
     from xlprobe.metrics.pooling import excise, unit_pool
     from xlprobe.metrics.probes import LanguageProbe, language_mdl_bits, language_probe, online_code_length
-    from xlprobe.metrics.profiles import PooledPattern, Profile, UnitPattern, align, profile
+    from xlprobe.metrics.profiles import Profile, align
     from xlprobe.metrics.reach import Reach
     from xlprobe.metrics.roles import Roles
     from xlprobe.metrics.shape import attention_distance, normalised_entropy, pattern_distance, profile_entropy
@@ -84,7 +85,8 @@ _NAMES = {
     "outcome": ("correct", "gold_margin"),
     "pooling": ("excise", "unit_pool"),
     "probes": ("LanguageProbe", "language_mdl_bits", "language_probe", "online_code_length"),
-    "profiles": ("PooledPattern", "Profile", "UnitPattern", "align", "profile"),
+    "pooled": ("PooledPattern", "UnitPattern", "profile"),
+    "profiles": ("Profile", "align"),
     "reach": ("Reach",),
     "roles": ("Roles",),
     "shape": ("attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"),

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from xlprobe.errors import DataError
 from xlprobe.metrics.blocks import MASS_BLOCKS, SHARE_BLOCKS
-from xlprobe.metrics.profiles import PooledPattern, UnitPattern
+from xlprobe.metrics.pooled import PooledPattern, UnitPattern
 from xlprobe.metrics.roles import Roles
 from xlprobe.metrics.tensors import as_float64
 

@@ -62,7 +62,7 @@ class Roles:
         *,
         num_units: int | None = None,
     ) -> Roles:
-        """Read the roles from a batch's ids (see `xlprobe.samples.encoding.Batch`).
+        """Read the roles from a batch's ids (see `xlprobe.samples.batch.Batch`).
 
         `num_units` is the number of context units to make room for; by default what the batch needs.
         """

@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from xlprobe.metrics.mass import text_mass
-from xlprobe.metrics.profiles import PooledPattern, Profile
+from xlprobe.metrics.pooled import PooledPattern
+from xlprobe.metrics.profiles import Profile
 from xlprobe.metrics.tensors import as_float, row_entropy, weighted_mean
 
 __all__ = ["attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"]

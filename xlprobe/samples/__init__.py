@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from xlprobe.samples.types import ParallelSample, Sample
 
 if TYPE_CHECKING:
-    from xlprobe.samples.encoding import Batch, Encoder, batches, encode
+    from xlprobe.samples.batch import Batch
+    from xlprobe.samples.encoding import Encoder, batches, encode
     from xlprobe.samples.readers import (
         read,
         read_dataset,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "RULETAKER": "xlprobe.samples.rulebase",
     "SMALL": "xlprobe.samples.rulebase",
-    "Batch": "xlprobe.samples.encoding",
+    "Batch": "xlprobe.samples.batch",
     "Encoder": "xlprobe.samples.encoding",
     "batches": "xlprobe.samples.encoding",
     "encode": "xlprobe.samples.encoding",

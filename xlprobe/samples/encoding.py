@@ -2,104 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from array import array
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from jaxtyping import Bool, Int
-from torch import Tensor
 
 from xlprobe.errors import DataError
-from xlprobe.languages import joined, joints, language_id
+from xlprobe.languages import language_id
+from xlprobe.samples.batch import Batch
+from xlprobe.samples.segments import Segment, Text, check_tokenizer, segment
 from xlprobe.samples.types import Sample
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Batch", "Encoder", "batches", "encode"]
+__all__ = ["Encoder", "batches", "encode"]
 
 Layout = Literal["tokenizer", "method"]
 TokenTypes = Literal["zeros", "segments", "tokenizer", "none"]
 ClassOf = Callable[[tuple[str, ...]], tuple[int, ...]]
 """Gives, for the names of samples' labels, the class index of each in a model; raises `DataError` without one."""
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Encoded samples, padded on the right to the longest.
-
-    `segment_ids`: 0 for the first token, the context and its separator; 1 for the question and its separators;
-    -1 for padding. `unit_ids`: 0, 1, ... for the context's units, then the question's number (the count of context
-    units); -1 for special tokens, a prefix, and padding. `language_ids`: `xlprobe.languages.language_id` of the
-    token's language, special tokens included (the first token and the first separator take the context's, the
-    separators after it the question's); 0 for padding. `special_mask`: True on special tokens and padding.
-    `token_type_ids` is None for models that take none. `labels`: class indices, -100 where a sample has none that
-    the model knows.
-    """
-
-    input_ids: Int[Tensor, "batch position"]
-    attention_mask: Int[Tensor, "batch position"]
-    token_type_ids: Int[Tensor, "batch position"] | None
-    language_ids: Int[Tensor, "batch position"]
-    segment_ids: Int[Tensor, "batch position"]
-    unit_ids: Int[Tensor, "batch position"]
-    special_mask: Bool[Tensor, "batch position"]
-    labels: Int[Tensor, " batch"]
-    samples: tuple[Sample, ...]
-    answer_ids: Int[Tensor, "batch label"] | None = field(default=None, kw_only=True)
-    """For prompts that are answered by a word: the token that stands for each label."""
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """The samples' keys, in the order of the batch."""
-        return tuple(sample.key for sample in self.samples)
-
-    @property
-    def padding_mask(self) -> Bool[Tensor, "batch position"]:
-        """True on padding."""
-        return self.attention_mask == 0
-
-    @property
-    def lengths(self) -> Int[Tensor, " batch"]:
-        """The number of tokens of each sample."""
-        return self.attention_mask.sum(dim=1)
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def to(self, device: torch.device | str) -> Batch:
-        """Return the batch with its tensors on a device."""
-        moved = {
-            one.name: getattr(self, one.name).to(device)
-            for one in fields(self)
-            if isinstance(getattr(self, one.name), Tensor)
-        }
-        return replace(self, **moved)
-
-    def model_inputs(self, cross_query: bool = False) -> dict[str, Tensor]:
-        """Return the keyword arguments of a model's forward pass; cross-query models also take language ids."""
-        inputs = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
-        if self.token_type_ids is not None:
-            inputs["token_type_ids"] = self.token_type_ids
-        if cross_query:
-            inputs["language_ids"] = self.language_ids
-        return inputs
-
-
-@dataclass(frozen=True)
-class _Segment:
-    """One tokenised text: ids, and for each token its unit (-1: prefix) and its language; small, as all are kept."""
-
-    ids: array[int]
-    units: array[int]
-    languages: array[int]
 
 
 class Encoder:
@@ -152,7 +75,7 @@ class Encoder:
         self._first, self._last = ids[0], ids[-1]
         self._between = between if layout == "tokenizer" else 1
         self._pad = int(tokenizer.pad_token_id or 0)
-        self._cache: dict[Any, _Segment] = {}
+        self._cache: dict[Text, Segment] = {}
 
     def length(self, sample: Sample) -> int:
         """Return the number of tokens of a sample, special ones included."""
@@ -231,98 +154,18 @@ class Encoder:
             special + [1] * rest,
         )
 
-    def _segments(self, sample: Sample) -> tuple[_Segment, _Segment | None]:
-        context = self._segment(sample, sample.context, sample.context_language, 0, self.prefix, sample.word_languages)
+    def _segments(self, sample: Sample) -> tuple[Segment, Segment | None]:
+        language, spans = sample.context_language, sample.word_languages
+        context = self._segment(sample, Text(sample.context, language, 0, self.prefix, spans))
         if sample.question is None:
             return context, None
-        question = self._segment(sample, (sample.question,), sample.question_language, len(sample.context), "", None)
-        return context, question
+        asked = Text((sample.question,), sample.question_language, len(sample.context))
+        return context, self._segment(sample, asked)
 
-    def _segment(
-        self,
-        sample: Sample,
-        units: tuple[str, ...],
-        language: str,
-        first_unit: int,
-        prefix: str,
-        spans: tuple[tuple[int, int, str], ...] | None,
-    ) -> _Segment:
-        key = (units, language, first_unit, prefix, spans)
-        if (known := self._cache.get(key)) is not None:
-            return known
-        text = prefix + check_text(sample, units, language)
-        encoded = self.tokenizer(
-            text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-        )
-        offsets = encoded["offset_mapping"]
-        # A unit owns what stands before it, because sentencepiece tokens begin with that blank.
-        ends: list[int] = []
-        end = len(prefix)
-        between = joints(units, language)
-        for unit, joint in zip(units, between, strict=True):
-            ends.append(end + len(unit))
-            end = ends[-1] + len(joint)
-        unit_ids = []
-        for start, stop in offsets:
-            position = max(start, stop - 1)
-            unit_number = min(bisect_right(ends, position), len(units) - 1)
-            begin = ends[unit_number - 1] if unit_number else len(prefix)
-            if position < len(prefix):
-                unit_ids.append(-1)
-                continue
-            # Without a blank between them, a piece may hold the end of one sentence and the start of the next.
-            apart = unit_number and between[unit_number - 1]
-            if apart and start < begin and text[start:begin].strip():
-                raise DataError(
-                    f"sample {sample.key!r}: the token {text[start:stop]!r} spans two units; expected units that "
-                    "the tokenizer keeps apart"
-                )
-            unit_ids.append(first_unit + unit_number)
-        languages = [language_id(language)] * len(offsets)
-        if spans is not None:
-            languages = token_languages(offsets, spans, len(prefix), language)
-        segment = _Segment(*(array("i", column) for column in (encoded["input_ids"], unit_ids, languages)))
-        if not segment.ids or max(segment.units) < first_unit:
-            raise DataError(f"sample {sample.key!r}: the {language!r} text {text[:60]!r} gives no tokens")
-        self._cache[key] = segment
-        return segment
-
-
-def check_tokenizer(tokenizer: Any) -> None:
-    """Raise `DataError` for a tokenizer that does not say where its tokens stand in the text."""
-    if not getattr(tokenizer, "is_fast", False):
-        raise DataError(
-            f"got the tokenizer {type(tokenizer).__name__}, which gives no character offsets; expected a fast "
-            "one, because units and languages are found by offsets. Load it with AutoTokenizer"
-        )
-
-
-def check_text(sample: Sample, units: Sequence[str], language: str) -> str:
-    """Return the text of units; raise `DataError` for one that is empty or cannot be written."""
-    for number, unit in enumerate(units):
-        if not unit.strip():
-            raise DataError(f"sample {sample.key!r}: unit {number} in {language!r} is empty; expected a sentence")
-    text = joined(units, language)
-    if (broken := _SURROGATE.search(text)) is not None:
-        raise DataError(
-            f"sample {sample.key!r}: the {language!r} text has half of a surrogate pair at character "
-            f"{broken.start()}; expected text that can be written as UTF-8. Clean the text where it comes from"
-        )
-    return text
-
-
-def token_languages(
-    offsets: Sequence[tuple[int, int]], spans: tuple[tuple[int, int, str], ...], shift: int, default: str
-) -> list[int]:
-    """Give each token the language of the word that holds its last character."""
-    starts = [start for start, _, _ in spans]
-    languages = []
-    for start, stop in offsets:
-        position = max(start, stop - 1) - shift
-        found = bisect_right(starts, position) - 1
-        inside = found >= 0 and position < spans[found][1]
-        languages.append(language_id(spans[found][2] if inside else default))
-    return languages
+    def _segment(self, sample: Sample, text: Text) -> Segment:
+        if text not in self._cache:
+            self._cache[text] = segment(self.tokenizer, sample, text)
+        return self._cache[text]
 
 
 def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, **options: Any) -> Batch:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from xlprobe.errors import DataError
-from xlprobe.languages import get_language, joined, joints, language_id
-from xlprobe.samples.encoding import Batch, ClassOf, Encoder, check_text, check_tokenizer, token_languages
+from xlprobe.languages import get_language, joined, language_id
+from xlprobe.samples.batch import Batch
+from xlprobe.samples.encoding import ClassOf, Encoder
+from xlprobe.samples.segments import check_text, check_tokenizer, token_languages, unit_ends
 from xlprobe.samples.types import Sample
 from xlprobe.samples.wording import ANSWERING, BARE, choices_of
 
@@ -123,7 +125,7 @@ class PromptEncoder(Encoder):
         before, between, after = self._literals(sample)
         code, asked = sample.context_language, sample.question_language
         text = before + check_text(sample, sample.context, code)
-        ends = _unit_ends(sample, len(before))
+        ends = unit_ends(sample.context, code, len(before))
         question = len(text)
         if sample.question is not None:
             question += len(between)
@@ -229,15 +231,6 @@ def _first_token(tokenizer: Any) -> int | None:
         return int(own["input_ids"][0])
     given = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return next((int(one) for one in given if one is not None), None)
-
-
-def _unit_ends(sample: Sample, start: int) -> list[int]:
-    """Return where each of the context's units ends in the prompt; a unit owns what stands before it."""
-    ends = []
-    for unit, joint in zip(sample.context, joints(sample.context, sample.context_language), strict=True):
-        ends.append(start + len(unit))
-        start = ends[-1] + len(joint)
-    return ends
 
 
 def _check_template(template: Any) -> None:
