@@ -68,6 +68,7 @@ class HeadStructureReader:
         """Add one layer of one batch."""
         batch = paired(capture.batch)
         rows = _rows_by_pair(batch)
+        assert capture.pattern is not None, "what is of whole sets needs whole patterns"
         roles = Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
         reach = Reach.causal(batch.attention_mask, roles, capture.window) if capture.causal else None
         pooled = PooledPattern(capture.pattern, roles, reach=reach)
