@@ -16,7 +16,7 @@ import pytest
 
 from xlprobe import measure
 from xlprobe.errors import ResultsError
-from xlprobe.measuring import attention, measurement
+from xlprobe.measuring import attention, checkpoint_run
 from xlprobe.measuring.lock import locked
 from xlprobe.results import Results
 from xlprobe.results.patterns import read_patterns
@@ -28,7 +28,7 @@ OPTIONS: dict[str, Any] = {"pairs": "en-fr", "metrics": METRICS, "batch_size": 8
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measurement, "SHARD_BATCHES", 1)
+    monkeypatch.setattr(checkpoint_run, "SHARD_BATCHES", 1)
 
 
 @pytest.fixture

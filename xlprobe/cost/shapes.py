@@ -162,7 +162,7 @@ def _shape_of(name: str, config: dict[str, Any]) -> EncoderShape:
     kind = str(config.get("model_type", "bert")).removeprefix("cross-query-")
     if kind not in _LIKE_BERT:
         return _counted_shape(name, config)
-    values = {}
+    values: dict[str, Any] = {}
     for ours, theirs in _FIELDS.items():
         size = config.get(theirs)
         if not isinstance(size, int) or size < 1:

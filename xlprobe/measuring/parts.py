@@ -28,7 +28,7 @@ Part = tuple[int, int] | Literal["merge"] | None
 def part_of(shard: str | None) -> Part:
     """Read "3/64", the third of 64 parts; raises `ResultsError` for what is none."""
     if shard is None or shard == MERGE:
-        return shard
+        return None if shard is None else "merge"
     found = _SHARD.fullmatch(shard.strip())
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise ResultsError(f"got the shard {shard!r:.40}; expected NUMBER/COUNT from 1/COUNT on, such as '3/64'")
