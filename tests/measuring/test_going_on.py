@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on(tiny: Any, checkpoint: Any, tmp_path: Path, monke
 
 @pytest.mark.usefixtures("small_shards")
 def test_other_data_do_not_go_on(tiny: Any, checkpoint: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(measurement.Shards, "close", lambda self: None)
+    monkeypatch.setattr(checkpoint_run.Shards, "close", lambda self: None)
     measure(checkpoint, tiny.problems(2), show_progress=False, out=tmp_path, **OPTIONS)
     first = set(tmp_path.glob(".shards-*"))
     measure(checkpoint, tiny.problems(3), show_progress=False, out=tmp_path, **OPTIONS)
@@ -114,7 +114,7 @@ def test_nothing_temporary_is_left_by_an_error(tiny: Any, checkpoint: Any, tmp_p
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(ResultsError):
         monkeypatch.setattr(
-            measurement, "capture", lambda *arguments, **options: (_ for _ in ()).throw(ResultsError("stop"))
+            checkpoint_run, "capture", lambda *arguments, **options: (_ for _ in ()).throw(ResultsError("stop"))
         )
         measure(checkpoint, tiny.problems(2), pairs="en-fr", metrics=["entropy"], show_progress=False)
     assert list(tmp_path.iterdir()) == []

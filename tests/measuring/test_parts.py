@@ -24,7 +24,7 @@ def saved(tiny, tmp_path):
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch):
-    monkeypatch.setattr("xlprobe.measuring.measurement.SHARD_BATCHES", 1)
+    monkeypatch.setattr("xlprobe.measuring.checkpoint_run.SHARD_BATCHES", 1)
     monkeypatch.setattr("xlprobe.training.evaluation.SHARD_BATCHES", 1)
 
 

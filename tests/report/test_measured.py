@@ -55,6 +55,7 @@ def test_effects_can_be_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     from typer.testing import CliRunner
 
     from xlprobe.cli import app
+    from xlprobe.measuring import measurement
 
     asked: list[set[str]] = []
 
