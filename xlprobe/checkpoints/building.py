@@ -135,6 +135,12 @@ def _assigned(spec: str, config: Any, given: Mapping[str, Tensor], make: Callabl
 
 
 def _compare_shapes(spec: str, model: Any, tensors: Mapping[str, Tensor]) -> None:
+    wanted = {name for name, own in model.state_dict().items() if own.is_floating_point()}
+    if whole := [n for n, t in tensors.items() if n in wanted and not t.is_floating_point()]:
+        raise CheckpointError(
+            f"{spec}: its weights are quantised: {some(whole)} hold {tensors[whole[0]].dtype}; expected plain ones. "
+            "Dequantise it with what made it, or use the model that it was made from"
+        )
     other = [
         f"{name} {tuple(tensors[name].shape)} for {tuple(own.shape)}"
         for name, own in model.state_dict().items()

@@ -67,7 +67,13 @@ def _check_place(path: Path, spec: str) -> None:
             ".merge_and_unload().save_pretrained(directory), and the tokenizer beside it"
         )
     if path.is_dir() and not (path / "config.json").is_file():
-        raise CheckpointError(f"cannot load the checkpoint {spec!r}: the directory has no config.json. {EXPECTED}")
+        within = sorted(one.parent.name for one in path.glob("*/config.json"))
+        hint = f"It holds checkpoints, of which one can be named: {', '.join(within[:5])}" if within else EXPECTED
+        raise CheckpointError(f"cannot load the checkpoint {spec!r}: the directory has no config.json. {hint}")
+    if path.is_file() and (path.parent / "config.json").is_file():
+        raise CheckpointError(
+            f"cannot load the file {spec!r}, which is a part of a checkpoint; expected its directory, {path.parent}"
+        )
     if path.is_file():
         raise CheckpointError(
             f"cannot load the file {spec!r}; expected query.pt, model.pt or a delta of xlprobe. A state dict alone "
@@ -126,9 +132,9 @@ def _made(config: Any, head: Head, tensors: Mapping[str, Tensor]) -> Any:
 
 def _without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Take off what torch.compile and DataParallel put before the names."""
-    for prefix in ("_orig_mod.", "module."):
-        if tensors and all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    prefixes = ("_orig_mod.", "module.")
+    while prefix := next((one for one in prefixes if tensors and all(name.startswith(one) for name in tensors)), None):
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return tensors
 
 
@@ -149,13 +155,29 @@ def _tokenizer(spec: str) -> PreTrainedTokenizerBase:
         return tokenizer
 
     try:
-        return called(f"{spec}: its tokenizer cannot be read", read)
+        tokenizer = called(f"{spec}: its tokenizer cannot be read", read)
     except CheckpointError as error:
+        if "tiktoken" in str(error):  # what transformers tries last with a vocabulary that it cannot read
+            raise CheckpointError(
+                f"{spec}: its tokenizer cannot be read: its vocabulary is no sentencepiece model, or is damaged. Get "
+                "it again, or save tokenizer.json beside it where it is read: tokenizer.save_pretrained(directory)"
+            ) from error
         if "trust_remote_code" in str(error.__cause__):
             raise CheckpointError(f"{spec}: its tokenizer cannot be read: {_NO_CODE}") from error
         raise CheckpointError(
             f"{error}; it is damaged, or of another version of tokenizers. Save it again with this one"
         ) from error
+    if not tokenizer.is_fast:
+        raise CheckpointError(
+            f"{spec}: its tokenizer, {type(tokenizer).__name__}, has no fast version, so no token's place in the text "
+            "is known; expected one that has (a tokenizer.json). Use another model of the language"
+        )
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise CheckpointError(
+            f"{spec}: its tokenizer, {type(tokenizer).__name__}, knows special tokens only; its words are in a file "
+            "of another kind. Save the one that it was trained with: tokenizer.save_pretrained(directory)"
+        )
+    return tokenizer
 
 
 def _encoding(config: Any, model: Any, tokenizer: Any, head: Head) -> dict[str, Any]:

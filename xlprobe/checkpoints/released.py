@@ -89,10 +89,12 @@ def read_query(path: str | Path) -> dict[str, Tensor]:
 
 def _tensors(path: str | Path, found: Any) -> dict[str, Tensor]:
     if not isinstance(found, dict) or not found or not all(isinstance(value, Held) for value in found.values()):
+        parts = [str(name)[:40] for name in found][:4] if isinstance(found, dict) else []
+        what = f"dictionary of {', '.join(parts) or 'nothing'}" if isinstance(found, dict) else type(found).__name__
         raise CheckpointError(
-            f"{path}: holds a {type(found).__name__.removeprefix('_')[:80]}; expected query.pt, the tensors of "
-            "Q_cross by "
-            "name, or model.pt, a whole pickled model"
+            f"{path}: holds a {what.removeprefix('_')[:200]}; expected query.pt, the tensors of Q_cross by name, or "
+            "model.pt, a whole pickled model. Of a training's own checkpoint (PyTorch Lightning, a trainer's state) "
+            "load the state dict into the model that it is of, and save that by save_pretrained(directory)"
         )
     return {str(name): value.tensor for name, value in found.items()}
 
@@ -101,6 +103,11 @@ def _only_queries(path: str | Path, loaded: Mapping[str, Tensor]) -> dict[str, T
     found: dict[str, Tensor] = {}
     for key, tensor in loaded.items():
         match = _QUERY_KEY.fullmatch(key)
+        if ".lora_" in key:
+            raise CheckpointError(
+                f"{path}: holds a PEFT adapter ({key[:120]!r}); expected whole weights. Merge it into its model and "
+                "save that by save_pretrained(directory)"
+            )
         if match is None:
             raise CheckpointError(
                 f"{path}: holds {key[:120]!r}; expected only encoder.layer.N.attention.self.cross_lingual_query.weight "
@@ -213,4 +220,11 @@ def _plain_values(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-RELEASED = Format(lambda request: request.path.is_file() and request.path.suffix in _ENDINGS, _read)
+def _recognise(request: Request) -> bool:
+    path = request.path
+    # The weights of a directory that transformers wrote are a part of it.
+    part = path.name.startswith(("model.safetensors", "pytorch_model", "adapter_model"))
+    return path.is_file() and path.suffix in _ENDINGS and not (part and (path.parent / "config.json").is_file())
+
+
+RELEASED = Format(_recognise, _read)
