@@ -8,26 +8,13 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from architectures import HEADS, OWN, save_encoder
 
 from xlprobe import effects, encoders, load, measure
 from xlprobe.encoders.hooks import observe, observe_hidden
 from xlprobe.encoders.layout import layout_of
 from xlprobe.errors import CaptureError, CheckpointError
 
-SIZES = {
-    "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 40,
-    "max_position_embeddings": 258, "initializer_range": 0.3,
-}  # fmt: skip
-OWN = {
-    "Bert": {}, "Roberta": {}, "XLMRoberta": {}, "XLMRobertaXL": {}, "Camembert": {}, "Electra": {"embedding_size": 16},
-    "Xmod": {"languages": ("en_XX", "fr_XX"), "default_language": "en_XX"},
-    "DistilBert": {"dim": 32, "n_heads": 4, "n_layers": 3, "hidden_dim": 40},
-    "Albert": {"embedding_size": 16, "num_hidden_groups": 1},
-    "ModernBert": {"local_attention": 8, "global_attn_every_n_layers": 2},
-    "EuroBert": {"num_key_value_heads": 2, "head_dim": 8},
-    "NomicBert": {},
-}  # fmt: skip
-HEADS = {"none": "Model", "classification": "ForSequenceClassification", "mlm": "ForMaskedLM"}
 CASES = [
     pytest.param(name, head, marks=[pytest.mark.slow] if head == "mlm" and name not in ("ModernBert", "Albert") else [])
     for name in OWN
@@ -41,17 +28,7 @@ def saved(tiny, tmp_path):
     """Save a tiny random model of an architecture with a fitting tokenizer, and return its directory."""
 
     def save(name, head="classification", **options):
-        kind = "xlm-roberta" if "oberta" in name or name in ("Camembert", "Xmod") else "bert"
-        tokenizer = tiny.tokenizers[kind]()
-        cls = getattr(transformers, name + HEADS[head])
-        values = {**SIZES, **OWN.get(name, {}), "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
-        special = {f"{part}_token_id": getattr(tokenizer, f"{part}_token_id") for part in ("cls", "sep", "bos", "eos")}
-        values |= {key: value for key, value in special.items() if value is not None}
-        torch.manual_seed(0)
-        model = cls(cls.config_class(**{**values, **options}))
-        model.save_pretrained(tmp_path / name)
-        tokenizer.save_pretrained(tmp_path / name)
-        return tmp_path / name
+        return save_encoder(tmp_path, tiny.tokenizers, name, head, **options)
 
     return save
 
