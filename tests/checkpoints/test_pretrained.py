@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from xlprobe import CheckpointError, load
+from xlprobe import load
+from xlprobe.errors import CheckpointError
 
 
 @pytest.fixture

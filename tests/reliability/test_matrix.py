@@ -10,11 +10,12 @@ from architectures import HEADS, OWN, save_encoder
 from decoders import CLASSES, save_decoder
 from decoders import OWN as DECODERS
 
-from xlprobe import CheckpointError, effects, encoders, load, measure, plots
+from xlprobe import effects, encoders, load, measure, plots
 from xlprobe.checkpoints.bundled import BUNDLED_NAMES
 from xlprobe.cli import app, run
 from xlprobe.encoders import observe
 from xlprobe.encoders.convert import to_cross_query
+from xlprobe.errors import CheckpointError
 from xlprobe.report.summary import summary
 from xlprobe.samples.readers import write_jsonl
 
