@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from xlprobe.checkpoints.loading import load
-from xlprobe.errors import TrainingError
+from xlprobe.errors import CheckpointError, DataError, TrainingError
 from xlprobe.training.recipes import make_recipe
 from xlprobe.training.runs import run_finetune, run_pretrain
 
@@ -69,3 +69,16 @@ def test_packed_weights_are_what_is_returned(data):
     again = load(data / "out" / "weights.safetensors").model.state_dict()
     for name, tensor in made.model.state_dict().items():
         assert torch.equal(again[name], tensor), name
+
+
+def test_a_recipe_says_how_texts_are_read_and_what_is_kept_says_it_too(data):
+    recipe = _recipe(data, "finetune", encoding={"layout": "method", "prefix": "query: "}, store="4-bit")
+    made = run_finetune(recipe, data / "out", data)
+    assert made.encoding == {"layout": "method", "prefix": "query: "}
+    assert load(data / "out").encoding == made.encoding
+    with pytest.raises(CheckpointError, match="encoding options"):
+        run_finetune(_recipe(data, "finetune", encoding={"separators": "1"}), data / "other", data)
+    with pytest.raises(DataError, match="got layout='one'"):
+        run_pretrain(_recipe(data, "pretrain", pairs=["en-fr"], encoding={"layout": "one"}), data / "other", data)
+    with pytest.raises(TrainingError, match=r"encoding\.layout"):
+        _recipe(data, "finetune", encoding={"layout": 1})

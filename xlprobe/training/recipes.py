@@ -20,7 +20,7 @@ __all__ = ["Recipe", "StageRecipe", "read_recipe"]
 
 T = TypeVar("T")
 ROUTINES = ("finetune", "pretrain", "ablate")
-_TABLES = ("settings", "head")
+_TABLES = ("settings", "head", "encoding")
 
 STORES = ("float32", *(f"{bits}-bit" for bits in BITS))
 """How trained weights can be kept: see `xlprobe.checkpoints.rounding`."""
@@ -41,7 +41,8 @@ class Recipe:
 
     `structured_dropout` closes a baseline's cross-language pairs with that probability in training (a cross-query model
     has `p_mask` and `cross_p_mask` for it). `store` is how the result is kept: "float32", or "2-bit" to "8-bit".
-    `evaluation` is what the study and the ablation are measured on; nothing is chosen by it.
+    `encoding` says how texts are read (`layout`, `token_types`, `prefix`) where that is not as the base says; what is
+    trained keeps it. `evaluation` is what the study and the ablation are measured on; nothing is chosen by it.
     """
 
     routine: str
@@ -61,6 +62,7 @@ class Recipe:
     trim: bool = True
     freeze: tuple[str, ...] = ("embeddings",)
     head: Mapping[str, Any] = field(default_factory=dict)
+    encoding: Mapping[str, str] = field(default_factory=dict)
     validation: StageRecipe | None = None
     evaluation: StageRecipe | None = None
     structured_dropout: float = 0.0
@@ -83,8 +85,8 @@ def read_recipe(path: Path | str, **overrides: Any) -> Recipe:
     """Read a recipe; `overrides` replace top-level entries, and those of `[settings]` where the name is a setting.
 
     A recipe may begin with `extends = "other.toml"`, a file beside it: it then has that one's entries but for its own;
-    of `[settings]` and `[head]`, entry by entry. Raises `TrainingError` for a file that is no TOML, for recipes that
-    extend each other in a circle, and for an entry that no recipe has.
+    of `[settings]`, `[head]` and `[encoding]`, entry by entry. Raises `TrainingError` for a file that is no TOML, for
+    recipes that extend each other in a circle, and for an entry that no recipe has.
     """
     raw = _read(Path(path))
     return make_recipe(raw, str(path), **overrides)

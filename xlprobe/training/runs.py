@@ -44,7 +44,7 @@ def run_pretrain(
     Writes `query.safetensors`, and in `lm-head/` the head's run.
     """
     corpus = _problems(recipe.stages, data)
-    base = load(recipe.base)
+    base = _start(recipe.base, recipe)
     told: dict[str, Any] = {}
     if base.head != "mlm":
         settings = TrainSettings(**{**asdict(recipe.settings), "steps": None, "epochs": None, **dict(recipe.head)})
@@ -69,6 +69,16 @@ def run_pretrain(
     return out / QUERY
 
 
+def _start(spec: str | Path, recipe: Recipe) -> Checkpoint:
+    """Load what a run starts from, read as the recipe says."""
+    base = load(spec)
+    if not recipe.encoding:
+        return base
+    base = replace(base, encoding={**base.encoding, **recipe.encoding})
+    base.encoder(fresh_head=True)  # what it does not know is said now
+    return base
+
+
 def _plain(sample: Any, language: str) -> Any:
     """Return a text in one language, without a question."""
     return replace(sample.pair(language, language), question=None)
@@ -89,7 +99,7 @@ def run_finetune(
     """
     place = query or (Path(recipe.query) if recipe.query and recipe.query != "copy" else None)
     tensors = None if place is None else read_query(place)
-    start = load(base or recipe.base)
+    start = _start(base or recipe.base, recipe)
     if recipe.mechanism == "cross-query" and place is None and recipe.query != "copy" and not start.is_cross_query:
         raise TrainingError(
             "a cross-query recipe needs a pre-trained Q_cross (--query FILE, made by xlprobe pretrain), "

@@ -102,4 +102,6 @@ def planned_entries(run: PlannedRun) -> dict[str, Any]:
     entries = json.loads(json.dumps(asdict(run.recipe), default=str))
     for name in ("device", "report_to", "log_every", "save_every", "keep", "tokens_at_once"):
         entries["settings"].pop(name)
+    if not entries["encoding"]:  # runs that were planned before recipes had it are the same
+        del entries["encoding"]
     return {"base": run.base, "query": run.query, "pairs": run.pairs, "recipe": entries}
