@@ -12,7 +12,7 @@ from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer import explorer_data
 from xlprobe.plots.explorer.parts import document
 from xlprobe.plots.scope import checkpoints
-from xlprobe.report.build import ReportOptions, build, spread
+from xlprobe.report.build import ReportOptions, build, measured, spread
 from xlprobe.results import Results
 
 FEW = ("tokens_per_word", "dynamics_over_steps")
@@ -84,6 +84,22 @@ def test_all_shipped_figures_can_be_drawn_again(tmp_path: Path) -> None:
     assert checkpoints(Results.load(FIGURES))
     for path in sorted(FIGURES.glob("*.csv")):
         assert (tmp_path / path.name).read_text() == path.read_text(), path.name
+
+
+@pytest.mark.parametrize(("limit", "theories"), [(6, 3), (14, 7), (16, 8), (None, 32)])
+def test_a_limit_to_few_theories_is_warned_of(
+    limit: int | None,
+    theories: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr("xlprobe.measuring.measurement.measure", lambda _, problems, **options: given.extend(problems))
+    measured(ReportOptions(limit=limit, out=tmp_path))
+    assert len({problem.group for problem in given}) == theories
+    warning = f"{theories} theories: too few to conclude from; --limit 16 or more gives at least 8"
+    assert (warning in capsys.readouterr().err) == (theories < 8)
 
 
 @pytest.mark.parametrize(("limit", "theories", "each"), [(8, 4, 2), (7, 4, 2), (40, 10, 4), (1000, 10, 5)])

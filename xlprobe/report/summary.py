@@ -35,7 +35,7 @@ TERMS = {
     "language is read with both queries too, so that only the language differs.",
     "code-switched": "The context is in one language and the question in another; in-language: both are in the same.",
     "theory": "A set of facts and rules; the questions about one theory count together. Intervals are 95 %, over "
-    f"theories, and need at least {MIN_GROUPS} of them.",
+    f"theories, and need at least {MIN_GROUPS} of them. Each difference is one test at 5 %, not adjusted for others.",
     "training run": "One model trained from one seed. Two single runs may differ by chance of training alone.",
     "confounded": "A model that solves fewer problems may attend differently for that reason, whatever its mechanism.",
 }
