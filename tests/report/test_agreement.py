@@ -63,7 +63,7 @@ def test_the_shipped_figures_agree_with_themselves() -> None:
     assert disagreements(FIGURES) == []
     # Table, patterns and explorer of the run are not shipped.
     shipped = [path for path in FIGURES.rglob("*") if path.suffix in KINDS and path.name != EXPLORER]
-    assert sum(path.stat().st_size for path in shipped) < 10_000_000
+    assert sum(path.stat().st_size for path in shipped) < 10 * 2**20
 
 
 @pytest.mark.slow
