@@ -86,8 +86,7 @@ def _empty(spec: str, config: Any, tensors: Mapping[str, Tensor], make: Callable
     if not isinstance(layers, int) or layers > max(100, len(tensors)):
         raise CheckpointError(
             f"{spec}: its configuration asks for {layers} layers, and its weights are {len(tensors)} tensors; they "
-            "do not "
-            "belong together"
+            "do not belong together"
         )
 
     from transformers.initialization import no_init_weights
@@ -156,8 +155,7 @@ def _check_finite(spec: str, tensors: Mapping[str, Tensor]) -> None:
     if broken := [name for name, tensor in suspect.items() if not bool(torch.isfinite(tensor).all())]:
         raise CheckpointError(
             f"{spec}: holds NaN or infinite values in {some(broken)}; the training diverged or the file is damaged. "
-            "Use an "
-            "earlier checkpoint, or get the file again"
+            "Use an earlier checkpoint, or get the file again"
         )
 
 

@@ -145,8 +145,7 @@ def _read(request: Request) -> Checkpoint:
     if base.hash != delta.base_hash:
         raise CheckpointError(
             f"{request.spec} belongs to the base {delta.base!r} with hash {delta.base_hash[:12]}; got {base.spec!r} "
-            "with "
-            f"{base.hash[:12]}. Load it on the base that it was trained from, or install the versions of "
+            f"with {base.hash[:12]}. Load it on the base that it was trained from, or install the versions of "
             "constraints.txt"
         )
     make, config = _model_of(delta, base, request.spec)

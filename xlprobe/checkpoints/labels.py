@@ -48,8 +48,7 @@ def class_order(classes: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
     if len(set(meanings)) < len(meanings) or set(meanings) != set(wanted):
         raise DataError(
             f"got a classifier of the classes {_listed(classes)} for samples with the labels {_listed(labels)}; "
-            "expected "
-            f"the same names in any order. {advice}"
+            f"expected the same names in any order. {advice}"
         )
     return tuple(meanings.index(name) for name in wanted)
 

@@ -139,8 +139,7 @@ class _Machine(_Unpickler):  # type: ignore[misc]
         elif not isinstance(made, _Named):  # an ordered dictionary's own attributes are of no interest
             raise CheckpointError(
                 f"the pickle changes a {_short(type(made).__name__)} after it was made; no model's weights need "
-                "that. It "
-                "was refused and nothing of it was run"
+                "that. It was refused and nothing of it was run"
             )
 
     def load_appends(self) -> None:

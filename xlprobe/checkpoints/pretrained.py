@@ -77,8 +77,7 @@ def _check_place(path: Path, spec: str) -> None:
     if path.is_file():
         raise CheckpointError(
             f"cannot load the file {spec!r}; expected query.pt, model.pt or a delta of xlprobe. A state dict alone "
-            "does "
-            "not say its configuration: load it into the model that it is of, and save that with its tokenizer by "
+            "does not say its configuration: load it into the model that it is of, and save that with its tokenizer by "
             "save_pretrained(directory)"
         )
     if not path.is_dir() and (spec.startswith((".", "/", "~")) or spec.count("/") > 1):

@@ -188,8 +188,7 @@ def build_released(released: ReleasedModel, spec: str = "model.pt") -> PreTraine
     if match is None:
         raise CheckpointError(
             f"{spec}: got a pickled {released.architecture[:80]}; expected BERT or XLM-R, bare or with a classifier "
-            "or LM "
-            "head"
+            "or LM head"
         )
     crossed = any(".cross_lingual_query." in key for key in released.tensors)
     home: Any = cross_query if crossed else transformers

@@ -47,8 +47,7 @@ class Request:
         if _place(base) in chain:
             raise CheckpointError(
                 f"{self.spec} names itself as its base ({' -> '.join((*chain, base))}); expected the encoder that it "
-                "was "
-                "made from. Say which: load(spec, base=...)"
+                "was made from. Say which: load(spec, base=...)"
             )
         return self.load(Request(base, head, None, None, self.load, chain))
 

@@ -48,8 +48,7 @@ def save(checkpoint: Checkpoint, path: str | Path, *, delta: bool = False, base:
         if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":
             raise CheckpointError(
                 f"{target} cannot be written ({first_line(error)}); nothing there was changed. Make room, or name "
-                "another "
-                "directory"
+                "another directory"
             ) from error
         raise
     return target

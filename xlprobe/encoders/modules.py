@@ -42,8 +42,7 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
         raise CaptureError(
             f"got a {type(model).__name__}; expected a transformers encoder whose attention goes through the attention "
             "interface (BERT, XLM-R, ModernBERT and most others). A model that computes its attention by code of its "
-            "own "
-            "(DeBERTa, RemBERT) shows no pattern to look at. Use another encoder"
+            "own (DeBERTa, RemBERT) shows no pattern to look at. Use another encoder"
         )
     _run_as_written(model)
     return _in_order(encoder, "attentions")

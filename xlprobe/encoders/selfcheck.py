@@ -68,8 +68,7 @@ def _compare(model: nn.Module, points: Any, inputs: dict[str, Tensor]) -> None:
     if not moved <= allowed:
         raise CaptureError(
             f"{name}: its output moves by {moved:.2g} when somebody looks at its attention (allowed: {allowed:.1g}), "
-            "so "
-            "its numbers would not be its own. It adds something to its attention that xlprobe does not know"
+            "so its numbers would not be its own. It adds something to its attention that xlprobe does not know"
         )
     for point, rows in sums.items():
         if not bool(((rows[real].float() - 1.0).abs() < 0.02).all()):
@@ -88,8 +87,7 @@ def _check_edit(model: nn.Module, points: Any, inputs: dict[str, Tensor]) -> Non
         if torch.equal(before, after):
             raise CaptureError(
                 f"{type(model).__name__}: a change of {name} leaves its output as it is, so interventions would be "
-                "without "
-                "effect"
+                "without effect"
             )
 
 
