@@ -20,6 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(NAMES)} (default: all)")
     parser.add_argument("--quick", action="store_true", help="smaller batches and fewer turns")
+    parser.add_argument("--full", action="store_true", help="of tables: 100 million rows (minutes, and 1 GB of disk)")
     parser.add_argument("--threads", type=int, default=None, help="threads of torch (default: all cores)")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
@@ -32,7 +33,8 @@ def main() -> None:
     results: dict[str, Any] = json.loads(file.read_text()) if file.is_file() else {"sections": {}}
     for name in options.names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
-        section = importlib.import_module(f"benchmarks.{name}").run(options.quick)
+        more = {"full": True} if options.full and name == "tables" else {}
+        section = importlib.import_module(f"benchmarks.{name}").run(options.quick, **more)
         results["sections"][name] = {**section.as_dict(), "quick": options.quick, "machine": machine()}
         write(options.out, results)
         for row in section.rows:

@@ -64,6 +64,30 @@ def test_means_are_those_of_the_frame_and_count_nan(table, tmp_path):
     assert means.n_nan.sum() == 5
 
 
+def test_what_is_asked_layer_by_layer_on_disk_is_what_the_whole_table_answers(tmp_path):
+    rng = np.random.default_rng(0)
+    samples = [f"t{n // 2}-q{n % 2}" for n in range(24)]
+    labels = {"sample": samples, "group": [key.split("-")[0] for key in samples]}
+    with ResultsWriter(tmp_path, {}) as writer:
+        for checkpoint in ("a", "b"):
+            for layer in range(3):
+                writer.append(
+                    rng.random((24, 4)), labels, checkpoint=checkpoint, layer=layer, metric="js_stability",
+                    context_language="en", question_language="fr", reference="en-en", block="context->context",
+                    pooling="token",
+                )  # fmt: skip
+    stored = Results.load(tmp_path)
+    memory = Results(stored.to_frame())
+    columns = ["layer", "head", "mean_a", "mean_b", "estimate", "d_z", "n", "n_groups"]
+    whole = memory.contrast("a", "b", "js_stability")
+    parts = [stored.select(layer=layer).contrast("a", "b", "js_stability") for layer in range(3)]
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True)[columns], whole[columns])
+    some = stored.select(layer=1, checkpoint="b").means(["head"])
+    frame = memory.to_frame()
+    frame = frame[(frame.layer == 1) & (frame.checkpoint == "b")]
+    np.testing.assert_allclose(some.value, frame.groupby("head", observed=True).value.mean(), rtol=1e-6)
+
+
 def test_a_frame_may_leave_out_columns_and_is_saved_whole(tmp_path):
     frame = pd.DataFrame({"metric": ["correct"] * 3, "value": [1.0, 0.0, np.nan], "reason": [None, None, "no label"]})
     again = Results.load(Results(frame, {"a": "ж"}).save(tmp_path))

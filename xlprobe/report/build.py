@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,6 +77,7 @@ def build(options: ReportOptions) -> Path:
     results = measured(options) if options.results is None else Results.load(options.results)
     if len(results) == 0:
         raise ResultsError(f"the table {options.results} has no rows; measure something first")
+    start = time.perf_counter(), time.process_time()
     drawn, left_out = _draw(results, options.out, options.figures)
     path = options.out / "report.html"
     with progress("pages", 3) as advance:
@@ -86,7 +88,9 @@ def build(options: ReportOptions) -> Path:
         advance(1)
         write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
         advance(1)
+    took = time.perf_counter() - start[0], time.process_time() - start[1]
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
+    print(f"drawn in {took[0]:.0f} s ({took[1]:.0f} s of the processor)")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")
     print(f"open {path}")
