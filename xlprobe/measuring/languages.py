@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,12 @@ def typological_distances(languages: Iterable[str], base: str = "en", kind: str 
     """
     if kind not in KINDS:
         raise DataError(f"got kind={kind!r}; expected one of {', '.join(KINDS)}")
+    return dict(_distances(tuple(languages), base, kind))
+
+
+@lru_cache(maxsize=32)
+def _distances(languages: tuple[str, ...], base: str, kind: str) -> dict[str, float]:
+    """Ask URIEL+; kept, since its tables are hundreds of megabytes, and the same for every checkpoint."""
     with _quiet():
         try:
             from urielplus.urielplus import URIELPlus
