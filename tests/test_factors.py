@@ -17,6 +17,7 @@ from xlprobe.factors import (
     tokens_per_word,
     typological_distances,
 )
+from xlprobe.measuring import languages
 
 TARGETS = ("fr", "de", "es", "ru", "ar", "fa", "zh")
 
@@ -28,6 +29,7 @@ def fake_uriel(monkeypatch):
                 raise SystemExit("no data")
             return {"fra": 0.2, "pes": 0.5, "eng": 0.1}[pair[1]]
 
+    languages._distances.cache_clear()
     package, module = ModuleType("urielplus"), ModuleType("urielplus.urielplus")
     module.URIELPlus = URIELPlus
     monkeypatch.setitem(sys.modules, "urielplus", package)
@@ -37,6 +39,7 @@ def fake_uriel(monkeypatch):
 def test_distances_use_codes_of_single_languages(monkeypatch):
     fake_uriel(monkeypatch)
     found = typological_distances(["en", "fr", "fa", "zh"])
+    languages._distances.cache_clear()
     assert (found["en"], found["fr"], found["fa"]) == (0.0, 0.2, 0.5)
     assert math.isnan(found["zh"])
 
