@@ -43,10 +43,12 @@ def test_ten_minutes_and_week_one(place: Path) -> None:
 
 def test_custom_checkpoint(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+    from decoders import save_decoder
 
     base = tiny.checkpoint("bert", "ForSequenceClassification")
     base.save(tmp_path / "runs" / "mbert-ruletaker")
     torch.save(base.model, tmp_path / "model.pt")
+    save_decoder(tmp_path / "models")
     second = {
         f"encoder.layer.{number}.attention.self.cross_lingual_query.{name}": getattr(layer.attention.self.query, name)
         for number, layer in enumerate(base.model.base_model.encoder.layer)

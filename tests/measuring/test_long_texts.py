@@ -85,5 +85,7 @@ def test_where_the_weights_go(tiny, llama):
     assert torch.equal(logits[0], logits[2])
     with pytest.raises(CheckpointError, match="which does not fit"):
         load(llama, device_map={"model.embed_tokens": "cpu"})
+    with pytest.raises(CheckpointError, match="expected 'auto', or a device for each part"):
+        load(llama, device_map="anywhere")
     with pytest.raises(CheckpointError, match="int8.*bfloat16"):
         load(llama, dtype="int8")

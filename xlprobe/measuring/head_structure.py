@@ -71,6 +71,7 @@ class HeadStructureReader:
         assert capture.pattern is not None, "what is of whole sets needs whole patterns"
         roles = Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
         reach = Reach.causal(batch.attention_mask, roles, capture.window) if capture.causal else None
+        assert capture.pattern is not None
         pooled = PooledPattern(capture.pattern, roles, reach=reach)
         if "head_rsa" in self.metrics:
             for block in _but(COMPARED_BLOCKS, self.closed):
