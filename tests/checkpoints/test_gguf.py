@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from xlprobe import CheckpointError, load, measure
+from xlprobe import load, measure
 from xlprobe.encoders.layout import layout_of
+from xlprobe.errors import CheckpointError
 from xlprobe.samples import SMALL, generate
 
 pytest.importorskip("gguf")

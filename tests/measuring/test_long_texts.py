@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from decoders import save_decoder
 
-from xlprobe import CaptureError, CheckpointError, DataError, load, measure
+from xlprobe import load, measure
+from xlprobe.errors import CaptureError, CheckpointError, DataError
 
 METRICS = ["js_stability", "cross_lingual_mass", "mass_expectation", "mass_lift", "instability", "gold_margin"]
 KEYS = ["metric", "layer", "head", "block", "pooling", "condition", "reference", "sample", "context_language",
