@@ -13,7 +13,7 @@ from xlprobe.checkpoints.pages import let_go
 
 __all__ = ["hash_file", "hash_tensors"]
 
-_AT_ONCE = 1 << 28
+_AT_ONCE = 1 << 27
 """Bytes of a large tensor that are in memory for it at once."""
 
 
