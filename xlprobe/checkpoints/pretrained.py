@@ -148,13 +148,14 @@ def _tokenizer(spec: str) -> PreTrainedTokenizerBase:
             "Save it there: tokenizer.save_pretrained(directory)"
         )
 
-    def read() -> Any:
+    def read() -> tuple[Any, int]:
         tokenizer = AutoTokenizer.from_pretrained(spec, trust_remote_code=False)
-        tokenizer("a b", "c")  # some damage shows only here
-        return tokenizer
+        # Some damage shows only where a tokenizer is used.
+        tokenizer("a b", "c")
+        return tokenizer, len(tokenizer) - len(tokenizer.all_special_ids)
 
     try:
-        tokenizer = called(f"{spec}: its tokenizer cannot be read", read)
+        tokenizer, words = called(f"{spec}: its tokenizer cannot be read", read)
     except CheckpointError as error:
         if "tiktoken" in str(error):  # what transformers tries last with a vocabulary that it cannot read
             raise CheckpointError(
@@ -171,7 +172,7 @@ def _tokenizer(spec: str) -> PreTrainedTokenizerBase:
             f"{spec}: its tokenizer, {type(tokenizer).__name__}, has no fast version, so no token's place in the text "
             "is known; expected one that has (a tokenizer.json). Use another model of the language"
         )
-    if len(tokenizer) <= len(tokenizer.all_special_ids):
+    if words <= 0:
         raise CheckpointError(
             f"{spec}: its tokenizer, {type(tokenizer).__name__}, knows special tokens only; its words are in a file "
             "of another kind. Save the one that it was trained with: tokenizer.save_pretrained(directory)"
