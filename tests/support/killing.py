@@ -57,7 +57,8 @@ def train(out: Path) -> None:
     """Fine-tune a tiny checkpoint."""
     settings = TrainSettings(steps=12, batch_size=4, learning_rate=1e-2, log_every=1, save_every=1)
     method = Method("cross-query", "full", {"en-en": 1.0, "en-fr": 1.0})
-    finetune(makers.make_checkpoint(), makers.make_problems(), method, out=out, settings=settings)
+    made = finetune(makers.make_checkpoint(), makers.make_problems(), method, out=out, settings=settings)
+    (out / "hash").write_text(made.hash)
 
 
 def half_written(out: Path) -> list[str]:
@@ -102,7 +103,7 @@ def answer(work: str, out: Path) -> Any:
         frame = Results.load(out).to_frame().astype(dict.fromkeys(columns, str))
         return frame.sort_values(columns, ignore_index=True)
     if work == "train":
-        return xlprobe.load(str(out), base=makers.make_checkpoint()).hash
+        return (out / "hash").read_text()
     return {path.name: path.read_bytes() for path in sorted(out.iterdir()) if path.suffix in (".svg", ".csv", ".png")}
 
 
