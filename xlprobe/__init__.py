@@ -1,4 +1,4 @@
-"""Look inside multilingual encoders when they reason across languages.
+"""Look inside multilingual models when they reason across languages.
 
 Checkpoints + parallel samples -> capture -> one tidy table -> statistics -> figures:
 
