@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,3 +135,20 @@ def test_what_a_checkpoint_does_not_have_is_an_error(tiny, tiny_checkpoints):
         capture(checkpoint, [], [Keep()], layers=[5])
     with pytest.raises(CaptureError, match="expected some of"):
         capture(checkpoint, [], [Keep(frozenset({"gradients"}))])
+
+
+def test_layers_without_a_q_cross_leave_all_the_work_to_q(tiny):
+    from xlprobe import measure
+
+    checkpoint = tiny.checkpoint("bert", "ForSequenceClassification", cross_query=True)
+    config = type(checkpoint.model.config).from_dict({**checkpoint.model.config.to_dict(), "cross_layers": [1]})
+    partly = dataclasses.replace(checkpoint, model=type(checkpoint.model)(config).eval())
+    metrics = ["share_cross", "share_mono", "js_stability"]
+    frame = measure(partly, tiny.problems(2, 2), pairs="en-fr", metrics=metrics, show_progress=False).to_frame()
+    shares = frame[
+        (frame.condition == "observed") & (frame.context_language.astype(str) != frame.question_language.astype(str))
+    ]
+    by_layer = shares[shares.metric == "share_cross"].groupby("layer").value
+    assert by_layer.max()[0] == 0
+    assert by_layer.max()[1] > 0
+    assert (shares[(shares.metric == "share_mono") & (shares.layer == 0)].value.dropna() > 0.99).all()

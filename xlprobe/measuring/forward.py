@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from xlprobe.encoders.answers import answer_logits, run_bare
-from xlprobe.encoders.hooks import attention_modules, observe, observe_hidden
+from xlprobe.encoders.hooks import attention_modules, hook_points, observe, observe_hidden
 from xlprobe.encoders.layout import layout_of, output_weight
 from xlprobe.encoders.points import ByRows, taking_rows
 from xlprobe.errors import CaptureError
@@ -177,7 +177,7 @@ def _attention_hooks(
         wanted.append("hook_pattern_cross")
     if "values" in needs:
         wanted.append("hook_v")
-    modules = attention_modules(checkpoint.model)
+    modules, points = attention_modules(checkpoint.model), hook_points(checkpoint.model)
     layout = layout_of(checkpoint.model)
     outputs = [output_weight(one) for one in layout.outputs] if "values" in needs else [None] * len(modules)
     seen: dict[str, Tensor] = {}
@@ -191,6 +191,9 @@ def _attention_hooks(
 
     def hand_on(layer: int) -> Any:
         def hook(tensor: Tensor, hook: Any = None) -> None:
+            if "hook_pattern_cross" in wanted and "hook_pattern_cross" not in seen:
+                # A layer without a Q_cross, of a model that has it in others: Q does all the work.
+                seen["hook_pattern_cross"] = torch.zeros_like(seen["hook_pattern"])
             captured = AttentionCapture(
                 layer,
                 current[0],
@@ -213,7 +216,7 @@ def _attention_hooks(
                 f"got layer {layer}; the checkpoint {checkpoint.name!r} has layers 0 to {len(modules) - 1}"
             )
         stem = f"blocks.{layer}.attn."
-        hooks += [(stem + name, keep(name)) for name in wanted]
+        hooks += [(stem + name, keep(name)) for name in wanted if stem + name in points]
         hooks.append((stem + "hook_z", hand_on(layer)))
     return hooks
 
