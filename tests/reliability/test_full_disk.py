@@ -43,26 +43,40 @@ def checkpoint(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(tiny.checkpoint("bert", "ForSequenceClassification").save(tmp_path_factory.mktemp("saved") / "tiny"))
 
 
+RECIPE = """
+routine = "finetune"
+base = "{base}"
+tuning = "full"
+settings = {{steps = 4, batch_size = 4, device = "cpu", save_every = 2}}
+stages = [{{source = "generated", theories = 20, questions = 1, languages = ["en"]}}]
+"""
 COMMANDS = {
     "measure": ["measure", "-c", "CHECKPOINT", "--limit", "8", "--languages", "en fr", "--metrics", "js_stability"],
     "evaluate": ["evaluate", "-c", "CHECKPOINT", "--limit", "8", "--languages", "en fr"],
     "report": ["report", "-c", "CHECKPOINT", "--limit", "4", "--languages", "en fr", "--metrics", "js_stability"],
+    "finetune": ["finetune", "RECIPE"],
     "data": ["data", "generate", "--theories", "400", "--languages", "en fr"],
 }
+
+
+ENDINGS = (".parquet", ".html", ".jsonl", ".svg", ".safetensors")
 
 
 @pytest.mark.parametrize(
     "command", [name if name == "measure" else pytest.param(name, marks=pytest.mark.slow) for name in COMMANDS]
 )
 def test_a_full_disk_is_one_line_and_leaves_nothing(command: str, checkpoint: Path, tmp_path: Path) -> None:
-    arguments = [str(checkpoint) if part == "CHECKPOINT" else part for part in COMMANDS[command]]
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE.format(base=checkpoint))
+    given = {"CHECKPOINT": str(checkpoint), "RECIPE": str(recipe)}
+    arguments = [given.get(part, part) for part in COMMANDS[command]]
     out = tmp_path / ("out" if command != "data" else "out.jsonl")
     place = [str(out)] if command == "data" else ["--out", str(out)]
     done = limited(700, *arguments, *place)
     one_line(done)
     assert str(tmp_path) in done.stderr
     left = [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    assert [path.name for path in left if path.suffix in (".parquet", ".html", ".jsonl", ".svg")] == []
+    assert [path.name for path in left if path.suffix in ENDINGS] == []
 
 
 @pytest.mark.slow
