@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from browser import start
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = {
@@ -33,6 +32,8 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A browser for the tests of a page."""
+    from browser import start  # scripts of tests read this file without the tests' own modules at hand
+
     started = start(tmp_path_factory.mktemp("chrome"))
     yield started
     started.quit()

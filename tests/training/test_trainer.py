@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from xlprobe.errors import TrainingError
 from xlprobe.training import finetune
@@ -95,7 +96,7 @@ def test_nan_stops_with_the_last_good_checkpoint(tiny, settings, tmp_path, monke
     ):
         finetune(tiny.checkpoint(), tiny.problems(), out=tmp_path, settings=settings(steps=6, save_every=2))
     assert loop.last_checkpoint(tmp_path).name == "checkpoint-2"
-    assert all(torch.isfinite(t).all() for t in loop.load_file(tmp_path / "checkpoint-2" / loop.WEIGHTS).values())
+    assert all(torch.isfinite(t).all() for t in load_file(tmp_path / "checkpoint-2" / loop.WEIGHTS).values())
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(tiny, settings, tmp_path, monkeypatch):
@@ -127,7 +128,7 @@ def test_another_run_in_the_directory_is_refused(tiny, settings, tmp_path):
 def test_checkpoints_hold_what_is_trained_only(tiny, settings, tmp_path):
     finetune(tiny.checkpoint(), tiny.problems(), out=tmp_path, settings=settings(save_every=2, keep=1))
     assert [path.name for path in tmp_path.glob("checkpoint-*")] == ["checkpoint-4"]
-    names = set(loop.load_file(tmp_path / "checkpoint-4" / loop.WEIGHTS))
+    names = set(load_file(tmp_path / "checkpoint-4" / loop.WEIGHTS))
     assert "classifier.weight" in names
     assert not any("query.weight" in name for name in names)
 
