@@ -17,7 +17,7 @@ from xlprobe.encoders import cross_attention
 from xlprobe.encoders.attention import cross_query_attention
 from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.samples import RULETAKER, Encoder, generate
-from xlprobe.training.classifier import Head, make_classifier
+from xlprobe.training.classifier import FreshHead, make_classifier
 from xlprobe.training.half_precision import computing
 from xlprobe.training.method import Method
 from xlprobe.training.tuning import select
@@ -41,7 +41,7 @@ class Step:
         self.model: Any = make_classifier(
             plain(),
             Method(mechanism=mechanism),
-            Head(dropout=0.0),  # type: ignore[arg-type]
+            FreshHead(dropout=0.0),  # type: ignore[arg-type]
         )
         register()
         self.model.set_attn_implementation(TRAINED if fast else "eager")

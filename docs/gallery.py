@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "figures"
-MADE_UP = ROOT / "tests" / "plots" / "conftest.py"
+MADE_UP = ROOT / "tests" / "support" / "made_up.py"
 
 HEAD = """# Gallery
 

@@ -119,14 +119,6 @@ def test_every_flipped_bit_of_query_pt_is_refused(tmp_path):
             read_pickle(tmp_path / "query.pt")
 
 
-@pytest.fixture
-def saved(tiny_checkpoints, tmp_path):
-    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification")
-    checkpoint.model.save_pretrained(tmp_path / "c")
-    checkpoint.tokenizer.save_pretrained(tmp_path / "c")
-    return tmp_path / "c"
-
-
 def test_code_of_a_checkpoint_is_neither_run_nor_asked_about(saved, tmp_path, monkeypatch):
     witness = tmp_path / "witness"
     (saved / "own.py").write_text(f"open({str(witness)!r}, 'w')\nclass C: pass\n")

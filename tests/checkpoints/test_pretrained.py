@@ -13,14 +13,6 @@ from xlprobe import load
 from xlprobe.errors import CheckpointError
 
 
-@pytest.fixture
-def saved(tiny_checkpoints, tmp_path):
-    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification")
-    checkpoint.model.save_pretrained(tmp_path / "c")
-    checkpoint.tokenizer.save_pretrained(tmp_path / "c")
-    return tmp_path / "c"
-
-
 def rewrite(directory, change):
     weights = load_file(directory / "model.safetensors")
     save_file(change(weights), directory / "model.safetensors", metadata={"format": "pt"})

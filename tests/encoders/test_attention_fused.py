@@ -121,7 +121,7 @@ def test_half_precision_with_gradients_keeps_its_patterns_unless_a_row_is_closed
 def test_a_model_trains_alike_with_every_attention(tiny, closed):
     samples = [problem.pair("en", "fr") for problem in tiny.problems()]
     from xlprobe.samples import Encoder
-    from xlprobe.training.classifier import Head, make_classifier
+    from xlprobe.training.classifier import FreshHead, make_classifier
     from xlprobe.training.collation import Classification
 
     encoder = Encoder(tiny.tokenizers["bert"]())
@@ -131,7 +131,7 @@ def test_a_model_trains_alike_with_every_attention(tiny, closed):
     register()
     found = []
     for name in ("sdpa", TRAINED):
-        model = make_classifier(tiny.checkpoint(), head=Head(dropout=0.0))
+        model = make_classifier(tiny.checkpoint(), head=FreshHead(dropout=0.0))
         model.set_attn_implementation(name)
         loss = model.train()(**inputs).loss
         loss.backward()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up import make_frame, make_results
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -45,20 +46,9 @@ def test_fifty_kills(work: str, tmp_path: Path) -> None:
     holds(kill(work, tmp_path, 50, seed=1), 50)
 
 
-def _report_table(tmp_path: Path) -> None:
-    from importlib import util
-
-    spec = util.spec_from_file_location("figures_conftest", ROOT / "tests" / "plots" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    made = util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    made.make_results(made.make_frame()).save(tmp_path / "table")
-
-
 @pytest.mark.slow
 def test_fifty_kills_of_a_report(tmp_path: Path) -> None:
-    _report_table(tmp_path)
+    make_results(make_frame()).save(tmp_path / "table")
     holds(kill("report", tmp_path, 50, seed=1), 50)
 
 

@@ -73,7 +73,7 @@ def test_weights_that_were_read_from_a_file_are_rounded_anew():
 
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(tiny):
     from xlprobe.samples import Encoder
-    from xlprobe.training.classifier import Head, make_classifier
+    from xlprobe.training.classifier import FreshHead, make_classifier
     from xlprobe.training.collation import Classification
 
     encoder = Encoder(tiny.tokenizers["bert"]())
@@ -81,7 +81,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tiny):
     for dropped in (0.0, 0.5):
         inputs = Classification(encoder, False, dropped)(list(enumerate(samples)))
         inputs["labels"][2] = inputs["labels"][3] = -100
-        model, found = make_classifier(tiny.checkpoint(), head=Head(dropout=0.0)).eval(), []
+        model, found = make_classifier(tiny.checkpoint(), head=FreshHead(dropout=0.0)).eval(), []
         for limit in (None, 3 * inputs["input_ids"].shape[1], 1):
             parts = list(parts_of(inputs, limit))
             assert sum(share for _, share in parts) == pytest.approx(1)

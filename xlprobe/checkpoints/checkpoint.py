@@ -121,8 +121,8 @@ class Checkpoint:
             if not 0 <= label < len(order := self.class_of(names)):
                 raise DataError(
                     f"got the label {str(label)[:20]}; expected 0 to {len(order) - 1}, which stand for the classes of "
-                    f"{self.name}: {', '.join(self.classes or names or TRUE_FALSE)}. Use samples of its "
-                    "task"
+                    f"{self.name}: {', '.join(self.classes or names or TRUE_FALSE)}. Use samples of "
+                    "its task"
                 )
 
     def encoder(self, max_length: int | None = None, *, fresh_head: bool = False) -> Encoder:

@@ -19,7 +19,6 @@ from xlprobe.checkpoints.pretrained import PRETRAINED
 from xlprobe.checkpoints.released import RELEASED
 from xlprobe.checkpoints.request import Format, Request
 from xlprobe.encoders.heads import SUFFIXES, Head
-from xlprobe.encoders.layout import layout_of
 from xlprobe.encoders.selfcheck import check_hooks
 from xlprobe.errors import CaptureError, CheckpointError
 
@@ -40,9 +39,8 @@ class LoadOptions(TypedDict, total=False):
     a model in bfloat16 metrics are computed in float32. `labels`: the names of a classifier's classes in the model's
     order, where its configuration names none or names them wrongly; labels of samples are matched with them by name.
     `seed`: the seed that the checkpoint was trained with; checkpoints of one name and several seeds are measured as
-    runs of one recipe. `template`, `answers`:
-    how a causal model is asked, and the words that it may answer with, in the order of the samples' labels (see
-    `xlprobe.samples.prompts.PromptEncoder`).
+    runs of one recipe. `template`, `answers`: how a causal model is asked, and the words that it may answer with, in
+    the order of the samples' labels (see `xlprobe.samples.prompts.PromptEncoder`).
     """
 
     pair: str | None
@@ -83,7 +81,8 @@ def load(
             f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
         )
     _place(checkpoint, options.get("dtype", "float32"), options.get("device", "cpu"), options.get("device_map"))
-    if not BUNDLED.recognise(request):  # those were checked when they were made
+    bundled = BUNDLED.recognise(request)
+    if not bundled:  # those were checked when they were made
         _check_attention(checkpoint)
     provenance = {**checkpoint.provenance, "dtype": str(checkpoint.model.dtype).removeprefix("torch.")}
     if "seed" in options:
@@ -94,7 +93,7 @@ def load(
     if prompt := {key: options[key] for key in ("template", "answers") if options.get(key) is not None}:  # type: ignore
         changes["encoding"] = {**checkpoint.encoding, **prompt}
     checkpoint = replace(checkpoint, **changes)
-    if checkpoint.is_causal:
+    if not bundled and checkpoint.is_causal:
         checkpoint.encoder()  # a template that is none is said now
     return checkpoint
 
@@ -111,7 +110,7 @@ def _check_attention(checkpoint: Checkpoint) -> None:
         called(f"{checkpoint.spec}: its model does not run", lambda: check_hooks(checkpoint.model))
     except CaptureError as error:
         raise CheckpointError(f"{checkpoint.spec}: {error}") from error
-    if layout_of(checkpoint.model).causal and checkpoint.head != "causal" and _is_decoder(checkpoint):
+    if checkpoint.is_causal and checkpoint.head != "causal" and _is_decoder(checkpoint):
         raise CheckpointError(
             f"{checkpoint.spec}: its configuration has is_decoder=true, so no token attends to later ones, though a "
             f"{type(checkpoint.model).__name__} is an encoder's class. If it was saved so by mistake, set is_decoder "

@@ -12,9 +12,9 @@ import numpy as np
 from xlprobe.measuring.attention import paired
 from xlprobe.measuring.forward import AttentionCapture
 from xlprobe.measuring.plan import PairedBatch, Version
-from xlprobe.metrics import PooledPattern, Roles, block_mass, head_divergences, head_rsa, top_heads_jaccard
+from xlprobe.measuring.rows import BatchRows
+from xlprobe.metrics import PooledPattern, block_mass, head_divergences, head_rsa, top_heads_jaccard
 from xlprobe.metrics.blocks import COMPARED_BLOCKS, MASS_BLOCKS
-from xlprobe.metrics.reach import Reach
 
 __all__ = ["HEAD_METRICS", "HeadStructureReader"]
 
@@ -61,6 +61,7 @@ class HeadStructureReader:
     closed: Collection[str] = ()
     """Blocks that the model has not."""
     needs: frozenset[str] = frozenset({"pattern"})
+    _shared: BatchRows | None = field(default=None, repr=False)
     _divergence: dict[_Key, _Mean] = field(default_factory=dict, repr=False)
     _mass: dict[_Key, _Mean] = field(default_factory=dict, repr=False)
 
@@ -69,10 +70,9 @@ class HeadStructureReader:
         batch = paired(capture.batch)
         rows = _rows_by_pair(batch)
         assert capture.pattern is not None, "what is of whole sets needs whole patterns"
-        roles = Roles.from_ids(batch.segment_ids, batch.unit_ids, batch.special_mask)
-        reach = Reach.causal(batch.attention_mask, roles, capture.window) if capture.causal else None
-        assert capture.pattern is not None
-        pooled = PooledPattern(capture.pattern, roles, reach=reach)
+        if self._shared is None or self._shared.batch is not batch:
+            self._shared = BatchRows(batch)
+        pooled = PooledPattern(capture.pattern, self._shared.roles, reach=self._shared.reach(capture))
         if "head_rsa" in self.metrics:
             for block in _but(COMPARED_BLOCKS, self.closed):
                 for pooling in _POOLINGS:

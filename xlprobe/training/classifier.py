@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from xlprobe.checkpoints.checkpoint import Checkpoint
 
-__all__ = ["Head", "make_classifier", "set_cross_query"]
+__all__ = ["FreshHead", "make_classifier", "set_cross_query"]
 
 
 @dataclass(frozen=True)
-class Head:
+class FreshHead:
     """A fresh classifier: how many classes, the seed of its weights, and the model's dropout (None: leave it)."""
 
     num_labels: int = 2
@@ -33,7 +33,7 @@ class Head:
 def make_classifier(
     base: Checkpoint,
     method: Method | None = None,
-    head: Head | None = None,
+    head: FreshHead | None = None,
     query: Mapping[str, Tensor] | None = None,
 ) -> PreTrainedModel:
     """Return a sequence classifier on the first token with a checkpoint's encoder and a fresh, seeded head.
@@ -45,7 +45,7 @@ def make_classifier(
     """
     from transformers import AutoModelForSequenceClassification
 
-    method, head = method or Method(), head or Head()
+    method, head = method or Method(), head or FreshHead()
     _check_start(base, method, query)
     config = type(base.model.config).from_dict(base.model.config.to_dict())
     # The names of another head's classes would say the wrong thing of a fresh one.

@@ -16,7 +16,7 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.samples import Encoder, ParallelSample, Sample
-from xlprobe.training.classifier import Head, make_classifier
+from xlprobe.training.classifier import FreshHead, make_classifier
 from xlprobe.training.collation import Classification
 from xlprobe.training.half_precision import computing, multiplies_bfloat16
 from xlprobe.training.method import Method
@@ -65,7 +65,7 @@ def finetune(
     fix_seed(settings.seed)
     encoder = checkpoint.encoder(settings.max_length, fresh_head=True)
     parts = [_part(stage, number, mix, settings, encoder) for number, stage in enumerate(stages)]
-    head = Head(labels, settings.seed, settings.dropout)
+    head = FreshHead(labels, settings.seed, settings.dropout)
     model = make_classifier(checkpoint, method, head, query)
     _check_pairs(model, mix, parts)
     select(model, method.tuning, method.freeze)
