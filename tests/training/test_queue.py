@@ -118,7 +118,7 @@ def states(study: Path, out: Path) -> dict[str, str]:
 def test_runs_in_order_and_keeps_what_is_small(study, data):
     runs, given = read_study(study), options(data)
     run_queue(runs, given)
-    names = ["start-seed0", "query-seed0", "baseline-seed0", "baseline-seed1", "crossed-seed0"]
+    names = ["start-seed0", "query-seed0", "baseline-seed0", "crossed-seed0", "baseline-seed1"]
     assert [run.name for run in runs] == names
     assert set(states(study, given.out).values()) == {"finished"}
     assert not list(given.out.glob("*/checkpoint-*"))

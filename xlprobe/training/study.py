@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ def read_study(path: Path | str, device: str | None = None) -> list[PlannedRun]:
 
     `seeds` (default: the recipe's) makes one run of each, called NAME-seedK. `base` and `query` name an earlier entry:
     its run of the same seed, or its only one. `steps` shortens the recipe, its stages in proportion. `device` replaces
-    every recipe's. Raises `TrainingError` for unknown entries, repeated names, and runs that are not there before.
+    every recipe's. The first run of every entry comes before the second of any, so that a queue that is stopped has
+    runs to compare. Raises `TrainingError` for unknown entries, repeated names, and runs that are not there before.
     """
     path = Path(path)
     try:
@@ -64,7 +66,18 @@ def read_study(path: Path | str, device: str | None = None) -> list[PlannedRun]:
         if len(made[entry["name"]]) != len(new):
             raise TrainingError(f"{path}: {entry['name']} names a seed twice in {seeds}; expected each once")
         runs += new
-    return runs
+    return _in_rounds(runs)
+
+
+def _in_rounds(runs: list[PlannedRun]) -> list[PlannedRun]:
+    """Return the first run of every entry, then the second of every, ...; each after the runs that it starts from."""
+    rounds: dict[str, int] = {}
+    of_entry: Counter[str] = Counter()
+    for run in runs:
+        entry = run.name.rpartition("-seed")[0]
+        rounds[run.name] = max(of_entry[entry], *(rounds.get(earlier or "", 0) for earlier in (run.base, run.query)))
+        of_entry[entry] += 1
+    return sorted(runs, key=lambda run: rounds[run.name])
 
 
 def _check(entry: Mapping[str, Any], made: Mapping[str, Any], path: Path) -> None:
