@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from xlprobe import Results
+from xlprobe import Results, save
 from xlprobe.cli import app, run
 from xlprobe.errors import CheckpointError
 from xlprobe.samples.readers import write_jsonl
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def saved(tiny, tiny_checkpoints, tmp_path):
     """A tiny checkpoint and its problems on disk."""
-    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification").save(tmp_path / "tiny")
+    checkpoint = save(tiny_checkpoints("bert", "ForSequenceClassification"), tmp_path / "tiny")
     write_jsonl(tiny.problems(6, 2), tmp_path / "problems.jsonl")
     return ["--checkpoint", str(checkpoint), "--samples", str(tmp_path / "problems.jsonl"), "--languages", "en fr zh"]
 

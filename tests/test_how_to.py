@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from xlprobe import save
 from xlprobe.samples import generate, write_jsonl
 
 PAGES = Path(__file__).parents[1] / "docs" / "how-to"
@@ -22,7 +23,7 @@ def blocks(page: str) -> str:
 def place(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with what the pages speak of: saved checkpoints and a file of problems."""
     for number, name in enumerate(("mine", "before", "seed0", "seed1", "seed2")):
-        tiny.checkpoint("bert", "ForSequenceClassification", seed=number).save(tmp_path / "runs" / name)
+        save(tiny.checkpoint("bert", "ForSequenceClassification", seed=number), tmp_path / "runs" / name)
     problems = generate(8, languages=("en", "fr", "zh"), seed=0, facts=(2, 3), rules=(1, 1), questions=2)
     write_jsonl(problems, tmp_path / "problems.jsonl")
     monkeypatch.chdir(tmp_path)
@@ -46,7 +47,7 @@ def test_custom_checkpoint(tiny: Any, tmp_path: Path, monkeypatch: pytest.Monkey
     from decoders import save_decoder
 
     base = tiny.checkpoint("bert", "ForSequenceClassification")
-    base.save(tmp_path / "runs" / "mbert-ruletaker")
+    save(base, tmp_path / "runs" / "mbert-ruletaker")
     torch.save(base.model, tmp_path / "model.pt")
     save_decoder(tmp_path / "models")
     second = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from xlprobe import Results
+from xlprobe import Results, save
 from xlprobe.cli import app, run
 from xlprobe.errors import DataError
 from xlprobe.languages import KNOWN_LANGUAGES, LANGUAGES, Language, get_language, register
@@ -54,7 +54,7 @@ def problems(tiny):
 
 
 def test_an_unknown_language_is_measured_and_drawn(problems, tiny_checkpoints, tmp_path):
-    checkpoint = tiny_checkpoints("bert", "ForSequenceClassification").save(tmp_path / "tiny")
+    checkpoint = save(tiny_checkpoints("bert", "ForSequenceClassification"), tmp_path / "tiny")
     file, out = tmp_path / "problems.jsonl", tmp_path / "out"
     write_jsonl(problems, file)
     asked = ["--checkpoint", str(checkpoint), "--samples", str(file), "--languages", f"en {UNKNOWN}"]

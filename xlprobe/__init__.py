@@ -17,7 +17,6 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from xlprobe import errors
 from xlprobe.errors import XlprobeError
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     )
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.checkpoints.loading import load
+    from xlprobe.checkpoints.saving import save
     from xlprobe.measuring import effects
     from xlprobe.measuring.design import Design
     from xlprobe.measuring.forward import capture
@@ -51,6 +51,7 @@ _LAZY = {
     "load": "xlprobe.checkpoints.loading",
     "measure": "xlprobe.measuring.measurement",
     "metric": "xlprobe.metrics",
+    "save": "xlprobe.checkpoints.saving",
 }
 _MODULES = {
     "checkpoints": "xlprobe.checkpoints",
@@ -74,7 +75,6 @@ __all__ = [
     "checkpoints",
     "effects",
     "encoders",
-    "errors",
     "explore",
     "interventions",
     "languages",
@@ -84,6 +84,7 @@ __all__ = [
     "metrics",
     "plots",
     "samples",
+    "save",
     "statistics",
     "training",
 ]

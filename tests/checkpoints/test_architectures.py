@@ -10,7 +10,7 @@ import torch
 import transformers
 from architectures import HEADS, OWN, save_encoder
 
-from xlprobe import effects, encoders, load, measure
+from xlprobe import effects, encoders, load, measure, save
 from xlprobe.encoders.hooks import observe, observe_hidden
 from xlprobe.encoders.layout import layout_of
 from xlprobe.errors import CaptureError, CheckpointError
@@ -49,7 +49,7 @@ def test_an_architecture_is_loaded_measured_and_saved(saved, tiny, tmp_path, nam
     if head == "classification":
         moved = effects.knock_out(checkpoint, problems, pairs="en-fr", edges=("question->context",), control=False)
         assert moved.to_frame().value.abs().max() > 0
-    again = load(checkpoint.save(tmp_path / "again"))
+    again = load(save(checkpoint, tmp_path / "again"))
     assert again.hash == checkpoint.hash
     assert again.encoding == checkpoint.encoding
 

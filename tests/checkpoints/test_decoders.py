@@ -10,7 +10,7 @@ import torch
 import transformers
 from decoders import OWN, byte_tokenizer, save_decoder
 
-from xlprobe import effects, load, measure
+from xlprobe import effects, load, measure, save
 from xlprobe.encoders.answers import answer_logits
 from xlprobe.encoders.hooks import observe
 from xlprobe.encoders.layout import layout_of
@@ -80,7 +80,7 @@ def test_bare_decoders_and_classifiers_over_them(tmp_path, problems, name, head)
             hidden = model.base_model(batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
             wanted = model.score(hidden[rows, batch.lengths - 1])
             torch.testing.assert_close(answer_logits(model, batch), wanted)
-    again = load(checkpoint.save(tmp_path / "again"))
+    again = load(save(checkpoint, tmp_path / "again"))
     assert again.hash == checkpoint.hash
 
 
@@ -162,7 +162,7 @@ def test_own_templates_and_answers_are_kept(tmp_path, problems):
     checkpoint = load(place, template="{context}\n{question} {choices}?\n:", answers=["no", "yes"])
     ids = checkpoint.encoder().encode([problems[0].pair("en", "fr")]).input_ids[0]
     assert checkpoint.tokenizer.decode(ids).strip().endswith(" no / yes?\n:")
-    again = load(checkpoint.save(tmp_path / "again"))
+    again = load(save(checkpoint, tmp_path / "again"))
     assert again.encoder().templates == checkpoint.encoder().templates
     with pytest.raises(DataError, match="got the template"):
         load(place, template="{question}")

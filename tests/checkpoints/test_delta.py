@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 
-from xlprobe import load
+from xlprobe import load, save
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import FILES, apply_delta, make_delta, read_delta, save_delta
 from xlprobe.checkpoints.tensor_files import read_tensors, write_tensors
@@ -16,7 +16,7 @@ from xlprobe.errors import CheckpointError, XlprobeError
 
 @pytest.fixture
 def base(tiny_checkpoints, tmp_path):
-    tiny_checkpoints("bert").save(tmp_path / "base")
+    save(tiny_checkpoints("bert"), tmp_path / "base")
     return load(tmp_path / "base")
 
 
@@ -148,4 +148,4 @@ def test_a_failed_save_leaves_the_old_file(base, tuned, tmp_path, monkeypatch):
     assert path.read_bytes() == before
     assert [p.name for p in path.parent.iterdir()] == [path.name]
     with pytest.raises(XlprobeError, match="cannot (be written|write)"):
-        Checkpoint("x", "x", tuned, base.tokenizer).save(tmp_path / "new", delta=True, base=base)
+        save(Checkpoint("x", "x", tuned, base.tokenizer), tmp_path / "new", delta=True, base=base)

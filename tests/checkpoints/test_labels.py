@@ -8,7 +8,7 @@ import logging
 import pytest
 import torch
 
-from xlprobe import effects, load, measure
+from xlprobe import effects, load, measure, save
 from xlprobe.checkpoints.labels import class_order
 from xlprobe.errors import CheckpointError, DataError
 from xlprobe.training import evaluate
@@ -107,9 +107,9 @@ def test_labels_that_fit_no_class_are_refused_or_missing_with_the_reason(tiny, t
 
 
 def test_labels_can_be_said_and_are_saved(tiny_checkpoints, tmp_path):
-    tiny_checkpoints("bert", "ForSequenceClassification").save(tmp_path / "plain")
+    save(tiny_checkpoints("bert", "ForSequenceClassification"), tmp_path / "plain")
     named = load(tmp_path / "plain", labels=["yes", "no"])
     assert named.classes == ("yes", "no")
-    assert load(named.save(tmp_path / "named")).class_of() == (1, 0)
+    assert load(save(named, tmp_path / "named")).class_of() == (1, 0)
     with pytest.raises(CheckpointError, match="for a classifier of 2 classes"):
         load(tmp_path / "plain", labels=["a", "b", "c"])

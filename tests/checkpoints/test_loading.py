@@ -43,7 +43,7 @@ def test_a_saved_cross_query_checkpoint_comes_back_bit_for_bit(base, tmp_path, f
             if "cross_lingual" in name or name.endswith("bias"):
                 parameter.add_(0.01)
     checkpoint = Checkpoint("trained", plain.spec, model, plain.tokenizer, {"base": plain.spec}, {"prefix": "is "})
-    checkpoint.save(tmp_path / "out", delta=delta)
+    save(checkpoint, tmp_path / "out", delta=delta)
     again = load(tmp_path / "out")
     assert same(again, checkpoint)
     assert type(again.model) is type(model)
@@ -51,7 +51,7 @@ def test_a_saved_cross_query_checkpoint_comes_back_bit_for_bit(base, tmp_path, f
     if delta:
         short = Checkpoint("short", plain.spec, copy.deepcopy(model).bfloat16(), plain.tokenizer, {"base": plain.spec})
         state = torch.get_rng_state()
-        assert same(load(short.save(tmp_path / "short", delta=True), dtype="auto"), short)
+        assert same(load(save(short, tmp_path / "short", delta=True), dtype="auto"), short)
         assert torch.equal(torch.get_rng_state(), state)
         size = sum(file.stat().st_size for file in (tmp_path / "out").iterdir())
         assert size < sum(p.numel() for p in model.parameters()) * 4
@@ -141,18 +141,18 @@ def test_saving_again_replaces_the_checkpoint_and_nothing_else(base, tmp_path, d
     crossed = to_cross_query(plain.model)
     checkpoint = Checkpoint("trained", plain.spec, crossed, plain.tokenizer, {"base": plain.spec})
     for first in (False, True):
-        checkpoint.save(tmp_path / "out", delta=first)
-        checkpoint.save(tmp_path / "out", delta=delta)
+        save(checkpoint, tmp_path / "out", delta=first)
+        save(checkpoint, tmp_path / "out", delta=delta)
         assert (tmp_path / "out" / "delta.safetensors").exists() == delta
         assert (tmp_path / "out" / "model.safetensors").exists() != delta
         assert same(load(tmp_path / "out"), checkpoint)
     (tmp_path / "out" / "notes.md").write_text("mine")
     with pytest.raises(CheckpointError, match=r"holds \['notes.md'\]"):
-        checkpoint.save(tmp_path / "out", delta=delta)
+        save(checkpoint, tmp_path / "out", delta=delta)
     with pytest.raises(CheckpointError, match="is a file"):
-        checkpoint.save(tmp_path / "out" / "notes.md", delta=delta)
+        save(checkpoint, tmp_path / "out" / "notes.md", delta=delta)
     assert (tmp_path / "out" / "notes.md").read_text() == "mine"
     unknown = Checkpoint("own", "own", crossed, plain.tokenizer)
     with pytest.raises(CheckpointError, match="does not say which encoder"):
-        unknown.save(tmp_path / "new", delta=True)
+        save(unknown, tmp_path / "new", delta=True)
     assert not (tmp_path / "new").exists()

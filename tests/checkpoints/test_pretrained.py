@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from xlprobe import load
+from xlprobe import load, save
 from xlprobe.errors import CheckpointError
 
 
@@ -90,7 +90,7 @@ def test_tokenizers_without_places_in_the_text_or_damaged_are_refused_at_once(sa
 
 
 def test_a_damaged_vocabulary_does_not_send_to_another_library(tiny_checkpoints, tmp_path):
-    place = tiny_checkpoints("xlm-roberta").save(tmp_path / "c")
+    place = save(tiny_checkpoints("xlm-roberta"), tmp_path / "c")
     (place / "tokenizer.json").unlink()
     (place / "tokenizer_config.json").unlink()
     (place / "sentencepiece.bpe.model").write_bytes(b"no model")

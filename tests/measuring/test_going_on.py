@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xlprobe import measure
+from xlprobe import measure, save
 from xlprobe.errors import ResultsError
 from xlprobe.measuring import attention, checkpoint_run
 from xlprobe.measuring.lock import locked
@@ -134,7 +134,7 @@ def test_a_full_disk_says_which_file_and_what_is_whole(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_command_that_is_ended_clears_up(tiny: Any, checkpoint: Any, tmp_path: Path, number: int) -> None:
-    checkpoint.save(tmp_path / "tiny")
+    save(checkpoint, tmp_path / "tiny")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "xlprobe", "measure", "-c", str(tmp_path / "tiny"), "--languages", "en fr"]
     command += ["--limit", "400", "--metrics", "all", "--too-long", "skip", "--batch-size", "4", "--out", str(out)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from xlprobe import save
 from xlprobe.cli import app, run
 from xlprobe.errors import ResultsError
 from xlprobe.measuring.design import Design, check
@@ -18,7 +19,7 @@ from xlprobe.results import Results
 
 @pytest.fixture
 def saved(tiny, tmp_path):
-    tiny.checkpoint("bert", "ForSequenceClassification").save(tmp_path / "tiny")
+    save(tiny.checkpoint("bert", "ForSequenceClassification"), tmp_path / "tiny")
     return tmp_path / "tiny"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from xlprobe import save
 from xlprobe.errors import ResultsError
 from xlprobe.measuring.measurement import measure
 from xlprobe.measuring.processes import pin_device, process_count, process_number, refuse_processes
@@ -165,7 +166,7 @@ def test_each_process_sees_the_gpu_of_its_own(monkeypatch, visible, expected):
 @pytest.mark.slow
 def test_accelerate_launches_two_processes(tiny, tmp_path):
     checkpoint = tiny.checkpoint("bert", "ForSequenceClassification")
-    checkpoint.save(tmp_path / "tiny")
+    save(checkpoint, tmp_path / "tiny")
     arguments = ["measure", "-c", str(tmp_path / "tiny"), "--languages", "en fr", "--limit", "4", "--metrics"]
     arguments += ["js_stability,instability", "--batch-size", "8", "--too-long", "skip", "--out"]
     one = [sys.executable, "-m", "xlprobe", *arguments, str(tmp_path / "one")]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from xlprobe import load
+from xlprobe import load, save
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import CheckpointError
 
@@ -164,7 +164,7 @@ def _saved(tiny: Any, place: Path) -> tuple[dict[str, Checkpoint], Checkpoint]:
         "delta": tiny.checkpoint("bert", seed=1),
     }
     for name, checkpoint in made.items():
-        checkpoint.save(place / name, delta=name == "delta", base=base)
+        save(checkpoint, place / name, delta=name == "delta", base=base)
     return made, base
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from xlprobe import save
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import resource, signal, sys
@@ -40,7 +42,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> None:
 
 @pytest.fixture(scope="module")
 def checkpoint(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Path(tiny.checkpoint("bert", "ForSequenceClassification").save(tmp_path_factory.mktemp("saved") / "tiny"))
+    return Path(save(tiny.checkpoint("bert", "ForSequenceClassification"), tmp_path_factory.mktemp("saved") / "tiny"))
 
 
 RECIPE = """

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from made_up import make_frame, make_results
 
+from xlprobe import save
+
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -53,7 +55,7 @@ def test_fifty_kills_of_a_report(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_like_an_interrupt(tmp_path: Path, tiny: Any) -> None:
-    tiny.checkpoint("bert").save(tmp_path / "checkpoint")
+    save(tiny.checkpoint("bert"), tmp_path / "checkpoint")
     command = [sys.executable, "-m", "xlprobe", "measure", "-c", str(tmp_path / "checkpoint"), "--limit", "400"]
     command += ["--languages", "en fr", "--batch-size", "4", "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)

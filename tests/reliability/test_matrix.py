@@ -10,7 +10,7 @@ from architectures import HEADS, OWN, save_encoder
 from decoders import CLASSES, save_decoder
 from decoders import OWN as DECODERS
 
-from xlprobe import effects, encoders, load, measure, plots
+from xlprobe import effects, encoders, load, measure, plots, save
 from xlprobe.checkpoints.bundled import BUNDLED_NAMES
 from xlprobe.cli import app, run
 from xlprobe.encoders import observe
@@ -130,7 +130,7 @@ def test_every_checkpoint_goes_all_the_way(specification, tiny, tmp_path, case, 
         assert set(moved.reason) == {"no classification head"}
 
     assert "srcdoc=" in plots.explore(results).data
-    again = load(checkpoint.save(tmp_path / "again"))
+    again = load(save(checkpoint, tmp_path / "again"))
     assert again.hash == checkpoint.hash
     assert again.encoding == checkpoint.encoding
     repeated = measure(again, problems, metrics=metrics, **options).to_frame()

@@ -7,6 +7,7 @@ import torch
 import typer
 from safetensors.torch import save_file
 
+from xlprobe import save
 from xlprobe.cli import run
 from xlprobe.training.commands import register
 
@@ -76,7 +77,7 @@ def _write_query(path, what):
     ],
 )
 def test_a_query_that_is_none_is_one_line(tiny, tmp_path, capsys, command, name, what, message):
-    tiny.checkpoint().save(tmp_path / "base")
+    save(tiny.checkpoint(), tmp_path / "base")
     _write_query(tmp_path / name, what)
     (tmp_path / "recipe.toml").write_text(
         f'''routine = "finetune"\nbase = "{tmp_path / "base"}"\nmechanism = "cross-query"\nsettings = {{ steps = 1 }}

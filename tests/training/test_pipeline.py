@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import pipeline
 
+import xlprobe
 from xlprobe import load
 from xlprobe.errors import DataError
 from xlprobe.training.pipeline import ReasoningPipeline
@@ -17,7 +18,7 @@ def saved(tiny, tmp_path):
 
     def save(crossed, **options):
         checkpoint = tiny.checkpoint("bert", "ForSequenceClassification", cross_query=crossed, **options)
-        return checkpoint.save(tmp_path / "saved")
+        return xlprobe.save(checkpoint, tmp_path / "saved")
 
     return save
 

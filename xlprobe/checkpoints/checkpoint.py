@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -166,12 +165,6 @@ class Checkpoint:
     def hash(self) -> str:
         """SHA-256 of the model's weights (see `hash_tensors`)."""
         return hash_tensors(self.model.state_dict())
-
-    def save(self, path: str | Path, *, delta: bool = False, base: Checkpoint | None = None) -> Path:
-        """Save into a directory, whole or as a delta over `base`; see `xlprobe.checkpoints.saving.save`."""
-        from xlprobe.checkpoints.saving import save
-
-        return save(self, path, delta=delta, base=base)
 
     def _configured_classes(self) -> tuple[str, ...]:
         config = self.model.config

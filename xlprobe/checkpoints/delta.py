@@ -1,6 +1,6 @@
 """Trained weights as what differs from a base, exact or rounded to a few bits: one safetensors file.
 
-It holds the base's name and hash, the configuration, and the tensors that are new or changed. `Checkpoint.save` writes
+It holds the base's name and hash, the configuration, and the tensors that are new or changed. `xlprobe.save` writes
 `delta.safetensors`, a training run keeps `weights.safetensors`; both are the same format.
 """
 
