@@ -92,7 +92,7 @@ def hooked_attention(
 def asked_for(module: Any, options: dict[str, Any]) -> bool:
     """Whether a forward pass is to return patterns: its argument, or where it has none the configuration."""
     asked = options.get("output_attentions")
-    return bool(getattr(module.config, "_output_attentions", False) if asked is None else asked)
+    return bool(getattr(getattr(module, "config", None), "_output_attentions", False) if asked is None else asked)
 
 
 def _output_by_rows(

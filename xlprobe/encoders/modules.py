@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from torch import nn
 
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
+from xlprobe.encoders.projected import has_projections
 from xlprobe.errors import CaptureError
 
 __all__ = ["attention_modules", "layer_modules", "unwrapped"]
@@ -37,15 +38,21 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
     encoder = getattr(model, "base_model", None)
     if type(model).__name__ == "OptimizedModule":
         raise CaptureError("got the wrapper of torch.compile; expected the model in it, which is model._orig_mod")
-    dispatches = getattr(encoder, "_supports_attention_backend", False)
-    if encoder is None or not dispatches or "attentions" not in (getattr(encoder, "_can_record_outputs", None) or {}):
+    known = encoder is not None and "attentions" in (getattr(encoder, "_can_record_outputs", None) or {})
+    found = _in_order(encoder, "attentions") if known else []
+    if not found or not (dispatches(encoder) or all(map(has_projections, found))):
         raise CaptureError(
             f"got a {type(model).__name__}; expected a transformers encoder whose attention goes through the attention "
             "interface (BERT, XLM-R, ModernBERT and most others). A model that computes its attention by code of its "
             "own (DeBERTa, RemBERT) shows no pattern to look at. Use another encoder"
         )
     _run_as_written(model)
-    return _in_order(encoder, "attentions")
+    return found
+
+
+def dispatches(encoder: Any) -> bool:
+    """Whether an encoder's attention is one of several that transformers offers, of which ours can be one."""
+    return any(getattr(encoder, f"_supports_{what}", False) for what in ("attention_backend", "sdpa"))
 
 
 def layer_modules(model: nn.Module) -> list[nn.Module]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -10,8 +10,9 @@ import torch
 from torch import nn
 
 from xlprobe.encoders.attention_hooked import HOOKED, register
-from xlprobe.encoders.modules import attention_modules, unwrapped
+from xlprobe.encoders.modules import attention_modules, dispatches, unwrapped
 from xlprobe.encoders.points import Points, is_hooked, make_points, start_over
+from xlprobe.encoders.projected import run_from_projections, run_own_code
 from xlprobe.errors import CaptureError
 
 __all__ = ["hook_points", "put_back"]
@@ -25,6 +26,8 @@ class _Switch:
     points: list[Points]
     configs: list[Any]
     saved: list[str | None]
+    own_code: dict[nn.Module, Any] = field(default_factory=dict)
+    """The modules that compute attention by code of their own, with what is put back, during a watched pass."""
 
 
 _SWITCHES: WeakKeyDictionary[nn.Module, _Switch] = WeakKeyDictionary()
@@ -53,7 +56,8 @@ def hook_points(model: nn.Module) -> Points:
 
 
 def _install(encoder: nn.Module, modules: list[nn.Module], points: list[Points]) -> None:
-    configs = list({id(c): c for c in [encoder.config, *(module.config for module in modules)]}.values())
+    of_modules = (module.config for module in modules if hasattr(module, "config"))
+    configs = list({id(c): c for c in [encoder.config, *of_modules]}.values())
     known = _SWITCHES.get(encoder)
     if known is not None:
         known.modules, known.points, known.configs = modules, points, configs
@@ -78,6 +82,8 @@ def _switch_on(encoder: nn.Module, args: Any) -> None:
         switch.saved = [config._attn_implementation for config in switch.configs]
         for config in switch.configs:
             config._attn_implementation = HOOKED
+        if not dispatches(encoder):
+            switch.own_code = {module: run_from_projections(module) for module in dict.fromkeys(switch.modules)}
 
 
 def _is_watched(switch: _Switch) -> bool:
@@ -118,3 +124,6 @@ def _restore(switch: _Switch) -> None:
         for config, implementation in zip(switch.configs, switch.saved, strict=True):
             config._attn_implementation = implementation
     switch.saved = []
+    for module, before in switch.own_code.items():
+        run_own_code(module, before)
+    switch.own_code = {}
