@@ -87,6 +87,20 @@ def test_bad_input_is_one_clear_line_and_a_failure(arguments, message, saved, tm
     assert "Traceback" not in said.err
 
 
+def test_long_texts_are_measured_some_queries_at_a_time(saved, tmp_path, capsys):
+    asked = [*saved, "--no-effects", "--metrics", "mass_lift,entropy,attention"]
+    assert run(app, ["report", *asked, "--queries-at-once", "5", "--out", str(tmp_path / "parts")]) == 0
+    assert run(app, ["measure", *asked, "--out", str(tmp_path / "whole")]) == 0
+    parts, whole = (Results.load(tmp_path / out).to_frame() for out in ("parts", "whole"))
+    lift = [frame[(frame.metric == "mass_lift") & frame.value.notna()].value for frame in (parts, whole)]
+    assert len(lift[0])
+    assert sorted(lift[0]) == pytest.approx(sorted(lift[1]), abs=1e-4)
+    assert parts[parts.metric == "entropy"].reason.str.contains("queries_at_once").all()
+    assert (tmp_path / "whole" / "patterns.npz").exists()
+    assert not [path.name for path in (tmp_path / "parts").iterdir() if path.name in ("patterns.npz", "explorer.html")]
+    assert run(app, ["measure", *asked, "--queries-at-once", "0"]) == 2
+
+
 def test_debug_shows_the_traceback():
     from xlprobe.errors import DataError
 

@@ -15,6 +15,7 @@ __all__ = [
     "LabelsOption",
     "LayoutOption",
     "PrefixOption",
+    "QueriesAtOnceOption",
     "ShardOption",
     "TemplateOption",
     "TokenTypesOption",
@@ -38,6 +39,14 @@ LayoutOption = Annotated[
 ]
 PrefixOption = Annotated[
     str | None, typer.Option(help="Text before every context, such as 'query: '. Default: as the checkpoint says.")
+]
+QueriesAtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Compute so many rows of a layer's pattern at a time, for texts of thousands of tokens; no whole pattern "
+        "is kept, so there is no explorer, and metrics of whole patterns are left out.",
+    ),
 ]
 TemplateOption = Annotated[
     str | None,

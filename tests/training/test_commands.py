@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 import typer
+from decoders import save_decoder
 from safetensors.torch import save_file
 
 from xlprobe import save
@@ -31,6 +33,31 @@ def test_evaluate_writes_a_table(tiny, tmp_path, capsys):
     lines = (tmp_path / "out" / "accuracy.csv").read_text().splitlines()
     assert len(lines) == 1 + 4
     assert (tmp_path / "out" / "results.parquet").is_file()
+
+
+def test_evaluate_asks_a_causal_model_as_it_is_told(tiny, tmp_path, capsys):
+    from xlprobe.checkpoints import load
+    from xlprobe.encoders.answers import answer_logits
+    from xlprobe.samples.readers import write_jsonl
+
+    place, problems = save_decoder(tmp_path), tiny.problems(3, 2, ("en", "fr"))
+    write_jsonl(problems, tmp_path / "problems.jsonl")
+    given = ["evaluate", "-c", str(place), "--samples", str(tmp_path / "problems.jsonl"), "--languages", "en fr"]
+    said = ["--template", r"{context}\n{question} {choices}?\n:", "--answers", "no, yes"]
+    assert run(_app(), [*given, *said, "--out", str(tmp_path / "said")]) == 0
+    assert run(_app(), [*given, "--out", str(tmp_path / "own")]) == 0
+    said, own = (pd.read_parquet(tmp_path / out / "results.parquet") for out in ("said", "own"))
+    assert len(said) == len(own) == 2 * 4 * len(problems)
+    assert not said.value.equals(own.value)
+    checkpoint = load(place, template="{context}\n{question} {choices}?\n:", answers=["no", "yes"])
+    sample = problems[1].pair("en", "fr")
+    with torch.no_grad():
+        no, yes = answer_logits(checkpoint.model, checkpoint.encoder().encode([sample]))[0].tolist()
+    row = said[(said["sample"] == sample.key) & (said.context_language == "en") & (said.question_language == "fr")]
+    margin = float(row[row.metric == "gold_margin"].value.iloc[0])
+    assert margin == pytest.approx((yes - no) * (1 if sample.label else -1), abs=1e-4)
+    assert run(_app(), [*given, "--template", "{question}", "--out", str(tmp_path / "none")]) == 1
+    assert "got the template" in capsys.readouterr().err
 
 
 def test_errors_are_one_line(tmp_path, capsys):

@@ -58,6 +58,7 @@ class ReportOptions:
     seed: int = 0
     device: str = "cpu"
     batch_size: int = 64
+    queries_at_once: int | None = None
     too_long: str = "error"
     figures: str = "main"
     token_types: str | None = None
@@ -142,8 +143,9 @@ def measured(options: ReportOptions) -> Results:
         pairs=options.pairs,
         base=options.languages[0],
         answers=[f"{one}-{other}" for one in options.languages for other in options.languages],
-        keep_patterns=[sample.key for sample in _to_explore(samples)],
+        keep_patterns=[] if options.queries_at_once else [sample.key for sample in _to_explore(samples)],
         batch_size=options.batch_size,
+        queries_at_once=options.queries_at_once,
         too_long=options.too_long,
         seed=options.seed,
         device=options.device,

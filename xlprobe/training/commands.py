@@ -11,13 +11,16 @@ from xlprobe.errors import DataError
 from xlprobe.languages import get_language
 from xlprobe.options import (
     LARGEST_SEED,
+    AnswersOption,
     LabelsOption,
     LayoutOption,
     PrefixOption,
     ShardOption,
+    TemplateOption,
     TokenTypesOption,
     class_names,
     numbers,
+    template_of,
     words,
 )
 from xlprobe.options import seeds as read_seeds
@@ -104,6 +107,8 @@ def evaluate(
     token_types: TokenTypesOption = None,
     layout: LayoutOption = None,
     prefix: PrefixOption = None,
+    template: TemplateOption = None,
+    answers: AnswersOption = None,
     labels: LabelsOption = None,
     shard: ShardOption = None,
     debug: DebugOption = False,
@@ -122,7 +127,8 @@ def evaluate(
     pin_device()
     seen = _trained_on(trained_on)
     problems = evaluation_problems(samples, languages, limit, depths, seed)
-    reading = Reading(token_types=token_types, layout=layout, prefix=prefix, labels=class_names(labels))
+    asking = template_of(template), class_names(answers, "--answers")
+    reading = Reading(token_types, layout, prefix, *asking, class_names(labels))
     checkpoints = load_named(checkpoint, device, reading)
     in_part = shard is not None and shard != MERGE
     if in_part:

@@ -1,4 +1,4 @@
-"""Accuracy of a classifier on every pair of context and question language."""
+"""Accuracy on every pair of context and question language, of classifiers and of causal language models."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
+from xlprobe.encoders.answers import answer_logits
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.inputs import problems_of
@@ -39,22 +40,24 @@ def evaluate(
     labels: Sequence[str] = (),
     shard: str | None = None,
 ) -> Results:
-    """Return, per problem and language pair, whether the classifier is right and by which margin.
+    """Return, per problem and language pair, whether the model is right and by which margin.
 
     Rows of the metrics `correct` (0 or 1) and `gold_margin` (the gold class's logit minus the highest other one's, up
-    = surer). Labels are matched with the classes by name; `labels` names the classes in the model's order where its
-    configuration does not. `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that lack a language
-    have no row in its cells. Where several processes share the run (see `xlprobe.measuring.shards`), their shards are
-    kept in `out` until all are done; the first process returns all rows, the others their own. `shard`: "3/64" does the
-    third of 64 parts only, "merge" puts parts together. Raises `TrainingError` for a checkpoint without a classifier,
-    `DataError` for labels that it lacks.
+    = surer). A causal language model answers by the words that its prompts allow (see `PromptEncoder`), whose logits
+    take the classes' place. Labels are matched with the classes by name; `labels` names the classes in the model's
+    order where its configuration does not. `pairs` as `expand_pairs` reads them; "*-*" is every cell. Problems that
+    lack a language have no row in its cells. Where several processes share the run (see `xlprobe.measuring.shards`),
+    their shards are kept in `out` until all are done; the first process returns all rows, the others their own.
+    `shard`: "3/64" does the third of 64 parts only, "merge" puts parts together. Raises `TrainingError` for a
+    checkpoint that gives no answers, `DataError` for labels that it lacks.
     """
     checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
     samples = problems_of(samples)
     checkpoint = replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
-    if checkpoint.head != "classification":
+    if not checkpoint.can_answer:
         raise TrainingError(
-            f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier. Fine-tune it first"
+            f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier or a causal language model. "
+            "Fine-tune it first"
         )
     _check_labels(checkpoint, samples)
     languages = list(dict.fromkeys(code for sample in samples for code in sample.languages))
@@ -110,7 +113,7 @@ def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size
     for start in range(0, len(samples), size):
         batch = encoder.encode(samples[start : start + size]).to(device)
         with torch.no_grad():
-            logits = checkpoint.model(**batch.model_inputs(checkpoint.is_cross_query)).logits.float().cpu()
+            logits = answer_logits(checkpoint.model, batch, checkpoint.is_cross_query).float().cpu()
         labels = batch.labels.cpu()
         answers = {"correct": correct(logits, labels).numpy(), "gold_margin": gold_margin(logits, labels).numpy()}
         columns = {
