@@ -93,6 +93,19 @@ def test_knock_out_shows_the_effect_beyond_chance(results: Any, frame: Any) -> N
     assert set(one["beyond"]) == {"random edges"}
 
 
+def test_a_pair_that_is_undefined_everywhere_is_not_in_the_legend(results: Any, frame: Any) -> None:
+    def named(table: Any) -> set[str]:
+        figure = plots.patching_recovery(table)
+        return {text.get_text() for legend in figure.legends for text in legend.get_texts()}
+
+    small = frame.copy()
+    lost = small["metric"].eq("patching_gap") & small["question_language"].eq("fr")
+    small.loc[lost, "value"] = 0.01  # less than a logit
+    gone = named(results) - named(Results(small, results.manifest))
+    assert gone == {name for name in named(results) if name.endswith("fr")}
+    assert gone
+
+
 def test_importance_is_shared_out_per_map(results: Any, frame: Any) -> None:
     table = plots.head_importance.table(results)
     assert table.groupby(["checkpoint", "languages"])["share"].sum().to_numpy() == pytest.approx(100)

@@ -65,10 +65,11 @@ def line(
 ) -> None:
     """Draw means as a line, their intervals as a band, and single training runs as thin lines.
 
-    Rows with a `seed` are single runs. Intervals that are not known leave a gap in the band.
+    Rows with a `seed` are single runs. Intervals that are not known leave a gap in the band. A line that is undefined
+    everywhere is not in the legend.
     """
     means = rows[rows["seed"].isna()].sort_values(x)
-    axes.plot(means[x], means["mean"], label=label, **look)
+    axes.plot(means[x], means["mean"], label=label if means["mean"].notna().any() else f"_undefined {label}", **look)
     _single_runs(axes, rows, look["color"], label, x)
     band(axes, means, look["color"], label, x, shade)
     if x == "layer":
