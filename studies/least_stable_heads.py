@@ -1,10 +1,10 @@
 """Does it matter for the answer that a head's attention is unstable?
 
-`python studies/least_stable_heads.py SPEC... --data DIRECTORY`. Heads are ranked by stability above floor on one half of
-the theories; the least stable ones are replaced by their mean output, and the other half is answered again, in pairs of
-two languages and in one. As many heads of the same layers, drawn several times, say what any heads cost: a difference
-between the two is not one of layers. Prints one row per checkpoint, share of the heads and kind of pairs, with intervals
-over theories (see docs/study.md).
+`python studies/least_stable_heads.py SPEC... --data DIRECTORY`. Heads are ranked by stability above floor on one half
+of the theories; the least stable ones are replaced by their mean output, and the other half is answered again, in
+pairs of two languages and in one. As many heads of the same layers, drawn several times, say what any heads cost: a
+difference between the two is not one of layers. Prints one row per checkpoint, share of the heads and kind of pairs,
+with intervals over theories (see docs/study.md).
 """
 
 from __future__ import annotations

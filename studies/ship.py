@@ -1,8 +1,8 @@
 """Ship finished runs: `python studies/ship.py baseline=studies/runs/baseline-short-seed0.zip ...`.
 
-Puts the weights of each run's archive where `bundled:NAME` is read from, writes the model card beside them, and prints
-the SHA-256 that `xlprobe/checkpoints/bundled.py` has to name. Accuracies are those that the archive holds: of the stored
-form, on theories that no training saw.
+Puts the weights of each run's archive where `bundled:NAME` is read from, writes the model card beside them, and
+prints the SHA-256 that `xlprobe/checkpoints/bundled.py` has to name. Accuracies are those that the archive holds: of
+the stored form, on theories that no training saw.
 """
 
 from __future__ import annotations
