@@ -40,7 +40,7 @@ def ablation_effect(one: BatchRun) -> Yielded:
     options = one.run.options
     means = _means(one.run) if options.kind == "mean" else None
     for layer, head in one.every_head if options.heads is None else options.heads:
-        effect = one.effect(Ablate(one.model, [(layer, head)], options.kind, means))
+        effect = one.effect(Ablate(one.model, [(layer, head)], options.kind, means), layer)
         yield {"condition": options.kind, "layer": layer, "head": head}, effect
 
 
@@ -74,7 +74,7 @@ def patching(one: BatchRun) -> Yielded:
     if options.by == "layer":
         sets = [({"layer": layer}, [pair for pair in one.every_head if pair[0] == layer]) for layer in one.layers]
     for columns, heads in sets:
-        gain = one.effect(Patch(one.model, reference.outputs, heads, _places(one)).on(one.batch))
+        gain = one.effect(Patch(one.model, reference.outputs, heads, _places(one)).on(one.batch), columns["layer"])
         yield columns | {"metric": "patching_gain"}, gain
         yield columns | {"metric": "patching_recovery"}, gain / wide
 

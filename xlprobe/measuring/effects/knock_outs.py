@@ -49,10 +49,10 @@ def knock_out_effect(one: BatchRun) -> Iterator[tuple[dict[str, Any], Tensor]]:
     for block, (queries, keys), relays, window, layers in _cuts(options, len(one.layers)):
         columns = {"block": block, "layer": window}
         cut = {"queries": queries, "keys": keys, "layers": layers, "relays": relays}
-        effect = one.effect(KnockOut(one.model, **cut).on(one.batch))
+        effect = one.effect(KnockOut(one.model, **cut).on(one.batch), layers[0])
         yield columns | {"condition": "observed"}, effect
         if options.control or (options.control is None and window is None):
-            chance = one.effect(KnockOut(one.model, **cut, random_seed=one.run.seed).on(one.batch))
+            chance = one.effect(KnockOut(one.model, **cut, random_seed=one.run.seed).on(one.batch), layers[0])
             yield columns | {"condition": "control"}, chance
             yield columns | {"condition": "net"}, effect - chance
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.encoders.answers import answer_logits
+from xlprobe.encoders.resume import keep_layers, resume_at
 from xlprobe.interventions import HeadOutputs, record
 from xlprobe.measuring.design import DEFAULT_INTERVENTIONS, Interventions
 from xlprobe.metrics import gold_margin
@@ -111,20 +112,30 @@ class BatchRun:
         """Run the model as it is at this moment, and return the gold margins."""
         return gold_margin(self.logits(), self.batch.labels)
 
-    @cached_property
+    @property
     def clean(self) -> Float[Tensor, " batch"]:
         """The gold margins without an intervention."""
-        return self.margins()
+        return self._unchanged[0]
+
+    @property
+    def _layers(self) -> list[Any]:
+        """What the layers return without an intervention."""
+        return self._unchanged[1]
+
+    @cached_property
+    def _unchanged(self) -> tuple[Float[Tensor, " batch"], list[Any]]:
+        with keep_layers(self.model) as layers:
+            return self.margins(), layers
 
     @cached_property
     def outputs(self) -> HeadOutputs:
         """The outputs of all heads without an intervention."""
         return record(self.model, self.batch)
 
-    def effect(self, intervention: AbstractContextManager[Any]) -> Float[Tensor, " batch"]:
-        """Return what the gold margins change by under an intervention."""
+    def effect(self, intervention: AbstractContextManager[Any], first: int = 0) -> Float[Tensor, " batch"]:
+        """Return what the gold margins change by under an intervention that edits no layer before `first`."""
         clean = self.clean  # before the intervention is there
-        with intervention:
+        with resume_at(self.model, self._layers, first), intervention:
             return self.margins() - clean
 
 
