@@ -7,7 +7,7 @@ import signal
 import sys
 from contextlib import chdir, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,15 +15,27 @@ from xlprobe.cost import commands as cost_commands
 from xlprobe.errors import XlprobeError
 from xlprobe.metrics.base import documented
 from xlprobe.options import (
-    LARGEST_SEED,
     AnswersOption,
+    BatchSizeOption,
+    CheckpointOption,
+    DebugOption,
+    DeviceOption,
+    EffectsOption,
     LabelsOption,
+    LanguagesOption,
     LayoutOption,
+    LimitOption,
+    MetricsOption,
+    OutOption,
+    PairsOption,
     PrefixOption,
     QueriesAtOnceOption,
+    SamplesOption,
+    SeedOption,
     ShardOption,
     TemplateOption,
     TokenTypesOption,
+    TooLongOption,
     class_names,
     template_of,
     words,
@@ -31,6 +43,9 @@ from xlprobe.options import (
 from xlprobe.samples import commands as sample_commands
 from xlprobe.training import commands as training_commands
 from xlprobe.training import study_commands
+
+if TYPE_CHECKING:
+    from xlprobe.report.build import ReportOptions
 
 __all__ = ["app", "main", "run"]
 
@@ -45,46 +60,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-CheckpointOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--checkpoint",
-        "-c",
-        help="Bundled name, directory, or Hub id, as NAME=SPEC under a name of its own; repeat for several.",
-        metavar="SPEC",
-    ),
-]
-SamplesOption = Annotated[
-    str, typer.Option(help="'generated', or a file or directory, with its format as PATH:FORMAT where it is not plain.")
-]
-LanguagesOption = Annotated[str, typer.Option(help="Languages of the samples, such as 'en fr zh'.")]
-PairsOption = Annotated[
-    str | None, typer.Option(help="Context-question pairs, such as 'en-fr, *-en'. Default: en-* and *-en.")
-]
-LimitOption = Annotated[int | None, typer.Option(min=1, help="How many problems to measure at most.")]
-OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.")]
-SeedOption = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")]
-DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
-BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
-MetricsOption = Annotated[
-    str,
-    typer.Option(
-        help="'default', 'figures' (what the report draws, too), 'all', names separated by commas (see xlprobe "
-        "metrics), or one's own as own.py:name."
-    ),
-]
-EffectsOption = Annotated[
-    bool,
-    typer.Option(
-        "--effects/--no-effects",
-        help="Whether to intervene too (knock-out, patching, importance of heads): the slowest part.",
-    ),
-]
-TooLongOption = Annotated[
-    str, typer.Option(help="'error', or 'skip' to leave out samples that are too long, counted and listed.")
-]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def _show_version(asked: bool) -> None:
@@ -135,34 +110,29 @@ def report(
 
     Without options: the bundled checkpoints on generated problems, offline, on the CPU, in a few minutes.
     """
+    asked = dict(locals())
     from xlprobe.measuring.processes import refuse_processes
-    from xlprobe.report.build import ReportOptions, build
+    from xlprobe.report.build import build
 
     refuse_processes("report", "measure with all of them, then draw with one: xlprobe report --results DIRECTORY")
-    options = ReportOptions(
-        checkpoints=tuple(checkpoint or ()),
-        samples=samples,
-        languages=words(languages),
-        pairs=pairs,
-        limit=limit,
-        metrics=metrics,
-        effects=effects,
-        results=results,
-        out=out,
-        figures=figures,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        queries_at_once=queries_at_once,
-        too_long=too_long,
-        token_types=token_types,
-        layout=layout,
-        prefix=prefix,
-        template=template_of(template),
-        answers=class_names(answers, "--answers"),
-        labels=class_names(labels),
+    build(_options(asked))
+
+
+def _options(asked: dict[str, Any]) -> ReportOptions:
+    """Return what was typed as the report's options."""
+    from xlprobe.report.build import ReportOptions
+
+    given = {name: value for name, value in asked.items() if name not in ("checkpoint", "debug")}
+    return ReportOptions(
+        **given
+        | {
+            "checkpoints": tuple(asked["checkpoint"] or ()),
+            "languages": words(asked["languages"]),
+            "template": template_of(asked["template"]),
+            "answers": class_names(asked["answers"], "--answers"),
+            "labels": class_names(asked["labels"]),
+        }
     )
-    build(options)
 
 
 @app.command()
@@ -193,35 +163,13 @@ def measure(
     asked = dict(locals())
     from xlprobe.measuring.parts import MERGE, finish_part, start_part
     from xlprobe.measuring.processes import pin_device, process_number
-    from xlprobe.report.build import ReportOptions, measured
+    from xlprobe.report.build import measured
 
     pin_device()
-    options = ReportOptions(
-        checkpoints=tuple(checkpoint or ()),
-        samples=samples,
-        languages=words(languages),
-        pairs=pairs,
-        limit=limit,
-        metrics=metrics,
-        effects=effects,
-        out=out,
-        seed=seed,
-        device=device,
-        batch_size=batch_size,
-        queries_at_once=queries_at_once,
-        too_long=too_long,
-        token_types=token_types,
-        layout=layout,
-        prefix=prefix,
-        template=template_of(template),
-        answers=class_names(answers, "--answers"),
-        labels=class_names(labels),
-        shard=shard,
-    )
     in_part = shard is not None and shard != MERGE
     if in_part:
         start_part(out, "measure", asked, str(shard))
-    table = measured(options)
+    table = measured(_options(asked))
     if in_part:
         typer.echo(finish_part(out, str(shard)))
     elif process_number() == 0:

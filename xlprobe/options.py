@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,13 +13,26 @@ from xlprobe.errors import DataError
 __all__ = [
     "LARGEST_SEED",
     "AnswersOption",
+    "BatchSizeOption",
+    "CheckpointOption",
+    "DebugOption",
+    "DeviceOption",
+    "EffectsOption",
     "LabelsOption",
+    "LanguagesOption",
     "LayoutOption",
+    "LimitOption",
+    "MetricsOption",
+    "OutOption",
+    "PairsOption",
     "PrefixOption",
     "QueriesAtOnceOption",
+    "SamplesOption",
+    "SeedOption",
     "ShardOption",
     "TemplateOption",
     "TokenTypesOption",
+    "TooLongOption",
     "class_names",
     "numbers",
     "seeds",
@@ -29,6 +43,45 @@ __all__ = [
 LARGEST_SEED = 2**32 - 1
 """What every generator of random numbers here takes."""
 
+CheckpointOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--checkpoint",
+        "-c",
+        help="Bundled name, directory, or Hub id, as NAME=SPEC under a name of its own; repeat for several.",
+        metavar="SPEC",
+    ),
+]
+SamplesOption = Annotated[
+    str, typer.Option(help="'generated', or a file or directory, with its format as PATH:FORMAT where it is not plain.")
+]
+LanguagesOption = Annotated[str, typer.Option(help="Languages of the samples, such as 'en fr zh'.")]
+PairsOption = Annotated[
+    str | None, typer.Option(help="Context-question pairs, such as 'en-fr, *-en'. Default: en-* and *-en.")
+]
+LimitOption = Annotated[int | None, typer.Option(min=1, help="How many problems to measure at most.")]
+OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")]
+DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
+MetricsOption = Annotated[
+    str,
+    typer.Option(
+        help="'default', 'figures' (what the report draws, too), 'all', names separated by commas (see xlprobe "
+        "metrics), or one's own as own.py:name."
+    ),
+]
+EffectsOption = Annotated[
+    bool,
+    typer.Option(
+        "--effects/--no-effects",
+        help="Whether to intervene too (knock-out, patching, importance of heads): the slowest part.",
+    ),
+]
+TooLongOption = Annotated[
+    str, typer.Option(help="'error', or 'skip' to leave out samples that are too long, counted and listed.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 TokenTypesOption = Annotated[
     str | None,
     typer.Option(help="'zeros', 'segments' (1 for the question), or 'tokenizer'. Default: as the checkpoint says."),

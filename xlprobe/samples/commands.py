@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xlprobe.errors import DataError
+from xlprobe.options import DebugOption
 
 if TYPE_CHECKING:
     from xlprobe.samples.readers import Rejections
@@ -29,7 +30,6 @@ LanguagesOption = Annotated[str | None, typer.Option(help="Languages, such as 'e
 RangeHelp = "smallest and largest number, as '2-4', or one number."
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 _REJECTING = ("ruletaker", "leap_of_thought")
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def generate(

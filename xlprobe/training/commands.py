@@ -12,6 +12,7 @@ from xlprobe.languages import get_language
 from xlprobe.options import (
     LARGEST_SEED,
     AnswersOption,
+    DebugOption,
     LabelsOption,
     LayoutOption,
     PrefixOption,
@@ -40,7 +41,6 @@ QueryOption = Annotated[
     Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")
 ]
 DeviceOption = Annotated[str | None, typer.Option(help="'cpu', or 'auto' for a GPU where there is one.")]
-DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def pretrain(
