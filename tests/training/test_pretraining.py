@@ -10,8 +10,9 @@ import torch
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.samples import Encoder, Sample
 from xlprobe.training import pretrain_cross_query, train_lm_head
+from xlprobe.training.code_switched import CodeSwitched
 from xlprobe.training.collation import MaskedTokens
-from xlprobe.training.pretraining import CodeSwitched, vocabulary_of
+from xlprobe.training.pretraining import vocabulary_of
 from xlprobe.training.vocabulary import Vocabulary
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import re
 import shutil
@@ -30,11 +29,11 @@ from xlprobe.training.parts import parts_of
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
 from xlprobe.training.tuning import set_tensors, trained_tensors
+from xlprobe.training.validation import WEIGHTS, Validate, Validation
 
 __all__ = ["DeltaTrainer", "Diverged", "last_checkpoint", "train"]
 
-WEIGHTS, HISTORY, FINGERPRINT = "trained.safetensors", "history.json", "run.json"
-Validate = Callable[[nn.Module], dict[str, float]]
+FINGERPRINT = "run.json"
 
 
 class Diverged(TrainingError):
@@ -166,41 +165,6 @@ def last_checkpoint(root: Path) -> Path | None:
     return found[-1] if found else None
 
 
-class _Validation(TrainerCallback):
-    """Measures on validation data at given steps and keeps the best weights so far in `best/`."""
-
-    def __init__(self, root: Path, every: int, validate: Validate) -> None:
-        self.root, self.every, self.validate = root, every, validate
-        self.history: list[dict[str, float]] = []
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step % self.every and state.global_step != state.max_steps:
-            return
-        model: nn.Module = kwargs["model"]
-        model = getattr(model, "module", model)
-        # Measuring must not move the random numbers that training draws next.
-        random_state = torch.get_rng_state()
-        model.eval()
-        with torch.no_grad():
-            values = self.validate(model)
-        model.train()
-        torch.set_rng_state(random_state)
-        if not state.is_world_process_zero:
-            return
-        file = self.root / HISTORY
-        history = json.loads(file.read_text()) if file.is_file() else []
-        history = [entry for entry in history if entry["step"] < state.global_step]
-        best = max((entry["score"] for entry in history), default=-math.inf)
-        history.append({"step": state.global_step, **values})
-        if values["score"] > best:
-            (self.root / "best").mkdir(exist_ok=True)
-            tensors = {name: tensor.contiguous() for name, tensor in trained_tensors(model).items()}
-            partial = self.root / "best" / f".{WEIGHTS}"
-            save_file(tensors, partial)
-            os.replace(partial, self.root / "best" / WEIGHTS)
-        write_atomically(file, json.dumps(history, indent=1))
-
-
 def train(
     model: nn.Module,
     stream: Stream[Any],
@@ -221,7 +185,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     _check_run(out, fingerprint)
     if validate is not None and settings.validate_every:
-        callbacks = [*callbacks, _Validation(out, settings.validate_every, validate)]
+        callbacks = [*callbacks, Validation(out, settings.validate_every, validate)]
     arguments = _arguments(settings, stream, out)
     with warnings.catch_warnings():
         # Frozen models have no gradient before their first trained parameter, and CPUs no pinned memory.
