@@ -109,6 +109,16 @@ def test_nothing_is_left_behind_when_a_run_is_interrupted(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupt_while_the_table_is_begun_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter", interrupted)
+    with pytest.raises(KeyboardInterrupt), ResultsWriter(tmp_path, {}):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_failure_to_write_rows_is_raised_and_nothing_is_left_behind(tmp_path, monkeypatch):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")
@@ -133,14 +143,14 @@ def test_an_old_table_stays_until_the_new_one_is_whole(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_directory_that_cannot_be_written_is_an_error(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(ResultsError, match="cannot write"):
-        ResultsWriter(tmp_path / "new", {})
+    with pytest.raises(ResultsError, match="cannot write"), ResultsWriter(tmp_path / "new", {}):
+        pass
 
 
 def test_a_place_that_is_a_file_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ResultsError, match="cannot write"):
-        ResultsWriter(tmp_path / "file" / "new", {})
+    with pytest.raises(ResultsError, match="cannot write"), ResultsWriter(tmp_path / "file" / "new", {}):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 not really", None])

@@ -101,29 +101,15 @@ class RowGatherer:
 class ResultsWriter(RowGatherer):
     """Writes rows as they come, into a temporary file that takes its name only when all went well.
 
-    Rows are gathered by metric, so that one metric can be read without the others; memory stays flat.
+    A context manager: the file is there from `with` on. Rows are gathered by metric, so that one metric can be read
+    without the others; memory stays flat.
     """
 
     def __init__(self, directory: str | Path, manifest: Mapping[str, Any]) -> None:
         super().__init__()
         self.directory = Path(directory)
         self.manifest = dict(manifest)
-        with disk_errors(self.directory / TABLE):
-            self.directory.mkdir(parents=True, exist_ok=True)
-            handle, self._name = tempfile.mkstemp(dir=self.directory, prefix=f".{TABLE}.")
-            os.close(handle)
-        # Measured values hardly repeat: a dictionary of them only costs, their bytes side by side compress. Statistics
-        # of the columns that row groups are gathered by are all that a reader can skip by.
-        self._writer = pq.ParquetWriter(
-            self._name,
-            CODED,
-            compression="zstd",
-            use_dictionary=[name for name in COLUMNS if name != "value"],
-            use_byte_stream_split=["value"],
-            write_statistics=["checkpoint", "metric"],
-            store_schema=False,
-            write_page_checksum=True,
-        )
+        self._name = ""
 
     def _store(self, table: pa.Table) -> None:
         with disk_errors(self.directory / TABLE):
@@ -145,6 +131,27 @@ class ResultsWriter(RowGatherer):
         return self.directory / TABLE
 
     def __enter__(self) -> ResultsWriter:
+        try:
+            with disk_errors(self.directory / TABLE):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                handle, self._name = tempfile.mkstemp(dir=self.directory, prefix=f".{TABLE}.")
+                os.close(handle)
+            # Measured values hardly repeat: a dictionary of them only costs, their bytes side by side compress.
+            # Statistics of the columns that row groups are gathered by are all that a reader can skip by.
+            self._writer = pq.ParquetWriter(
+                self._name,
+                CODED,
+                compression="zstd",
+                use_dictionary=[name for name in COLUMNS if name != "value"],
+                use_byte_stream_split=["value"],
+                write_statistics=["checkpoint", "metric"],
+                store_schema=False,
+                write_page_checksum=True,
+            )
+        except BaseException:  # an interrupt, too
+            if self._name:
+                Path(self._name).unlink(missing_ok=True)
+            raise
         return self
 
     def __exit__(
