@@ -85,11 +85,9 @@ def _check_place(path: Path, spec: str) -> None:
 
 
 def _read_config(spec: str) -> PretrainedConfig:
-    from transformers import AutoConfig
-
     what = f"cannot load the checkpoint {spec!r}: its configuration cannot be read"
     try:
-        config = called(what, lambda: AutoConfig.from_pretrained(spec, trust_remote_code=False))
+        config = called(what, lambda: _configuration(spec))
     except CheckpointError as error:
         if "trust_remote_code" in str(error.__cause__):
             raise CheckpointError(f"cannot load the checkpoint {spec!r}: {_NO_CODE}") from error
@@ -102,6 +100,15 @@ def _read_config(spec: str) -> PretrainedConfig:
     # What was the fastest attention where it was trained may not exist here; ours is chosen for each pass.
     config._attn_implementation = None
     return config
+
+
+def _configuration(spec: str) -> PretrainedConfig:
+    from transformers import AutoConfig, PretrainedConfig
+
+    from xlprobe.encoders.cross_families import make_known
+
+    make_known(str(PretrainedConfig.get_config_dict(spec)[0].get("model_type")))
+    return AutoConfig.from_pretrained(spec, trust_remote_code=False)  # type: ignore[no-any-return]
 
 
 def _head(config: Any, spec: str) -> Head:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-__all__ = ["bias_of", "cross_query_attention", "in_parts", "joint_softmax", "scores_of"]
+__all__ = ["bias_of", "cross_query_attention", "for_each_head", "in_parts", "joint_softmax", "scores_of"]
 
 Heads = Float[Tensor, "batch head position d"]
 Pattern = Float[Tensor, "batch head query key"]
@@ -78,6 +78,12 @@ def in_parts(q: Heads, k: Heads) -> Iterator[tuple[slice, list[slice]]]:
     samples, some = max(1, at_once // heads), min(at_once, heads)
     for start in range(0, batch, samples):
         yield slice(start, start + samples), [slice(first, first + some) for first in range(0, heads, some)]
+
+
+def for_each_head(tensor: Float[Tensor, "batch group key d"], heads: int) -> Float[Tensor, "batch head key d"]:
+    """Repeat the keys or values that several heads share."""
+    groups = tensor.shape[1]
+    return tensor if groups == heads else tensor.repeat_interleave(heads // groups, dim=1)
 
 
 def bias_of(opened: Bool[Tensor, "*shape"], dtype: torch.dtype) -> Float[Tensor, "*shape"]:

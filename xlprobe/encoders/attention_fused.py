@@ -40,7 +40,7 @@ def attend(
                 return merged(q, q_cross, k, v, plan, scale)
             if not plan.has_closed_rows:
                 return keeping_patterns(q, q_cross, k, v, plan, scale)
-        if plan.disjoint and plan.two_languages and q.device.type == "cuda":
+        if plan.disjoint and plan.two_languages and plan.any_pairs and q.device.type == "cuda":
             return joined(q, q_cross, k, v, plan, scale, dropout_p)
     return cross_query_attention(q, q_cross, k, v, *plan.masks, scale, dropout_p)
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from xlprobe.encoders.attention import bias_of, in_parts
+from xlprobe.encoders.attention import bias_of, for_each_head, in_parts
 from xlprobe.encoders.points import (
     ByRows,
     by_parts,
@@ -67,7 +67,7 @@ def hooked_attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=causal, **kwargs
         )
         return fire(points, "hook_z", output), None
-    key, value = (_for_each_head(tensor, query.shape[1]) for tensor in (key, value))
+    key, value = (for_each_head(tensor, query.shape[1]) for tensor in (key, value))
     if attention_mask is None and causal:
         attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool).tril()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
@@ -114,11 +114,6 @@ def _output_by_rows(
         asked.take(start, pattern)
         output[:, :, some] = torch.matmul(pattern, value)
     return output
-
-
-def _for_each_head(tensor: Float[Tensor, "batch group key d"], heads: int) -> Float[Tensor, "batch head key d"]:
-    groups = tensor.shape[1]
-    return tensor if groups == heads else tensor.repeat_interleave(heads // groups, dim=1)
 
 
 def _bias(mask: Tensor | None, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from xlprobe.encoders.attention import Heads, bias_of, in_parts
+from xlprobe.encoders.attention import Heads, bias_of, for_each_head, in_parts
 from xlprobe.encoders.plan import AttentionPlan
 
 __all__ = ["TRAINED", "keeping_patterns", "register"]
@@ -103,6 +103,7 @@ def _attention(
     """One query, as transformers' attention interface expects it; with dropout transformers' own explicit form."""
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     bias = None if attention_mask is None else _bias(attention_mask, query.dtype)
+    key, value = (for_each_head(tensor, query.shape[1]) for tensor in (key, value))
     if dropout > 0 and module.training:
         scores = torch.matmul(query * scale, key.transpose(-1, -2))
         pattern = torch.softmax(scores if bias is None else scores + bias, dim=-1)

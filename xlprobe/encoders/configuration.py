@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, get_type_hints
 
 from huggingface_hub.dataclasses import strict
-from transformers import BertConfig, XLMRobertaConfig
+from transformers import BertConfig, PretrainedConfig, XLMRobertaConfig
 
 from xlprobe.encoders.pairs import canonical_pair
 from xlprobe.errors import CheckpointError
 
-__all__ = ["CrossQueryBertConfig", "CrossQueryOptions", "CrossQueryXLMRobertaConfig", "checked_layers"]
+__all__ = [
+    "PREFIX",
+    "CrossQueryBertConfig",
+    "CrossQueryOptions",
+    "CrossQueryXLMRobertaConfig",
+    "checked_layers",
+    "crossed_config",
+]
+
+PREFIX = "CrossQuery"
+"""What the names of our classes have before those of the plain ones."""
 
 
 class _FromPlain:
@@ -28,10 +38,10 @@ class _FromPlain:
 class CrossQueryOptions(Protocol):
     """The fields that a cross-query configuration adds to its encoder's."""
 
-    q_p_mask: float
-    cross_p_mask: float
-    eval_q_p_mask: float
-    eval_cross_p_mask: float
+    q_p_mask: float | int
+    cross_p_mask: float | int
+    eval_q_p_mask: float | int
+    eval_cross_p_mask: float | int
     pairs: list[str] | None
     fallback_pair: str | None
     language_by: str
@@ -78,6 +88,21 @@ class CrossQueryXLMRobertaConfig(_FromPlain, XLMRobertaConfig):
     cross_layers: list[int] | None = None
 
 
+def crossed_config(plain: type[PretrainedConfig], module: str) -> type[PretrainedConfig]:
+    """Return a plain configuration class with the fields of `CrossQueryBertConfig`, to be found in `module`.
+
+    `query_projection` names, in addition, the linear layer of each attention module that makes its query.
+    """
+    types = get_type_hints(CrossQueryOptions)
+    defaults = {name: getattr(CrossQueryBertConfig, name) for name in types}
+    about = {
+        "__module__": module, "__doc__": f"{plain.__name__} and the second query's fields.", **defaults,
+        "model_type": f"cross-query-{plain.model_type}", "query_projection": None,
+        "__annotations__": {**types, "query_projection": str | None},
+    }  # fmt: skip
+    return strict(type(PREFIX + plain.__name__, (_FromPlain, plain), about))  # type: ignore[no-any-return]
+
+
 def checked_layers(config: Any) -> list[int]:
     """Return the layers that get a Q_cross; raises `CheckpointError` on a configuration that makes no sense."""
     for name in ("q_p_mask", "cross_p_mask", "eval_q_p_mask", "eval_cross_p_mask"):
@@ -85,7 +110,7 @@ def checked_layers(config: Any) -> list[int]:
             raise CheckpointError(f"got {name}={getattr(config, name)} in the configuration; expected 0 to 1")
     if config.language_by not in ("segment", "token"):
         raise CheckpointError(f"got language_by={config.language_by!r}; expected 'segment' or 'token'")
-    if config.is_decoder or config.add_cross_attention:
+    if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
         raise CheckpointError("got a decoder's configuration; expected an encoder's. Set is_decoder=False")
     names = {canonical_pair(pair) for pair in config.pairs or ()}
     if config.pairs is not None and not names:

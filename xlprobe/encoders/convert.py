@@ -8,10 +8,13 @@ from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
 
 from xlprobe.encoders import cross_query
+from xlprobe.encoders.convertible import check_converted, query_projection
+from xlprobe.encoders.cross_families import family
+from xlprobe.encoders.cross_models import cross_query_modules
 from xlprobe.encoders.heads import SUFFIXES, Head
 from xlprobe.errors import CheckpointError
 
-__all__ = ["to_cross_query", "untrained"]
+__all__ = ["to_cross_query"]
 
 _ENCODERS = {
     "bert": "Bert",
@@ -26,29 +29,38 @@ def to_cross_query(model: PreTrainedModel, head: Head | None = None, **options: 
 
     `head` defaults to the plain model's own; another one starts untrained, and its tensors are the only ones that do.
     `options` are the fields that `CrossQueryBertConfig` adds (`pairs`, `q_p_mask`, ...) and may override any other,
-    such as `num_labels`. The plain model is left as it is. Raises `CheckpointError` for other architectures and for
-    tensors that find no place.
+    such as `num_labels`. Encoders built as BERT and XLM-R are have classes of their own; of any other model the layer
+    that makes the query is looked for, and the result must compute what the plain model does. It is left as it is.
+    Raises `CheckpointError`, saying why, for a model that cannot have a second query, and for tensors that find no
+    place.
     """
     suffix = SUFFIXES[head] if head is not None else _suffix_of(model)
+    if other := model.config.model_type not in _ENCODERS:
+        options["query_projection"] = query_projection(model)
     arguments: dict[str, Any] = {}
-    if suffix == "Model":
+    if suffix == "Model" and (other is False or hasattr(model.base_model, "pooler")):
         arguments["add_pooling_layer"] = getattr(model.base_model, "pooler", None) is not None
-    made: Any = untrained(model.config, suffix, options, **arguments)
+    made: Any = _untrained(model.config, suffix, options, **arguments)
     _fill(made, model)
-    return made.to(device=model.device, dtype=model.dtype).train(model.training)
+    made.to(device=model.device, dtype=model.dtype).train(model.training)
+    if other:
+        check_converted(made, model)
+    return made  # type: ignore[no-any-return]
 
 
-def untrained(config: PretrainedConfig, suffix: str, options: dict[str, Any], **arguments: Any) -> PreTrainedModel:
+def _untrained(config: PretrainedConfig, suffix: str, options: dict[str, Any], **arguments: Any) -> PreTrainedModel:
     """Return a new cross-query model ("Model", "ForSequenceClassification", ...) by a plain encoder's configuration."""
     name = _ENCODERS.get(config.model_type)
-    if name is None:
-        raise CheckpointError(
-            f"got a {config.model_type!r} model; expected one of {', '.join(_ENCODERS)} to give a Q_cross to"
-        )
+    heads = {head: end for head, end in SUFFIXES.items() if end == suffix}
+    if name is not None:
+        kind: Any = getattr(cross_query, f"CrossQuery{name}{suffix}", None)
+    else:
+        kind = family(type(config)).get(next(iter(heads)))
+    if kind is None:
+        raise CheckpointError(f"got a {config.model_type!r} model; transformers has no head {suffix!r} for it")
     dropped = {"model_type", "architectures"} | ({"id2label", "label2id"} if "num_labels" in options else set())
     fields = {key: value for key, value in config.to_dict().items() if key not in dropped}
-    own = getattr(cross_query, f"CrossQuery{name}Config")(**{**fields, **options})
-    return getattr(cross_query, f"CrossQuery{name}{suffix}")(own, **arguments)
+    return kind(kind.config_class(**{**fields, **options}), **arguments)  # type: ignore[no-any-return]
 
 
 def _suffix_of(model: nn.Module) -> str:
@@ -74,11 +86,8 @@ def _fill(made: PreTrainedModel, model: PreTrainedModel) -> None:
     lost = [key for key in source if key not in tensors and key.startswith(encoder) and "pooler." not in key]
     if lost:
         raise CheckpointError(f"{type(made).__name__} has no place for {lost[:4]}; expected a plain {encoder} encoder")
-    for key in tensors:
-        if key in source:
-            tensors[key] = source[key]
-        elif ".cross_lingual_quer" in key:
-            start, end = key.rsplit(".", 1)
-            tensors[key] = source[start.split(".cross_lingual_quer")[0] + ".query." + end]
-    made.load_state_dict(tensors)
+    made.load_state_dict({**tensors, **{key: source[key] for key in tensors if key in source}})
     made.tie_weights()
+    for module in cross_query_modules(made):
+        for linear in module.cross_queries().values():
+            linear.load_state_dict(module.query_tensors())

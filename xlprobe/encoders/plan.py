@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from xlprobe.encoders.attention import bias_of
 from xlprobe.encoders.masks import code_switched, content_seeds, draw_seed, language_masks
 from xlprobe.encoders.pairs import canonical_pair
-from xlprobe.errors import DataError
+from xlprobe.errors import CaptureError, DataError
 from xlprobe.languages import language_code
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class AttentionPlan:
 
     `mixed` (batch,) marks the code-switched samples, `any_mixed` says whether there are any. `two_languages` is True
     if no sample has more than two languages. `pair_rows` gives, for models with a Q_cross per pair, the rows of the
-    batch that each pair's Q_cross serves.
+    batch that each pair's Q_cross serves. `any_pairs`: whether the layer itself lets any token attend to any other.
     """
 
     language_ids: Int[Tensor, "batch position"]
@@ -40,6 +40,7 @@ class AttentionPlan:
     seed: Int[Tensor, " one"] | None = None
     sample_seeds: Int[Tensor, " batch"] | None = None
     pair_rows: dict[str, Int[Tensor, " rows"]] = field(default_factory=dict)
+    any_pairs: bool = True
     _made: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -80,6 +81,44 @@ class AttentionPlan:
         """Whether some row is closed in both masks."""
         mono, cross = self.closed_rows
         return mono is not None and cross is not None and bool((mono & cross).any())
+
+    @property
+    def rows_closed_in_both(self) -> Bool[Tensor, "batch 1 query"]:
+        """The rows in which nothing is open: of padding, where a window closes what is no padding."""
+        mono, cross = self.masks
+        return ~(mono | cross).any(dim=-1)[:, None]
+
+    @property
+    def openable_masks(self) -> tuple[Bool[Tensor, "batch query key"], Bool[Tensor, "batch query key"]]:
+        """The masks for an explicit softmax, which is NaN over nothing: rows closed in both are open in the first."""
+        mono, cross = self.masks
+        return (mono | self.rows_closed_in_both[:, 0, :, None] if self.has_closed_rows else mono), cross
+
+    def within(self, mask: Tensor | None, causal: bool) -> AttentionPlan:
+        """Return the plan of a layer with a mask of its own (batch, 1, query, key); made once for each mask.
+
+        `mask` is True where a layer lets tokens attend (causal, a window), or numbers that are added to scores; without
+        one, `causal` says whether later tokens are closed.
+        """
+        if mask is None and not causal:
+            return self
+        known = self._made.setdefault("within", [])
+        for seen, plan in known:
+            if seen is mask:
+                return plan  # type: ignore[no-any-return]
+        if mask is not None and mask.dim() != 4:
+            raise CaptureError(
+                f"got an attention mask of shape {tuple(mask.shape)}; expected (batch, 1, query, key). Load the model "
+                "with attn_implementation='sdpa' or 'eager'"
+            )
+        length = self.valid.shape[1]
+        if mask is None:
+            opened = torch.ones(1, length, length, dtype=torch.bool, device=self.valid.device).tril()
+        else:
+            opened = (mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2)[:, 0]
+        made = {"masks": tuple(one & opened for one in self.masks)}
+        known.append((mask, replace(self, any_pairs=False, _made=made)))
+        return known[-1][1]  # type: ignore[no-any-return]
 
 
 def make_plan(

@@ -57,7 +57,7 @@ def make_points(modules: list[nn.Module]) -> list[Points]:
         turn = seen[id(module)] = seen.get(id(module), -1) + 1
         layers = _POINTS.setdefault(module, [])
         if turn == len(layers):
-            crossed = hasattr(module, "cross_lingual_query") or hasattr(module, "cross_lingual_queries")
+            crossed = hasattr(module, "cross_queries")
             layers.append({name: HookPoint() for name in PLAIN_POINTS + (CROSS_POINTS if crossed else ())})
         found.append(layers[turn])
     return found

@@ -21,7 +21,7 @@ from xlprobe.samples.wording import ANSWERING, BARE, choices_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["PromptEncoder"]
+__all__ = ["PromptEncoder", "padding_id"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class PromptEncoder(Encoder):
         self._class_of = class_of
         self._orders: dict[tuple[str, ...], tuple[int, ...]] = {}
         self._first = _first_token(tokenizer)
-        self._pad = next((one for one in (tokenizer.pad_token_id, tokenizer.eos_token_id) if one is not None), 0)
+        self._pad = padding_id(tokenizer)
         self._prompts: dict[Any, _Prompt] = {}
         self._found: dict[Any, _Answers] = {}
 
@@ -231,6 +231,12 @@ def _first_token(tokenizer: Any) -> int | None:
         return int(own["input_ids"][0])
     given = (tokenizer.bos_token_id, tokenizer.eos_token_id)
     return next((int(one) for one in given if one is not None), None)
+
+
+def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return the token that prompts are padded with: the tokenizer's own, else the one for the end of a text."""
+    found: Any = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((int(one) for one in found if one is not None), 0)
 
 
 def _check_template(template: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,8 @@ def make_classifier(
     head: FreshHead | None = None,
     query: Mapping[str, Tensor] | None = None,
 ) -> PreTrainedModel:
-    """Return a sequence classifier on the first token with a checkpoint's encoder and a fresh, seeded head.
+    """Return a sequence classifier with a checkpoint's encoder and a fresh, seeded head on the first token (a causal
+    model's: on the last).
 
     A baseline and a cross-query model of one seed start with the same head. `query` are pre-trained Q_cross tensors
     (names may have any prefix); without them Q_cross is a copy of Q, or the checkpoint's own where it has one.
@@ -45,12 +47,17 @@ def make_classifier(
     """
     from transformers import AutoModelForSequenceClassification
 
+    from xlprobe.samples.prompts import padding_id
+
     method, head = method or Method(), head or FreshHead()
     _check_start(base, method, query)
     config = type(base.model.config).from_dict(base.model.config.to_dict())
     # The names of another head's classes would say the wrong thing of a fresh one.
     config.id2label = {place: f"LABEL_{place}" for place in range(head.num_labels)}
     config.label2id = {name: place for place, name in config.id2label.items()}
+    if getattr(config, "pad_token_id", None) is None and base.is_causal:
+        # It answers at the last token that is no padding: that of the prompts.
+        config.pad_token_id = padding_id(base.tokenizer)
     if head.dropout is not None:
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = head.dropout
     with torch.random.fork_rng():
@@ -95,16 +102,14 @@ def _fill(model: PreTrainedModel, base: Checkpoint) -> None:
 
 
 def set_cross_query(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> None:
-    """Copy Q_cross tensors into a model, matched from `encoder.` on.
+    """Copy Q_cross tensors into a model, matched from the layer's number on.
 
     Raises `CheckpointError` where a tensor is missing, left over, or of another width.
     """
     own: dict[str, Any] = {
-        name[name.index("encoder.") :]: tensor
-        for name, tensor in model.state_dict().items()
-        if "cross_lingual_quer" in name
+        _from_layer(name): tensor for name, tensor in model.state_dict().items() if "cross_lingual_quer" in name
     }
-    given = {name[name.index("encoder.") :]: tensor for name, tensor in tensors.items() if "encoder." in name}
+    given = {_from_layer(name): tensor for name, tensor in tensors.items()}
     if set(own) != set(given):
         wrong = sorted(set(own) ^ set(given))
         raise CheckpointError(
@@ -118,3 +123,8 @@ def set_cross_query(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> No
                 "Pre-train one for this encoder"
             )
         own[name].copy_(tensor)
+
+
+def _from_layer(name: str) -> str:
+    found = re.search(r"(?:^|\.)\d+\.", name)
+    return name if found is None else name[found.start() :].lstrip(".")

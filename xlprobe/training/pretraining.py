@@ -101,6 +101,7 @@ def pretrain_cross_query(
             f"{checkpoint.name} has no masked-language-model head; "
             "train one first with train_lm_head (xlprobe pretrain does)"
         )
+    _check_kind(checkpoint)
     fix_seed(settings.seed)
     encoder = _encoder(checkpoint, settings)
     switched = _fitting(CodeSwitched(corpus, pairs, order, settings.seed), encoder)
@@ -117,6 +118,15 @@ def pretrain_cross_query(
     check_frozen(model, before)
     tensors = {name: tensor.clone() for name, tensor in trained_tensors(model).items()}
     return tensors, {**what, "settings": asdict(settings), "pieces": len(vocabulary), "run": report}
+
+
+def _check_kind(checkpoint: Checkpoint) -> None:
+    """Refuse models of which neither the vocabulary's trimming nor the file of Q_cross knows the parts."""
+    if not hasattr(getattr(checkpoint.model.base_model, "encoder", None), "layer"):
+        raise TrainingError(
+            f"{checkpoint.name} is a {type(checkpoint.model).__name__}; to pre-train a Q_cross expected an encoder "
+            "built as BERT and XLM-R are. Fine-tune with query = 'copy', which starts it as a copy of the query"
+        )
 
 
 def _encoder(checkpoint: Checkpoint, settings: TrainSettings) -> Encoder:
@@ -158,6 +168,7 @@ def _with_lm_head(checkpoint: Checkpoint, settings: TrainSettings) -> PreTrained
         raise TrainingError(
             f"{checkpoint.name} is no bare encoder (its head: {checkpoint.head}); expected one to give a head to"
         )
+    _check_kind(checkpoint)
     config = type(checkpoint.model.config).from_dict(
         {**checkpoint.model.config.to_dict(), **_without_dropout(settings)}
     )

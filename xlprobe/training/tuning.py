@@ -14,10 +14,12 @@ __all__ = ["TUNINGS", "Tuning", "check_frozen", "select", "trained_tensors"]
 Tuning = Literal["bitfit", "full", "attention"]
 
 _HEAD = ("classifier.", "pooler.")
+_OTHER_HEADS = ("score.", "head.")
+"""How ModernBERT and causal classifiers name theirs."""
 
 
 def _bitfit(name: str) -> bool:
-    return name.endswith(".bias") or any(part in name for part in _HEAD)
+    return name.endswith(".bias") or any(part in name for part in _HEAD) or name.startswith(_OTHER_HEADS)
 
 
 def _full(name: str) -> bool:
@@ -25,7 +27,8 @@ def _full(name: str) -> bool:
 
 
 def _attention(name: str) -> bool:
-    return _bitfit(name) or (".attention." in name and ".cross_lingual_quer" not in name)
+    attends = any(part in name for part in (".attention.", ".self_attn.", ".attn."))
+    return _bitfit(name) or (attends and ".cross_lingual_quer" not in name)
 
 
 def _cross_query(name: str) -> bool:
@@ -55,12 +58,14 @@ bias is trained). `full`: everything. `attention`: BitFit and the weights of Q, 
 def select(model: nn.Module, tuning: str, freeze: tuple[str, ...] = ()) -> list[str]:
     """Let only the parameters of a tuning be trained, and return their names.
 
-    `freeze` names parts that stay as they are whatever the tuning, such as "embeddings". Raises `TrainingError` on an
-    unknown tuning or part, and where nothing would be left to train.
+    `freeze` names parts that stay as they are whatever the tuning, such as "embeddings" (the tokens', whatever a model
+    calls them). Raises `TrainingError` on an unknown tuning or part, and where nothing would be left to train.
     """
     if tuning not in TUNINGS:
         raise TrainingError(f"got tuning={tuning!r}; expected one of {', '.join(TUNINGS)}")
     names = [name for name, _ in model.named_parameters()]
+    if "embeddings" in freeze and not any("embeddings" in name for name in names):
+        freeze = tuple("embed_tokens" if part == "embeddings" else part for part in freeze)
     for part in freeze:
         if not any(part in name for name in names):
             raise TrainingError(f"got freeze={part!r}, which is in no parameter's name, such as {names[0]!r}")
