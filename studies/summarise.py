@@ -1,20 +1,24 @@
-"""Tables of the study of transfer: `python studies/summarise.py runs/study` after `xlprobe ablate` (see docs/study.md).
+"""Tables of the studies: `python studies/summarise.py runs/study` after `xlprobe ablate` (see docs/study.md).
 
 Accuracy per cell of the grid and group of language pairs, and the paired difference of each cell to the baseline (or
 `--against` another) on the same problems, with the intervals of `xlprobe.statistics`: where a cell was trained several
 times they speak of new runs, else of these runs only. Of several directories the language pairs that all have are
-compared, and cells are named by directory.
+compared, and cells are named by directory. Archives of `xlprobe study run` are read too: their cells are the study's
+entries, whatever the seed.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
+import tempfile
 from pathlib import Path
 
 import pandas as pd
 
 from xlprobe import Results
 from xlprobe.statistics import contrast_frame, summarise, verdict
+from xlprobe.training.archives import unpack_archive
 
 GROUPS = {
     "en-en (trained)": lambda c, q: c == q == "en",
@@ -31,12 +35,23 @@ def group_of(context: str, question: str) -> str:
     return next(name for name, holds in GROUPS.items() if holds(context, question))
 
 
+def answers_of(run: Path) -> pd.DataFrame:
+    """Return which questions a run answers rightly: of a directory, or of an archive."""
+    if run.suffix != ".zip":
+        return Results.load(run).select(metric="correct").to_frame()
+    with tempfile.TemporaryDirectory() as scratch:
+        return Results.load(unpack_archive(run, Path(scratch)) / "evaluation").select(metric="correct").to_frame()
+
+
 def read(runs: list[Path]) -> pd.DataFrame:
     """Return the answers of all runs, to the questions in language pairs that all have, with their group of pairs."""
     frames = []
     for run in runs:
-        frame = Results.load(run).select(metric="correct").to_frame()
-        frame["checkpoint"] = frame["checkpoint"].astype(str).radd(f"{run.name}: " if len(runs) > 1 else "")
+        frame = answers_of(run)
+        if run.suffix == ".zip":
+            frame["checkpoint"] = re.sub(r"-seed\d+$", "", run.stem)
+        else:
+            frame["checkpoint"] = frame["checkpoint"].astype(str).radd(f"{run.name}: " if len(runs) > 1 else "")
         frame["pair"] = frame["context_language"].astype(str) + "-" + frame["question_language"].astype(str)
         frames.append(frame)
     common = set.intersection(*(set(frame["pair"]) for frame in frames))
@@ -84,11 +99,15 @@ def wide(found: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path, nargs="+", help="directories that xlprobe ablate wrote")
+    parser.add_argument("runs", type=Path, nargs="+", help="what xlprobe ablate or xlprobe study run wrote")
+    parser.add_argument("--depth", type=int, help="questions of this proof depth only")
     parser.add_argument("--against", default="baseline", help="cell that the others are compared with")
     parser.add_argument("--wide", action="store_true", help="one row per cell, without intervals of the accuracies")
     arguments = parser.parse_args()
-    found = table(read(arguments.runs), arguments.against)
+    frame = read(arguments.runs)
+    if arguments.depth is not None:
+        frame = frame[frame["depth"] == arguments.depth].reset_index(drop=True)
+    found = table(frame, arguments.against)
     shown = wide(found) if arguments.wide else found
     for line in (shown.columns, ["---"] * len(shown.columns), *shown.astype(str).to_numpy()):
         print("| " + " | ".join(line) + " |")

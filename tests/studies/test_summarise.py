@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -76,3 +77,17 @@ def test_directories_are_joined_and_printed_wide(tmp_path):
     ]  # fmt: skip
     # The same answers under another name differ by nothing.
     assert "(+0.000 [+0.000, +0.000])" in printed[4]
+
+
+def test_archives_of_one_entry_are_runs_of_one_cell(summarise, tmp_path):
+    archives = []
+    for seed in (0, 1, 2):
+        frame = answers(cells=("one",))
+        Results(frame[frame["seed"] == seed]).save(tmp_path / "evaluation")
+        archives.append(tmp_path / f"one-seed{seed}.zip")
+        with zipfile.ZipFile(archives[-1], "w") as file:
+            for name in ("results.parquet", "manifest.json"):
+                file.write(tmp_path / "evaluation" / name, f"evaluation/{name}")
+    found = summarise.table(summarise.read(archives), "baseline")
+    assert found["cell"].unique().tolist() == ["one"]
+    assert found["runs"].tolist() == [3] * len(found)
