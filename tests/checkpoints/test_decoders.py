@@ -22,7 +22,7 @@ METRICS = [
     "instability", "head_rsa", "top_heads_jaccard", "correct", "gold_margin", "knock_out_effect", "patching_gain",
     "head_importance",
 ]  # fmt: skip
-WINDOWS = {"Mistral": (11, 11, 11), "Gemma3": (7, None, 7)}
+WINDOWS = {"Mistral": (11, 11, 11), "Gemma2": (7, None, 7), "Gemma3": (7, None, 7)}
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_what_the_context_does_is_the_same_whatever_is_asked(llama, problems):
 
 
 def test_patterns_are_those_of_eager_attention(tmp_path, problems):
-    for name in ("Gemma3", "Qwen3", "XGLM"):
+    for name in ("Gemma2", "Gemma3", "Qwen3", "XGLM"):
         checkpoint = load(save_decoder(tmp_path, name, "none"))
         batch = checkpoint.encoder().encode([problem.pair("en", "fr") for problem in problems])
         seen: dict = {}
@@ -133,6 +133,20 @@ def test_patterns_are_those_of_eager_attention(tmp_path, problems):
         for layer, pattern in enumerate(wanted):
             own = seen[f"blocks.{layer}.attn.hook_pattern"]
             torch.testing.assert_close(own * rows, pattern * rows, atol=1e-5, rtol=1e-4)
+
+
+def test_a_cap_on_scores_holds_some_queries_at_a_time_too(tmp_path, problems):
+    checkpoint = load(save_decoder(tmp_path, "Gemma2"))
+    options = {"pairs": "en-fr", "metrics": ["mass_lift"], "show_progress": False}
+    whole, parts = (measure(checkpoint, problems, **options, **more).to_frame().value.to_numpy()
+                    for more in ({}, {"queries_at_once": 5}))  # fmt: skip
+    np.testing.assert_allclose(parts, whole, atol=2e-5, rtol=1e-4)
+
+
+def test_attention_sinks_are_refused_with_the_reason(tmp_path):
+    experts = {"num_local_experts": 2, "num_experts_per_tok": 1}
+    with pytest.raises(CheckpointError, match="attention sinks, .* the rows of its pattern sum to less than 1"):
+        load(save_decoder(tmp_path, "GptOss", **experts))
 
 
 def test_a_model_with_code_of_its_own_keeps_it_and_its_cache(tmp_path):

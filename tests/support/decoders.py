@@ -12,6 +12,7 @@ SIZES = {
 OWN = {
     "Llama": {}, "Qwen2": {}, "Qwen3": {}, "Gemma": {}, "Mistral": {"sliding_window": 12},
     "Gemma3": {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    "Gemma2": {"attn_logit_softcapping": 2.0, "sliding_window": 8, "query_pre_attn_scalar": 8},
     "GPT2": {}, "XGLM": {"d_model": 32, "attention_heads": 4, "num_layers": 3, "ffn_dim": 40, "init_std": 0.3},
 }  # fmt: skip
 CLASSES = {

@@ -50,7 +50,11 @@ def hooked_attention(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attend with hook points; several query heads may share the key and value of a group."""
+    """Attend with hook points; several query heads may share the key and value of a group.
+
+    `softcap` bounds scores smoothly, as in Gemma2. Raises `CaptureError` for attention sinks: what they take is
+    missing from the rows of the pattern, which then sum to less than 1.
+    """
     points, asked = points_of(module), by_rows(module)
     next_layer(module)
     query, key, value = (
@@ -59,8 +63,14 @@ def hooked_attention(
     )
     causal = kwargs.pop("is_causal", None)
     causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
+    softcap = kwargs.pop("softcap", None)
+    if kwargs.get("s_aux") is not None:
+        raise CaptureError(
+            f"a {type(module).__name__} has attention sinks, learned scores without a key, so that the rows of its "
+            "pattern sum to less than 1, and shares of attention would not be comparable. Use a model without them"
+        )
     whole = wants_probabilities(points) or asked_for(module, kwargs)
-    if asked is None and not whole:
+    if asked is None and not whole and softcap is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
         output, _ = sdpa_attention_forward(
@@ -72,13 +82,13 @@ def hooked_attention(
         attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool).tril()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     if asked is not None and not whole:
-        output = _output_by_rows(query, key, value, attention_mask, scale, asked)
+        output = _output_by_rows(query, key, value, attention_mask, scale, asked, softcap)
         return fire(points, "hook_z", output.transpose(1, 2)).contiguous(), None
     bias, closed = _bias(attention_mask, query.dtype)
     if by_parts(points, query):
-        pattern = _pattern_by_parts(query, key, bias, scale)
+        pattern = _pattern_by_parts(query, key, bias, scale, softcap)
     else:
-        scores = _scores(query, key, scale)
+        scores = _scores(query, key, scale, softcap)
         scores = scores if bias is None else scores + bias
         pattern = torch.softmax(fire(points, "hook_attn_scores", scores), dim=-1)
     if closed is not None:
@@ -102,12 +112,13 @@ def _output_by_rows(
     mask: Tensor | None,
     scale: float,
     asked: ByRows,
+    softcap: float | None = None,
 ) -> Float[Tensor, "batch head query d"]:
     """Attend some queries at a time, and hand on the pattern of each part."""
     output = torch.empty_like(query)
     for start in range(0, query.shape[2], asked.queries):
         some = slice(start, start + asked.queries)
-        scores = _scores(query[:, :, some], key, scale)
+        scores = _scores(query[:, :, some], key, scale, softcap)
         bias, closed = _bias(None if mask is None else mask[:, :, some], query.dtype)
         pattern = torch.softmax(scores if bias is None else scores.add_(bias), dim=-1)
         pattern = pattern if closed is None else pattern.masked_fill(closed, 0.0)
@@ -137,9 +148,10 @@ def _bias(mask: Tensor | None, dtype: torch.dtype) -> tuple[Tensor | None, Tenso
     return bias.masked_fill(closed, 0.0), closed
 
 
-def _scores(query: Tensor, key: Tensor, scale: float) -> Tensor:
+def _scores(query: Tensor, key: Tensor, scale: float, softcap: float | None = None) -> Tensor:
     # The scale comes after the product, as in transformers' eager attention: the patterns agree to the last bits.
-    return torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
+    scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
+    return scores if softcap is None else torch.tanh(scores / softcap) * softcap
 
 
 def _pattern_by_parts(
@@ -147,13 +159,14 @@ def _pattern_by_parts(
     key: Float[Tensor, "batch head key d"],
     bias: Tensor | None,
     scale: float,
+    softcap: float | None = None,
 ) -> Float[Tensor, "batch head query key"]:
     """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
     pattern = query.new_empty(*query.shape[:3], key.shape[2])
     biases = None if bias is None else bias.expand(len(query), *bias.shape[1:])
     for samples, parts in in_parts(query, key):
         for heads in parts:
-            scores = _scores(query[samples, heads], key[samples, heads], scale)
+            scores = _scores(query[samples, heads], key[samples, heads], scale, softcap)
             if biases is not None:
                 scores += biases[samples] if biases.shape[1] == 1 else biases[samples, heads]
             torch.softmax(scores, dim=-1, out=pattern[samples, heads])
