@@ -88,5 +88,3 @@ def test_where_the_weights_go(tiny, llama):
         load(llama, device_map={"model.embed_tokens": "cpu"})
     with pytest.raises(CheckpointError, match="expected 'auto', or a device for each part"):
         load(llama, device_map="anywhere")
-    with pytest.raises(CheckpointError, match="int8.*bfloat16"):
-        load(llama, dtype="int8")

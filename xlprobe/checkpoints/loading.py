@@ -15,6 +15,7 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import DELTA
 from xlprobe.checkpoints.foreign import called
 from xlprobe.checkpoints.gguf import GGUF
+from xlprobe.checkpoints.int8 import to_int8
 from xlprobe.checkpoints.pretrained import PRETRAINED
 from xlprobe.checkpoints.released import RELEASED
 from xlprobe.checkpoints.request import Format, Request
@@ -36,17 +37,19 @@ class LoadOptions(TypedDict, total=False):
     `pair`: the languages, such as "en-fr", that `query.pt` serves in a model with a Q_cross per pair. `device`: where
     the weights go; `device_map` spreads them over several devices by accelerate ("auto", or devices by module).
     `dtype`: what is computed in; float32 whatever the weights are stored in, "auto" leaves them as they are stored; of
-    a model in bfloat16 metrics are computed in float32. `labels`: the names of a classifier's classes in the model's
-    order, where its configuration names none or names them wrongly; labels of samples are matched with them by name.
-    `seed`: the seed that the checkpoint was trained with; checkpoints of one name and several seeds are measured as
-    runs of one recipe. `template`, `answers`: how a causal model is asked, and the words that it may answer with, in
-    the order of the samples' labels (see `xlprobe.samples.prompts.PromptEncoder`).
+    a model in bfloat16 metrics are computed in float32. "int8" keeps weights of linear layers in 8 bits and computes in
+    float32 (see `xlprobe.checkpoints.int8`); such a model is measured, not trained or saved. `labels`: the names of a
+    classifier's classes in the model's order, where its configuration names none or names them wrongly; labels of
+    samples are matched with them by name. `seed`: the seed that the checkpoint was trained with; checkpoints of one
+    name and several seeds are measured as runs of one recipe. `template`, `answers`: how a causal model is asked, and
+    the words that it may answer with, in the order of the samples' labels (see
+    `xlprobe.samples.prompts.PromptEncoder`).
     """
 
     pair: str | None
     device: str | torch.device
     device_map: str | Mapping[str, Any]
-    dtype: Literal["float32", "float64", "bfloat16", "float16", "auto"]
+    dtype: Literal["float32", "float64", "bfloat16", "float16", "int8", "auto"]
     labels: Sequence[str]
     seed: int
     template: str | Mapping[str, str]
@@ -80,11 +83,13 @@ def load(
         raise CheckpointError(
             f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
         )
-    _place(checkpoint, options.get("dtype", "float32"), options.get("device", "cpu"), options.get("device_map"))
+    dtype = options.get("dtype", "float32")
+    rounded = _place(checkpoint, dtype, options.get("device", "cpu"), options.get("device_map"))
     bundled = BUNDLED.recognise(request)
-    if not bundled:  # those were checked when they were made
+    if not bundled or rounded:  # those were checked when they were made
         _check_attention(checkpoint)
     provenance = {**checkpoint.provenance, "dtype": str(checkpoint.model.dtype).removeprefix("torch.")}
+    provenance |= {"int8": rounded} if rounded else {}
     if "seed" in options:
         provenance["seed"] = int(options["seed"])
     changes: dict[str, Any] = {"name": name or checkpoint.name, "provenance": provenance}
@@ -126,22 +131,21 @@ def _is_decoder(checkpoint: Checkpoint) -> bool:
 
 def _place(
     checkpoint: Checkpoint, dtype: str, device: str | torch.device, device_map: str | Mapping[str, Any] | None
-) -> None:
-    """Move a model to its precision and its device or devices, in evaluation mode."""
+) -> dict[str, Any] | None:
+    """Move a model to its precision and its device or devices, in evaluation mode; return what int8 did."""
+    if dtype not in (*_DTYPES, "int8", "auto"):
+        raise CheckpointError(f"got dtype={dtype!r}; expected one of {', '.join(_DTYPES)}, int8 or auto")
+    if dtype == "int8" and device_map is not None:
+        raise CheckpointError("got dtype='int8' with device_map; expected one of them. Use dtype='bfloat16'")
+    rounded, model = None, checkpoint.model  # type: Any, Any
     if dtype == "int8":
-        raise CheckpointError(
-            "got dtype='int8'; transformers quantises by packages that xlprobe does not bring (bitsandbytes, torchao, "
-            "optimum-quanto), into weights that are no plain tensors. Use dtype='bfloat16', which takes half the memory"
-        )
-    if dtype != "auto" and dtype not in _DTYPES:
-        raise CheckpointError(f"got dtype={dtype!r}; expected one of {', '.join(_DTYPES)} or auto")
-    model: Any = checkpoint.model
-    if dtype != "auto" and model.dtype != _DTYPES[dtype]:
+        rounded = to_int8(model.to(torch.float32).eval())
+    elif dtype != "auto" and model.dtype != _DTYPES[dtype]:
         model.to(_DTYPES[dtype])
     model.eval()
     if device_map is not None:
         called(f"got device_map={device_map!r:.200}, which does not fit", lambda: _spread(model, device_map))
-        return
+        return None
     try:
         model.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -149,6 +153,7 @@ def _place(
             f"got device={str(device)!r}, which this machine or this PyTorch does not have "
             f"({str(error).strip().splitlines()[0][:120]}). Use device='cpu'"
         ) from error
+    return rounded
 
 
 def _spread(model: Any, device_map: str | Mapping[str, Any]) -> None:

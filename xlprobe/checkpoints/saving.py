@@ -31,6 +31,11 @@ def save(checkpoint: Checkpoint, path: str | Path, *, delta: bool = False, base:
     target = Path(path).expanduser()
     if strange := [p.name for p in _entries(target) if p.is_dir() or p.suffix not in _OURS]:
         raise CheckpointError(f"{target} holds {strange[:3]}; expected a new directory, or one with a checkpoint only")
+    if "int8" in checkpoint.provenance:
+        raise CheckpointError(
+            f"got {checkpoint.name}, whose weights were rounded to int8 when it was loaded; expected those that it was "
+            "trained with. Load it without dtype='int8' to save it"
+        )
     difference = _difference(checkpoint, base) if delta else None
     scratch = None
     try:

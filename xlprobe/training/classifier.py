@@ -76,6 +76,10 @@ def make_classifier(
 
 
 def _check_start(base: Checkpoint, method: Method, query: Mapping[str, Tensor] | None) -> None:
+    if "int8" in base.provenance:
+        raise TrainingError(
+            f"got {base.name} with weights in int8, which are not trained; load it without dtype='int8'"
+        )
     if base.is_cross_query and (not method.is_cross_query or query is not None or method.pairs):
         raise TrainingError(
             f"{base.name} already has a Q_cross; expected mechanism='cross-query' without query= and pairs=, or a "
