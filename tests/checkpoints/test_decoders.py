@@ -7,8 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-import transformers
-from decoders import OWN, byte_tokenizer, save_decoder
+from decoders import OWN, save_decoder
 
 from xlprobe import effects, load, measure, save
 from xlprobe.encoders.answers import answer_logits
@@ -210,16 +209,6 @@ def test_a_context_whose_tokens_depend_on_the_question_is_refused(tmp_path, prob
 def test_attention_by_code_of_its_own_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="code of its own"):
         load(save_decoder(tmp_path, "Bloom", n_head=4))
-
-
-@pytest.mark.parametrize("name", ["T5", "MBart"])
-def test_encoder_decoders_are_refused_with_the_reason(tmp_path, name):
-    cls = getattr(transformers, f"{name}ForConditionalGeneration")
-    sizes = {"d_model": 32, "num_layers": 1, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 60, "d_ff": 40}
-    cls(cls.config_class(**sizes)).save_pretrained(tmp_path)
-    byte_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(CheckpointError, match="is an encoder-decoder"):
-        load(tmp_path)
 
 
 @pytest.mark.slow

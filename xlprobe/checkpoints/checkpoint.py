@@ -7,16 +7,18 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.checkpoints.labels import TRUE_FALSE, class_order
+from xlprobe.encoders.answers import decoder_start
 from xlprobe.encoders.heads import Head, head_of
 from xlprobe.encoders.layout import layout_of, position_limit, token_type_count
-from xlprobe.encoders.modules import unwrapped
+from xlprobe.encoders.modules import attention_modules, looks_across, unwrapped
 from xlprobe.errors import CheckpointError, DataError
+from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL, CLOSED_TO_CROSS, CLOSED_WITHOUT_CLS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from xlprobe.samples.encoding import Encoder
     from xlprobe.samples.types import ParallelSample
 
-__all__ = ["Checkpoint"]
+__all__ = ["Checkpoint", "Part"]
+
+Part = Literal["encoder", "cross"]
 
 logger = logging.getLogger(__name__)
 
@@ -77,19 +81,36 @@ class Checkpoint:
         return layout_of(self.model).causal
 
     @property
+    def part(self) -> Part:
+        """What of an encoder-decoder is looked into, "encoder" or "cross"; of all others it is the encoder."""
+        return "cross" if looks_across(self.model) else "encoder"
+
+    @property
     def can_answer(self) -> bool:
         """Whether the model answers: by a classifier, or by the word that it goes on with."""
-        return self.head in ("classification", "causal")
+        return self.head in ("classification", "causal", "seq2seq")
+
+    @cached_property
+    def closed(self) -> Mapping[str, str]:
+        """The blocks of attention, and the edges, that the model has not, with the reason."""
+        if self.part == "cross":
+            return CLOSED_TO_CROSS
+        if self.is_causal:
+            return CLOSED_TO_CAUSAL
+        encoder: Any = self.encoder()
+        return {} if encoder.begins_with_special else CLOSED_WITHOUT_CLS
 
     @property
     def num_layers(self) -> int:
         """The number of layers."""
-        return int(self.model.config.num_hidden_layers)
+        crossing = self.part == "cross"
+        return len(attention_modules(self.model)) if crossing else int(self.model.config.num_hidden_layers)
 
     @property
     def num_heads(self) -> int:
         """The number of attention heads of a layer."""
-        return int(self.model.config.num_attention_heads)
+        crossing = self.part == "cross"
+        return layout_of(self.model).heads if crossing else int(self.model.config.num_attention_heads)
 
     @property
     def device(self) -> torch.device:
@@ -107,7 +128,7 @@ class Checkpoint:
         A model that answers by a word has a class for every label. Raises `DataError` where labels do not fit the
         classes; see `xlprobe.checkpoints.labels.class_order`.
         """
-        if self.head == "causal":
+        if self.head in ("causal", "seq2seq"):
             return tuple(range(len(label_names or TRUE_FALSE)))
         order = class_order(self.classes, label_names)
         if order != tuple(range(len(order))):
@@ -127,7 +148,9 @@ class Checkpoint:
     def encoder(self, max_length: int | None = None, *, fresh_head: bool = False) -> Encoder:
         """Return an encoder of samples as the checkpoint reads them: its layout, token types, prefix and positions.
 
-        For a causal model it makes prompts (`xlprobe.samples.prompts.PromptEncoder`), with its template and answers.
+        For a causal model it makes prompts (`xlprobe.samples.prompts.PromptEncoder`), with its template and answers. So
+        it does for an encoder-decoder, and where a tokenizer puts no separators around a pair of texts
+        (`xlprobe.samples.sequences.SequenceEncoder`).
         `max_length` may ask for fewer tokens than the model has positions, never for more. The labels of its batches
         are class indices of the model; with `fresh_head`, of one that is yet to be trained. Raises `CheckpointError`
         on options in `encoding` that `Encoder` does not know, or that the model has no weights for.
@@ -141,8 +164,16 @@ class Checkpoint:
 
             options = self._encoding_for(PromptEncoder, "answering")
             return PromptEncoder(self.tokenizer, **{**options, **common, "answering": self.head == "causal"})
-        from xlprobe.samples.encoding import Encoder
+        from xlprobe.samples.encoding import Encoder, separates
 
+        if self.head == "seq2seq" or not separates(self.tokenizer):
+            from xlprobe.samples.sequences import PromptEncoder, SequenceEncoder
+
+            answering = self.head == "seq2seq"
+            start = decoder_start(self.model) if answering else ()
+            options = self._encoding_for(PromptEncoder, "answering")
+            common |= {"answering": answering, "decoder_start": start}
+            return SequenceEncoder(self.tokenizer, **{**options, **common})
         options = self._encoding_for(Encoder)
         types = token_type_count(self.model)
         if options.get("token_types") == "segments" and types < 2:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import torch
 
 from xlprobe.checkpoints.bundled import BUNDLED
-from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.checkpoint import Checkpoint, Part
 from xlprobe.checkpoints.delta import DELTA
 from xlprobe.checkpoints.foreign import called
 from xlprobe.checkpoints.gguf import GGUF
@@ -20,6 +20,7 @@ from xlprobe.checkpoints.pretrained import PRETRAINED
 from xlprobe.checkpoints.released import RELEASED
 from xlprobe.checkpoints.request import Format, Request
 from xlprobe.encoders.heads import SUFFIXES, Head
+from xlprobe.encoders.modules import is_encoder_decoder
 from xlprobe.encoders.selfcheck import check_hooks
 from xlprobe.errors import CaptureError, CheckpointError
 
@@ -41,8 +42,9 @@ class LoadOptions(TypedDict, total=False):
     float32 (see `xlprobe.checkpoints.int8`); such a model is measured, not trained or saved. `labels`: the names of a
     classifier's classes in the model's order, where its configuration names none or names them wrongly; labels of
     samples are matched with them by name. `seed`: the seed that the checkpoint was trained with; checkpoints of one
-    name and several seeds are measured as runs of one recipe. `template`, `answers`: how a causal model is asked, and
-    the words that it may answer with, in the order of the samples' labels (see
+    name and several seeds are measured as runs of one recipe. `part`: of an encoder-decoder, whether its
+    "encoder" is looked into or the "cross" attention, by which the decoder looks at it; `save` keeps it. `template`,
+    `answers`: how a model that answers by words is asked, and these words, in the order of the samples' labels (see
     `xlprobe.samples.prompts.PromptEncoder`).
     """
 
@@ -52,6 +54,7 @@ class LoadOptions(TypedDict, total=False):
     dtype: Literal["float32", "float64", "bfloat16", "float16", "int8", "auto"]
     labels: Sequence[str]
     seed: int
+    part: Part
     template: str | Mapping[str, str]
     answers: Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -83,6 +86,8 @@ def load(
         raise CheckpointError(
             f"{spec} has the head {checkpoint.head!r}, not {head!r}; a head that was never trained is not made up"
         )
+    if part := options.get("part"):
+        checkpoint = _of_part(checkpoint, part)
     dtype = options.get("dtype", "float32")
     rounded = _place(checkpoint, dtype, options.get("device", "cpu"), options.get("device_map"))
     bundled = BUNDLED.recognise(request)
@@ -98,7 +103,7 @@ def load(
     if prompt := {key: options[key] for key in ("template", "answers") if options.get(key) is not None}:  # type: ignore
         changes["encoding"] = {**checkpoint.encoding, **prompt}
     checkpoint = replace(checkpoint, **changes)
-    if not bundled and checkpoint.is_causal:
+    if not bundled and (checkpoint.is_causal or checkpoint.head == "seq2seq"):
         checkpoint.encoder()  # a template that is none is said now
     return checkpoint
 
@@ -107,6 +112,22 @@ def _read(request: Request) -> Checkpoint:
     if "\0" in request.spec or not request.spec:
         raise CheckpointError(f"got the specification {request.spec[:80]!r}; expected a name or a path")
     return next(format.read(request) for format in FORMATS if format.recognise(request))
+
+
+def _of_part(checkpoint: Checkpoint, part: Part) -> Checkpoint:
+    """Choose what of an encoder-decoder is looked into, or refuse what there is not."""
+    if part not in get_args(Part):
+        raise CheckpointError(
+            f"got part={part!r}; expected 'encoder' or 'cross'. A decoder by itself sees neither context nor question: "
+            "it reads what its answer begins with"
+        )
+    if not is_encoder_decoder(checkpoint.model) or (part == "cross" and checkpoint.head != "seq2seq"):
+        raise CheckpointError(
+            f"{checkpoint.spec}: got part={part!r} for a {type(checkpoint.model).__name__}; expected an encoder-decoder"
+            " that answers by a word (...ForConditionalGeneration). Leave part out to look into the encoder"
+        )
+    checkpoint.model.config.xlprobe_part = part
+    return replace(checkpoint, name=f"{checkpoint.name}-cross") if part == "cross" else checkpoint
 
 
 def _check_attention(checkpoint: Checkpoint) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,11 @@ def _read(request: Request) -> Checkpoint:
     spec = request.spec
     _check_place(request.path, spec)
     config = _read_config(spec)
-    if getattr(config, "is_encoder_decoder", False):
-        raise CheckpointError(
-            f"{spec}: is an encoder-decoder ({config.model_type}), whose attention has three parts (encoder, decoder, "
-            "and across); xlprobe looks into encoders and causal models. Use one of these, such as XLM-R or Llama"
-        )
     head = request.head or _head(config, spec)
     tensors = _without_wrappers(read_weights(spec, find_weights(spec)))
     model = build(spec, config, tensors, lambda config: _made(config, head, tensors))
     model.name_or_path = spec
+    _read_generation(spec, model)
     tokenizer = _tokenizer(spec)
     embeddings: Any = model.get_input_embeddings()
     if len(tokenizer) > (rows := embeddings.num_embeddings):
@@ -129,11 +126,24 @@ def _made(config: Any, head: Head, tensors: Mapping[str, Tensor]) -> Any:
         "classification": transformers.AutoModelForSequenceClassification,
         "mlm": transformers.AutoModelForMaskedLM,
         "causal": transformers.AutoModelForCausalLM,
+        "seq2seq": transformers.AutoModelForSeq2SeqLM,
     }[head]
+    if head == "none" and type(config)().is_encoder_decoder and not any("decoder." in name for name in tensors):
+        auto = transformers.AutoModelForTextEncoding  # the encoder of an encoder-decoder alone
     model = auto.from_config(config, trust_remote_code=False)
     if head == "none" and getattr(model, "pooler", None) is not None and not any("pooler." in n for n in tensors):
         model.pooler = None  # saved without a pooler: none is made up
     return model
+
+
+def _read_generation(spec: str, model: Any) -> None:
+    """Give an encoder-decoder what `generation_config.json` says of how its answers begin, where there is one."""
+    from transformers import GenerationConfig
+
+    if head_of(type(model).__name__) == "seq2seq":
+        with suppress(CheckpointError):  # it need not be there; what the model's own configuration says stands then
+            what = f"{spec}: its generation_config.json cannot be read"
+            model.generation_config = called(what, lambda: GenerationConfig.from_pretrained(spec))
 
 
 def _without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -54,6 +54,7 @@ def hooked_attention(
 
     `softcap` bounds scores smoothly, as in Gemma2. Raises `CaptureError` for attention sinks: what they take is
     missing from the rows of the pattern, which then sum to less than 1.
+    What T5 adds to scores by distance comes as `position_bias`.
     """
     points, asked = points_of(module), by_rows(module)
     next_layer(module)
@@ -81,10 +82,11 @@ def hooked_attention(
     if attention_mask is None and causal:
         attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool).tril()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    near = kwargs.get("position_bias")
     if asked is not None and not whole:
-        output = _output_by_rows(query, key, value, attention_mask, scale, asked, softcap)
+        output = _output_by_rows(query, key, value, attention_mask, near, scale, asked, softcap)
         return fire(points, "hook_z", output.transpose(1, 2)).contiguous(), None
-    bias, closed = _bias(attention_mask, query.dtype)
+    bias, closed = _bias(attention_mask, near, query.dtype)
     if by_parts(points, query):
         pattern = _pattern_by_parts(query, key, bias, scale, softcap)
     else:
@@ -110,6 +112,7 @@ def _output_by_rows(
     key: Float[Tensor, "batch head key d"],
     value: Float[Tensor, "batch head key d"],
     mask: Tensor | None,
+    near: Tensor | None,
     scale: float,
     asked: ByRows,
     softcap: float | None = None,
@@ -119,7 +122,8 @@ def _output_by_rows(
     for start in range(0, query.shape[2], asked.queries):
         some = slice(start, start + asked.queries)
         scores = _scores(query[:, :, some], key, scale, softcap)
-        bias, closed = _bias(None if mask is None else mask[:, :, some], query.dtype)
+        rows, nearer = (None if one is None else one[:, :, some] for one in (mask, near))
+        bias, closed = _bias(rows, nearer, query.dtype)
         pattern = torch.softmax(scores if bias is None else scores.add_(bias), dim=-1)
         pattern = pattern if closed is None else pattern.masked_fill(closed, 0.0)
         asked.take(start, pattern)
@@ -127,25 +131,29 @@ def _output_by_rows(
     return output
 
 
-def _bias(mask: Tensor | None, dtype: torch.dtype) -> tuple[Tensor | None, Tensor | None]:
+def _bias(
+    mask: Tensor | None, near: Float[Tensor, "1 head query key"] | None, dtype: torch.dtype
+) -> tuple[Tensor | None, Tensor | None]:
     """Return a mask, boolean (True = open) or additive, as numbers to add to scores; and the rows closed for all keys.
+
+    What is added by distance, `near`, is in these numbers.
 
     A window and padding together may leave a row of padding without an open key. Its softmax would be NaN, and NaN
     times nothing spoils the rows of real tokens; so such a row is opened here, and its pattern is set to 0 afterwards.
     """
     if mask is None:
-        return None, None
+        return near, None
     if mask.dim() != 4:
         raise CaptureError(
             f"got an attention mask of shape {tuple(mask.shape)}; expected (batch, 1, query, key). Load the model with "
             "attn_implementation='sdpa' or 'eager' to look inside its attention"
         )
     opened = mask if mask.dtype == torch.bool else mask != float("-inf")
-    closed = ~opened.any(dim=-1, keepdim=True)
+    rows = ~opened.any(dim=-1, keepdim=True)
     bias = bias_of(mask, dtype) if mask.dtype == torch.bool else mask
-    if not bool(closed.any()):
-        return bias, None
-    return bias.masked_fill(closed, 0.0), closed
+    closed = rows if bool(rows.any()) else None
+    bias = bias if closed is None else bias.masked_fill(closed, 0.0)
+    return bias if near is None else bias + near, closed
 
 
 def _scores(query: Tensor, key: Tensor, scale: float, softcap: float | None = None) -> Tensor:

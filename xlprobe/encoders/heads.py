@@ -6,13 +6,14 @@ from typing import Literal
 
 __all__ = ["SUFFIXES", "Head", "head_of"]
 
-Head = Literal["none", "classification", "mlm", "causal"]
+Head = Literal["none", "classification", "mlm", "causal", "seq2seq"]
 
 SUFFIXES: dict[Head, str] = {
     "none": "Model",
     "classification": "ForSequenceClassification",
     "mlm": "ForMaskedLM",
     "causal": "ForCausalLM",
+    "seq2seq": "ForConditionalGeneration",
 }
 """How transformers ends the name of a class with each head."""
 
@@ -23,4 +24,6 @@ def head_of(class_name: str) -> Head | None:
         return "mlm"
     if class_name.endswith("LMHeadModel"):  # GPT-2's name for it
         return "causal"
+    if class_name.endswith("MTModel"):  # Marian's
+        return "seq2seq"
     return next((head for head, suffix in SUFFIXES.items() if class_name.endswith(suffix)), None)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xlprobe.encoders.modules import attention_modules, layer_modules, unwrapped
+from xlprobe.encoders.modules import attention_modules, layer_modules, network_of
 from xlprobe.encoders.points import CROSS_POINTS, PLAIN_POINTS, Points
 from xlprobe.encoders.selfcheck import check_hooks
 from xlprobe.encoders.switch import hook_points, put_back
@@ -75,7 +75,7 @@ def observe_hidden(model: nn.Module, take: Callable[[int, Tensor], None]) -> Ite
     def begin(module: nn.Module, args: Any) -> None:
         done[0] = 0
 
-    handles = [unwrapped(model).base_model.register_forward_pre_hook(begin)]  # type: ignore[operator, union-attr]
+    handles = [network_of(model).register_forward_pre_hook(begin)]
     handles.append(layers[0].register_forward_pre_hook(start, with_kwargs=True))
     handles += [module.register_forward_hook(finish) for module in dict.fromkeys(layers)]
     try:

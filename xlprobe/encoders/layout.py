@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from xlprobe.encoders.modules import attention_modules, unwrapped
+from xlprobe.encoders.modules import attention_modules, network_of, unwrapped
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.encoders.switch import hook_points
 
@@ -48,7 +48,7 @@ def layout_of(model: nn.Module) -> Layout:
 
     Raises `CaptureError` as `attention_modules`.
     """
-    encoder: Any = unwrapped(model).base_model
+    encoder = network_of(model)
     if encoder not in _LAYOUTS:
         _LAYOUTS[encoder] = _traced(model)
     return _LAYOUTS[encoder]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.cross_query import is_cross_query
 from xlprobe.encoders.hooks import attention_modules
 from xlprobe.encoders.layout import position_limit
+from xlprobe.encoders.modules import is_encoder_decoder
 from xlprobe.errors import CaptureError, CheckpointError
 from xlprobe.languages import language_id
 
@@ -98,7 +99,7 @@ def _adapter_for(model: nn.Module, factory: Any) -> str:
     if hasattr(getattr(encoder, "encoder", None), "layer") and hasattr(encoder, "embeddings"):
         return _ADAPTER
     name = type(model).__name__
-    if name in factory._adapters:
+    if name in factory._adapters and not is_encoder_decoder(model):
         return name
     raise CheckpointError(
         f"got a {name}; expected a BERT or XLM-R encoder for the lens, or an architecture that TransformerLens has an "

@@ -1,4 +1,4 @@
-"""The attention modules and the layers of an encoder, found by what transformers says it can record of them."""
+"""The network that is looked into, its attention modules and layers: by what transformers can record of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.encoders.projected import has_projections
 from xlprobe.errors import CaptureError
 
-__all__ = ["attention_modules", "layer_modules", "unwrapped"]
+__all__ = [
+    "attention_modules",
+    "dispatches",
+    "is_encoder_decoder",
+    "layer_modules",
+    "looks_across",
+    "network_of",
+    "unwrapped",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -27,26 +36,55 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model
 
 
+def is_encoder_decoder(model: nn.Module) -> bool:
+    """Whether a model reads by an encoder of its own and answers by a decoder that looks at it."""
+    model = unwrapped(model)
+    declared = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    return bool(declared) and model.get_encoder() is not model  # type: ignore[operator]
+
+
+def looks_across(model: nn.Module) -> bool:
+    """Whether an encoder-decoder's cross attention is looked into, not its encoder: its configuration says so.
+
+    `xlprobe.load(part="cross")` writes it there, as `xlprobe_part`.
+    """
+    part = getattr(getattr(unwrapped(model), "config", None), "xlprobe_part", None)
+    return part == "cross" and is_encoder_decoder(model)
+
+
+def network_of(model: nn.Module) -> Any:
+    """Return the network that is looked into: a model without its head.
+
+    Of an encoder-decoder it is the encoder, or the decoder where that looks at the encoder (`looks_across`).
+    """
+    model = unwrapped(model)
+    if not is_encoder_decoder(model):
+        return getattr(model, "base_model", None)
+    return model.get_decoder() if looks_across(model) else model.get_encoder()  # type: ignore[operator]
+
+
 def attention_modules(model: nn.Module) -> list[nn.Module]:
     """Return the self-attention modules of a transformers encoder, one per layer, first layer first.
 
-    A module that several layers share stands once for each. Compiled code would pass the hooks by, so a compiled model
+    Of an encoder-decoder they are those of its encoder, or those by which its decoder looks at it (`looks_across`). A
+    module that several layers share stands once for each. Compiled code would pass the hooks by, so a compiled model
     runs as it was written from here on. Raises `CaptureError` if the model is no transformers model, or does not
     dispatch its attention.
     """
     model = unwrapped(model)
-    encoder = getattr(model, "base_model", None)
+    encoder = network_of(model)
     if type(model).__name__ == "OptimizedModule":
         raise CaptureError("got the wrapper of torch.compile; expected the model in it, which is model._orig_mod")
-    known = encoder is not None and "attentions" in (getattr(encoder, "_can_record_outputs", None) or {})
-    found = _in_order(encoder, "attentions") if known else []
+    _run_as_written(model)
+    what = "cross_attentions" if looks_across(model) else "attentions"
+    known = encoder is not None and what in (getattr(encoder, "_can_record_outputs", None) or {})
+    found = _in_order(encoder, what) if known else []
     if not found or not (dispatches(encoder) or all(map(has_projections, found))):
         raise CaptureError(
             f"got a {type(model).__name__}; expected a transformers encoder whose attention goes through the attention "
             "interface (BERT, XLM-R, ModernBERT and most others). A model that computes its attention by code of its "
             "own (DeBERTa, RemBERT) shows no pattern to look at. Use another encoder"
         )
-    _run_as_written(model)
     return found
 
 
@@ -57,22 +95,43 @@ def dispatches(encoder: Any) -> bool:
 
 def layer_modules(model: nn.Module) -> list[nn.Module]:
     """Return the layers of an encoder, in the order in which they run; a shared one stands once for each."""
-    return _in_order(unwrapped(model).base_model, "hidden_states")  # type: ignore[arg-type]
+    return _in_order(network_of(model), "hidden_states")
 
 
 def _in_order(encoder: Any, what: str) -> list[nn.Module]:
     listed = encoder._can_record_outputs[what]
     listed = listed if isinstance(listed, list) else [listed]
-    targets = tuple(getattr(item, "target_class", None) or item for item in listed)
-    found = [module for module in encoder.modules() if isinstance(module, targets)]
+    found = [
+        module if what == "hidden_states" else _projecting(module)
+        for name, module in encoder.named_modules()
+        if any(_is_listed(item, name, module) for item in listed)
+    ]
     if not found:
         raise CaptureError(f"the {type(encoder).__name__} has no self-attention layers; expected at least one")
-    if len(found) == encoder.config.num_hidden_layers:
+    if len(found) == encoder.config.num_hidden_layers or what == "cross_attentions":
         return found
     traced = _TRACED.setdefault(encoder, {})
     if what not in traced:
         traced[what] = [found.index(module) for module in _order_of_calls(encoder, found)]
     return [found[place] for place in traced[what]]
+
+
+def _is_listed(item: Any, name: str, module: nn.Module) -> bool:
+    """Whether transformers records a module: by its class and, where a class plays several parts, by its name."""
+    part = getattr(item, "layer_name", None)
+    return isinstance(module, getattr(item, "target_class", None) or item) and (
+        part is None or f".{part.strip('.')}." in f".{name}."
+    )
+
+
+def _projecting(module: nn.Module) -> nn.Module:
+    """Return the module that projects and attends: T5 records it together with its norm."""
+
+    def projects(one: nn.Module) -> bool:
+        return any(isinstance(child, (nn.Linear, Conv1D)) for child in one.children())
+
+    inner = [child for child in module.children() if projects(child)]
+    return inner[0] if len(inner) == 1 and not projects(module) else module
 
 
 def _order_of_calls(encoder: Any, modules: list[nn.Module]) -> list[nn.Module]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from xlprobe.encoders.heads import head_of
 from xlprobe.encoders.pairs import canonical_pair
 from xlprobe.languages import language_id
 
@@ -18,7 +20,8 @@ __all__ = ["output_of", "probe_inputs", "probing"]
 def probe_inputs(model: nn.Module, lengths: Sequence[int]) -> dict[str, Tensor]:
     """Return one sample per length, padded on the right; cross-query models also get two languages in each.
 
-    No token is the padding token, so that every position is one of a real text.
+    No token is the padding token, so that every position is one of a real text. Of an encoder-decoder each text has one
+    token of its end, by which some classifiers find it, and the decoder is given one token.
     """
     config: Any = model.config
     device = next(model.parameters()).device
@@ -27,7 +30,13 @@ def probe_inputs(model: nn.Module, lengths: Sequence[int]) -> dict[str, Tensor]:
     ids += ids >= pad
     places = torch.arange(max(lengths))
     mask = (places < torch.tensor(lengths)[:, None]).long()
+    answers = "decoder_input_ids" in inspect.signature(type(model).forward).parameters
+    if answers and isinstance(end := config.eos_token_id, int):
+        ids[ids == end] = next(number for number in range(3) if number not in (pad, end))
+        ids[places == torch.tensor(lengths)[:, None] - 1] = end
     inputs = {"input_ids": torch.where(mask == 1, ids, pad), "attention_mask": mask}
+    if answers and head_of(type(model).__name__) != "classification":
+        inputs["decoder_input_ids"] = ids[:, :1]
     if str(config.model_type).startswith("cross-query-"):
         first, second = canonical_pair(config.pairs[0] if config.pairs else "en-fr").split("-")
         half = places >= torch.tensor(lengths)[:, None] // 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from xlprobe.encoders.layout import position_limit
-from xlprobe.encoders.modules import attention_modules, unwrapped
+from xlprobe.encoders.modules import attention_modules, network_of, unwrapped
 from xlprobe.encoders.probe import output_of, probe_inputs, probing
 from xlprobe.encoders.switch import hook_points
 from xlprobe.errors import CaptureError
@@ -28,7 +28,7 @@ def check_hooks(model: nn.Module) -> None:
     of these fails.
     """
     model = unwrapped(model)
-    encoder: Any = model.base_model
+    encoder = network_of(model)
     if encoder in _CHECKED:
         return
     points = hook_points(model)
@@ -71,7 +71,8 @@ def _compare(model: nn.Module, points: Any, inputs: dict[str, Tensor]) -> None:
             "so its numbers would not be its own. It adds something to its attention that xlprobe does not know"
         )
     for point, rows in sums.items():
-        if not bool(((rows[real].float() - 1.0).abs() < 0.02).all()):
+        rows = rows[real] if rows.shape == real.shape else rows  # of cross attention the queries are the decoder's
+        if not bool(((rows.float() - 1.0).abs() < 0.02).all()):
             raise CaptureError(f"{name}: rows of {point} do not sum to 1; expected probabilities over the open keys")
 
 

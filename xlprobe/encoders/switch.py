@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xlprobe.encoders.attention_hooked import HOOKED, register
-from xlprobe.encoders.modules import attention_modules, dispatches, unwrapped
+from xlprobe.encoders.modules import attention_modules, dispatches, network_of, unwrapped
 from xlprobe.encoders.points import Points, is_hooked, make_points, start_over
 from xlprobe.encoders.projected import run_from_projections, run_own_code
 from xlprobe.errors import CaptureError
@@ -40,8 +40,9 @@ def hook_points(model: nn.Module) -> Points:
     position, group, d_head), where several heads may share a group; `hook_attn_scores` (scaled, -inf where closed) and
     `hook_pattern` (rows sum to 1, before dropout; 0 where all keys are closed) are (batch, head, query, key); so are
     `hook_attn_scores_cross`, `hook_pattern_mono`, `hook_pattern_cross` of cross-query models. What a hook returns
-    replaces the activation and acts on the output. Calling this twice gives the same points; the heads' model and its
-    bare encoder share them. Raises `CaptureError` as `attention_modules`.
+    replaces the activation and acts on the output. Of cross attention queries are the decoder's positions and keys the
+    encoder's. Calling this twice gives the same points; the heads' model and its bare encoder share them. Raises
+    `CaptureError` as `attention_modules`.
     """
     model = unwrapped(model)
     modules = attention_modules(model)
@@ -51,7 +52,7 @@ def hook_points(model: nn.Module) -> Points:
         for name, point in own.items():
             point.name = f"blocks.{layer}.attn.{name}"
             named[point.name] = point
-    _install(model.base_model, modules, points)  # type: ignore[arg-type]
+    _install(network_of(model), modules, points)
     return named
 
 
@@ -111,7 +112,7 @@ def _switch_off(encoder: nn.Module, args: Any, output: Any) -> None:
 
 def put_back(model: nn.Module) -> None:
     """Put the encoder's own attention back, where a backward pass was waited for."""
-    if (switch := _SWITCHES.get(unwrapped(model).base_model)) is not None:  # type: ignore[arg-type]
+    if (switch := _SWITCHES.get(network_of(model))) is not None:
         _restore(switch)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.answers import answer_logits, run_bare
 from xlprobe.encoders.cross_query import is_cross_query
 from xlprobe.encoders.hooks import attention_modules, observe
+from xlprobe.encoders.modules import looks_across
 from xlprobe.errors import CaptureError
 from xlprobe.interventions.roles import Tokens, role_mask
 from xlprobe.interventions.selection import checked_layers, heads_by_layer
@@ -98,7 +99,8 @@ class Patch:
     one language). `heads` are (layer, head) pairs (None: all heads of the recorded layers). `at` names the tokens by
     role or language; their ids must agree in both batches, or `CaptureError` is raised, as it is where no token is
     named. "last" is where a causal model answers: the outputs at the last token of the one go to the last of the other,
-    wherever these stand and whatever they are. An empty `heads` changes nothing, to the bit.
+    wherever these stand and whatever they are. In cross attention the decoder's position that answers is where outputs
+    are put, whatever `at` says. An empty `heads` changes nothing, to the bit.
     """
 
     model: nn.Module
@@ -135,6 +137,9 @@ class Patch:
             raise CaptureError(
                 f"the source has {len(theirs)} samples and the batch {len(batch)}; expected the same ones"
             )
+        if looks_across(self.model):
+            steps = batch.answer_steps
+            return torch.arange(len(batch), device=steps.device), steps, theirs.answer_steps.to(steps.device)
         names = (self.at,) if isinstance(self.at, str) else self.at
         others = names if isinstance(names, Tensor) else tuple(name for name in names if name != "last")
         row = position = origin = batch.lengths[:0]
@@ -165,7 +170,7 @@ class Patch:
         source = self.source.outputs[layer]
 
         def hook(z: Tensor, hook: Any) -> Tensor:
-            if z.shape[:2] != batch.input_ids.shape:
+            if z.shape[:2] != _query_mask(self.model, batch).shape:
                 raise CaptureError(f"the model was run on {tuple(z.shape[:2])}; expected the batch given to .on()")
             edited = z.clone()
             row, position, origin = (one.to(z.device) for one in places)
@@ -182,7 +187,7 @@ def head_means(model: nn.Module, batches: Iterable[Batch]) -> Float[Tensor, "lay
     sums: dict[int, Tensor] = {}
     count = 0
     for batch in batches:
-        valid = batch.attention_mask.bool()
+        valid = _query_mask(model, batch)
         count += int(valid.sum())
         for layer, z in record(model, batch, layers).outputs.items():
             total = z[valid.to(z.device)].double().sum(dim=0)
@@ -190,6 +195,13 @@ def head_means(model: nn.Module, batches: Iterable[Batch]) -> Float[Tensor, "lay
     if count == 0:
         raise CaptureError("got no batches to take means over; expected at least one")
     return torch.stack([sums[layer] / count for layer in layers])
+
+
+def _query_mask(model: nn.Module, batch: Batch) -> Tensor:
+    """Return which positions have a query: those of the batch's tokens, in cross attention those of the decoder."""
+    if looks_across(model) and batch.decoder_ids is not None:
+        return batch.decoder_ids >= 0
+    return batch.attention_mask.bool()
 
 
 @dataclass

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from xlprobe.encoders.hooks import hook_points, observe
 from xlprobe.encoders.layout import layout_of
+from xlprobe.encoders.modules import looks_across
 from xlprobe.errors import CaptureError
 from xlprobe.interventions.roles import Tokens, role_mask
 from xlprobe.interventions.selection import checked_heads, checked_layers
@@ -32,9 +33,10 @@ class KnockOut:
     of them, or boolean (batch, position) tensors. `layers` and `heads` default to all. In cross-query models `branch`
     says in which term the edges are cut: "both", only Q's ("mono"), or only Q_cross's ("cross").
     `relays="closed"` also keeps the query tokens from looking at special tokens, through which what the keys hold could
-    reach them a layer later. Of a causal model only edges to earlier tokens count. A token's edge to itself is never
-    cut, so no row is ever emptied, however knock-outs are nested. `random_seed` cuts, in place of the edges,
-    equally many drawn at random in each sample: the control.
+    reach them a layer later. Of a causal model only edges to earlier tokens count. In cross attention the decoder looks
+    in the place of "cls". A token's edge to itself, or the decoder's to the last token, is never cut, so no row is ever
+    emptied, however knock-outs are nested. `random_seed` cuts, in place of the edges, equally many drawn at random in
+    each sample: the control.
 
     Empty `queries`, `keys`, `layers` or `heads` change nothing, to the bit. Named tokens that no sample of the batch
     has raise `CaptureError`, as the intervention would have no effect; so does a branch that the model lacks.
@@ -67,11 +69,25 @@ class KnockOut:
         if self.relays == "closed" and bool(keys.any()):
             keys = keys | role_mask(batch, "special")
         cut = queries[:, :, None] & keys[:, None, :]
+        if looks_across(self.model):
+            return self._across(cut, batch)
         cut &= ~torch.eye(cut.shape[1], dtype=torch.bool, device=cut.device)
         causal = layout_of(self.model).causal
         if causal:
             cut = cut.tril()
         return cut if self.random_seed is None else _random_edges(cut, batch, self.random_seed, causal)
+
+    def _across(self, cut: Tensor, batch: Batch) -> Tensor:
+        """Return the edges from the decoder's place to the encoder's tokens; that to the last of them is never cut."""
+        cut[:, 1:] = False
+        cut[torch.arange(len(batch), device=cut.device), 0, batch.lengths - 1] = False
+        if self.random_seed is None:
+            return cut
+        drawn = torch.zeros_like(cut)
+        for row, places in enumerate(map(torch.nonzero, batch.attention_mask)):
+            order = torch.randperm(len(places) - 1, generator=_generator(batch, row, self.random_seed))
+            drawn[row, 0, places.flatten().cpu()[order[: int(cut[row].sum())]].to(cut.device)] = True
+        return drawn
 
     @contextmanager
     def on(self, batch: Batch) -> Iterator[KnockOut]:
@@ -85,7 +101,8 @@ class KnockOut:
                 f"no token of this batch is both asked for as query ({_told(self.queries)}) and has a key "
                 f"({_told(self.keys)}) to be kept from, so nothing would change; expected at least one such edge"
             )
-        with observe(self.model, self._hooks(cut)):
+        # All positions of a decoder look in the place of the first token.
+        with observe(self.model, self._hooks(cut[:, :1] if looks_across(self.model) else cut)):
             yield self
 
     def _is_empty(self) -> bool:
@@ -122,12 +139,10 @@ def _cutting(cut: Tensor, heads: tuple[int, ...] | None) -> Callable[..., Tensor
 def _random_edges(cut: Tensor, batch: Batch, seed: int, causal: bool) -> Tensor:
     """Draw as many edges as are cut, among all that a sample's tokens have; by the sample's key, not its place."""
     drawn = torch.zeros_like(cut)
-    for row, sample in enumerate(batch.samples):
+    for row in range(len(batch)):
         places = torch.nonzero(batch.attention_mask[row]).flatten().cpu()
-        name = f"{seed} {sample.key} {sample.context_language} {sample.question_language}"
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") >> 1
         others = len(places) - 1
-        order = torch.randperm(len(places) * others, generator=torch.Generator().manual_seed(number))
+        order = torch.randperm(len(places) * others, generator=_generator(batch, row, seed))
         if causal:
             order = order[order % max(others, 1) < order // max(others, 1)]
         chosen = order[: int(cut[row].sum())]
@@ -135,6 +150,13 @@ def _random_edges(cut: Tensor, batch: Batch, seed: int, causal: bool) -> Tensor:
         query, key = places[query], places[key + (key >= query)]  # the token itself is left out
         drawn[row, query.to(cut.device), key.to(cut.device)] = True
     return drawn
+
+
+def _generator(batch: Batch, row: int, seed: int) -> torch.Generator:
+    sample = batch.samples[row]
+    name = f"{seed} {sample.key} {sample.context_language} {sample.question_language}"
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little") >> 1
+    return torch.Generator().manual_seed(number)
 
 
 def _told(tokens: Tokens) -> str:

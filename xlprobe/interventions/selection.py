@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from torch import nn
 
 from xlprobe.encoders.hooks import attention_modules
-from xlprobe.encoders.modules import unwrapped
+from xlprobe.encoders.layout import layout_of
 from xlprobe.errors import CaptureError
 
 __all__ = ["checked_heads", "checked_layers", "heads_by_layer"]
@@ -27,7 +27,7 @@ def checked_heads(model: nn.Module, heads: Iterable[int] | None) -> tuple[int, .
     """Return the heads to act on in each layer (None: all); raises `CaptureError` on one that does not exist."""
     if heads is None:
         return None
-    count = int(unwrapped(model).config.num_attention_heads)  # type: ignore[union-attr, arg-type]
+    count = layout_of(model).heads
     chosen = tuple(dict.fromkeys(int(head) for head in heads))
     wrong = [head for head in chosen if not 0 <= head < count]
     if wrong:

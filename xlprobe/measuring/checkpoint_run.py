@@ -25,7 +25,6 @@ from xlprobe.measuring.sentences import sentence_vectors
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
 from xlprobe.metrics import by_computation, get_metric
 from xlprobe.metrics.base import Metric
-from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 from xlprobe.progress import progress
 from xlprobe.results import ResultsWriter
 from xlprobe.results.patterns import read_patterns, write_patterns
@@ -83,7 +82,7 @@ class CheckpointRun:
     @property
     def closed(self) -> Mapping[str, str]:
         """The blocks of attention that the model has not, with the reason."""
-        return CLOSED_TO_CAUSAL if self.checkpoint.is_causal else {}
+        return self.checkpoint.closed
 
     def _narrowed(self, one: Metric) -> Metric:
         """Return a metric of those blocks that the model has, and of the poolings that are possible."""
@@ -98,7 +97,7 @@ class CheckpointRun:
     def _shards(self, name: str, pieces: Sequence[Any], work: Any) -> list[dict[str, Any]]:
         """Do one pass, shard by shard, and return its sums."""
         one = self.checkpoint
-        fed = zlib.crc32(repr((sorted(one.encoding.items()), one.labels)).encode())
+        fed = zlib.crc32(repr((sorted(one.encoding.items()), one.labels, one.part)).encode())
         name = f"{name}-{one.name}-{one.hash[:12]}{fed:08x}"
         return list(self.shards.states(name, pieces, work, self.writer))
 
@@ -106,7 +105,7 @@ class CheckpointRun:
         """Measure all that attention and logits of the compared versions tell, in one pass over the problems."""
         checked = self.checked
         heads = tuple(one.name for one in checked.of("attention", "sums"))
-        keys = frozenset(checked.design.keep_patterns)
+        keys = frozenset(checked.design.keep_patterns if self.checkpoint.part == "encoder" else ())
         attention = list(read_by(checked.metrics))
         if "instability" in checked.names and "js_stability" not in checked.names:
             attention.append(self._narrowed(get_metric("js_stability")))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.answers import answer_logits, run_bare
 from xlprobe.encoders.hooks import attention_modules, hook_points, observe, observe_hidden
 from xlprobe.encoders.layout import layout_of, output_weight
+from xlprobe.encoders.modules import looks_across
 from xlprobe.encoders.points import ByRows, taking_rows
 from xlprobe.errors import CaptureError
 
@@ -30,8 +31,9 @@ __all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capt
 class AttentionCapture:
     """What the attention of one layer did with one batch.
 
-    `pattern` is the whole attention, rows sum to 1; `causal`: no token attends to a later one, and `window` is then
-    how far back it looks (None: to the first). `mono` and `cross` are the two terms of a cross-query model
+    `pattern` is the whole attention, rows sum to 1; of cross attention, whose one query is the decoder's position that
+    answers, its row stands first and the others are zero. `causal`: no token attends to a later one, and `window` is
+    then how far back it looks (None: to the first). `mono` and `cross` are the two terms of a cross-query model
     (`mono + cross = pattern`; arXiv 2310.15258, section 3), None for a plain encoder. `values` are the value vectors
     and `output_weight` the projection after the heads, both only where a reader needs "values".
     """
@@ -180,6 +182,7 @@ def _attention_hooks(
     modules, points = attention_modules(checkpoint.model), hook_points(checkpoint.model)
     layout = layout_of(checkpoint.model)
     outputs = [output_weight(one) for one in layout.outputs] if "values" in needs else [None] * len(modules)
+    crossing = looks_across(checkpoint.model)
     seen: dict[str, Tensor] = {}
     hooks: list[tuple[str, Any]] = []
 
@@ -197,7 +200,7 @@ def _attention_hooks(
             captured = AttentionCapture(
                 layer,
                 current[0],
-                seen["hook_pattern"],
+                _first_row(seen["hook_pattern"], current[0]) if crossing else seen["hook_pattern"],
                 seen.get("hook_pattern_cross"),
                 _for_each_head(seen.get("hook_v"), seen["hook_pattern"].shape[1]),
                 outputs[layer],
@@ -221,6 +224,14 @@ def _attention_hooks(
     return hooks
 
 
+def _first_row(pattern: Tensor, batch: Batch) -> Float[Tensor, "batch head key key"]:
+    """Return the row of the decoder's position that answers in the place of the encoder's first token, alone."""
+    steps = batch.answer_steps.to(pattern.device)
+    whole = pattern.new_zeros(*pattern.shape[:2], pattern.shape[3], pattern.shape[3])
+    whole[:, :, 0] = pattern[torch.arange(len(pattern), device=pattern.device), :, steps]
+    return whole
+
+
 def _row_hooks(
     checkpoint: Checkpoint, readers: list[Any], queries: int, current: list[Batch]
 ) -> tuple[list[tuple[str, Any]], list[ByRows]]:
@@ -229,6 +240,8 @@ def _row_hooks(
         raise CaptureError(
             f"got queries_at_once for {checkpoint.name!r}, a cross-query model, whose terms are whole; leave it out"
         )
+    if looks_across(checkpoint.model):
+        raise CaptureError(f"got queries_at_once for {checkpoint.name!r}, whose cross attention has one; leave it out")
     layout, layers = layout_of(checkpoint.model), range(checkpoint.num_layers)
     parts: list[list[Tensor]] = [[] for _ in readers]
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.checkpoints.labels import TRUE_FALSE
 from xlprobe.errors import DataError
-from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
+from xlprobe.samples.prompts import PromptEncoder
+from xlprobe.samples.sequences import SequenceEncoder
 
 if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
@@ -104,12 +105,14 @@ def about_checkpoint(checkpoint: Checkpoint, problems: Sequence[ParallelSample],
 
 
 def _prompts(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return how a causal model is asked, and which blocks of attention it has not."""
-    if not checkpoint.is_causal:
+    """Return how a model that reads prompts is asked, and which blocks of attention it has not."""
+    encoder = checkpoint.encoder()
+    if not isinstance(encoder, PromptEncoder):
         return {}
-    encoder: Any = checkpoint.encoder()
-    return {"causal": True, "template": encoder.templates, "answers": encoder.answers or "words for true and false",
-            "closed": dict(CLOSED_TO_CAUSAL)}  # fmt: skip
+    about: dict[str, Any] = {"causal": checkpoint.is_causal, "part": checkpoint.part}
+    start = {"decoder_start": list(encoder.decoder_start)} if isinstance(encoder, SequenceEncoder) else {}
+    return {**about, "template": encoder.templates, **start,
+            "answers": encoder.answers or "words for true and false", "closed": dict(checkpoint.closed)}  # fmt: skip
 
 
 def _labels(checkpoint: Checkpoint, problems: Sequence[ParallelSample]) -> dict[str, Any]:

@@ -47,6 +47,10 @@ def unavailable(checkpoint: Checkpoint, checked: Checked) -> dict[str, str]:
             reasons.setdefault(name, f"no code-switched pair whose context is in {checked.base}")
     if not checked.design.keep_patterns:
         reasons["attention"] = "no patterns kept: keep_patterns names no problem"
+    if checkpoint.part == "cross":
+        states = [one.name for one in checked.of("vectors")]
+        reasons |= dict.fromkeys(states, "of the encoder's states: measure it with part='encoder'")
+        reasons |= dict.fromkeys(("attention", "attention_distance"), "cross attention leads from one text to another")
     return {name: reason for name, reason in reasons.items() if name in checked.names}
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-__all__ = ["BLOCKS", "CLOSED_TO_CAUSAL", "COMPARED_BLOCKS", "MASS_BLOCKS", "POOLINGS", "SHAPE_BLOCKS", "SHARE_BLOCKS"]
+__all__ = [
+    "BLOCKS",
+    "CLOSED_TO_CAUSAL",
+    "CLOSED_TO_CROSS",
+    "CLOSED_WITHOUT_CLS",
+    "COMPARED_BLOCKS",
+    "MASS_BLOCKS",
+    "POOLINGS",
+    "SHAPE_BLOCKS",
+    "SHARE_BLOCKS",
+]
 
 BLOCKS: dict[str, tuple[str, str]] = {
     "context->context": ("context", "context"),
@@ -22,6 +32,18 @@ CLOSED_TO_CAUSAL = {
     "cls->both": "the first token sees only itself in a causal model",
 }
 """The blocks, and edges, that a causal model has not, with the reason."""
+
+CLOSED_TO_CROSS = dict.fromkeys(
+    (*(block for block in BLOCKS if not block.startswith("cls")), "last->context", "last->question", "last->both"),
+    "cross attention has one query, the decoder's position that answers, which stands in the place of cls",
+)
+"""The blocks, and edges, that cross attention has not, with the reason."""
+
+CLOSED_WITHOUT_CLS = dict.fromkeys(
+    ("cls->context", "cls->question", "cls->both"),
+    "the encoder puts no token of its own before a text, so its first token is a word like others",
+)
+"""The blocks, and edges, that an encoder such as T5's has not, with the reason."""
 
 MASS_BLOCKS = ("question->context", "context->question", "cls->context", "cls->question")
 """The directions in which mass is measured."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from xlprobe.errors import DataError
 from xlprobe.samples.types import Sample
 
 __all__ = ["Batch"]
@@ -37,6 +38,8 @@ class Batch:
     samples: tuple[Sample, ...]
     answer_ids: Int[Tensor, "batch label"] | None = field(default=None, kw_only=True)
     """For prompts that are answered by a word: the token that stands for each label."""
+    decoder_ids: Int[Tensor, "batch step"] | None = field(default=None, kw_only=True)
+    """For encoder-decoders: what the decoder is given before it answers, -1 after its last token."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -53,6 +56,13 @@ class Batch:
         """The number of tokens of each sample."""
         return self.attention_mask.sum(dim=1)
 
+    @property
+    def answer_steps(self) -> Int[Tensor, " batch"]:
+        """The decoder's position at which each sample is answered; raises `DataError` without a decoder."""
+        if self.decoder_ids is None:
+            raise DataError("got a batch for a model without a decoder; expected one of an encoder-decoder's encoder")
+        return (self.decoder_ids >= 0).sum(dim=1) - 1
+
     def __len__(self) -> int:
         return len(self.samples)
 
@@ -66,10 +76,15 @@ class Batch:
         return replace(self, **moved)
 
     def model_inputs(self, cross_query: bool = False) -> dict[str, Tensor]:
-        """Return the keyword arguments of a model's forward pass; cross-query models also take language ids."""
+        """Return the keyword arguments of a model's forward pass; cross-query models also take language ids.
+
+        Encoder-decoders take what their decoder is given, where the batch has it.
+        """
         inputs = {"input_ids": self.input_ids, "attention_mask": self.attention_mask}
         if self.token_type_ids is not None:
             inputs["token_type_ids"] = self.token_type_ids
         if cross_query:
             inputs["language_ids"] = self.language_ids
+        if self.decoder_ids is not None:
+            inputs["decoder_input_ids"] = self.decoder_ids.clamp_min(0)
         return inputs

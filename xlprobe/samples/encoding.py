@@ -17,7 +17,7 @@ from xlprobe.samples.types import Sample
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Encoder", "batches", "encode"]
+__all__ = ["Encoder", "batches", "encode", "separates"]
 
 Layout = Literal["tokenizer", "method"]
 TokenTypes = Literal["zeros", "segments", "tokenizer", "none"]
@@ -59,12 +59,9 @@ class Encoder:
         self.prefix = prefix
         self._class_of = class_of
         self._orders: dict[tuple[str, ...], tuple[int, ...]] = {}
-        probe = tokenizer("a", "b", return_special_tokens_mask=True)
-        special = probe["special_tokens_mask"]
-        inner = special.index(0), len(special) - 1 - special[::-1].index(0)
-        between = special[inner[0] : inner[1]].count(1)
+        probe, between = _pair_of_texts(tokenizer)
         ids = probe["input_ids"]
-        if special[0] != 1 or special[-1] != 1 or between < 1:
+        if not separates(tokenizer):
             raise DataError(
                 f"got a tokenizer that encodes a pair as {tokenizer.convert_ids_to_tokens(ids)}; expected "
                 "[CLS] a [SEP] b [SEP]. xlprobe reads BERT-like encoders"
@@ -76,6 +73,11 @@ class Encoder:
         self._between = between if layout == "tokenizer" else 1
         self._pad = int(tokenizer.pad_token_id or 0)
         self._cache: dict[Text, Segment] = {}
+
+    @property
+    def begins_with_special(self) -> bool:
+        """Whether each text begins with a special token, such as [CLS]."""
+        return True
 
     def length(self, sample: Sample) -> int:
         """Return the number of tokens of a sample, special ones included."""
@@ -166,6 +168,21 @@ class Encoder:
         if text not in self._cache:
             self._cache[text] = segment(self.tokenizer, sample, text)
         return self._cache[text]
+
+
+def separates(tokenizer: Any) -> bool:
+    """Whether a tokenizer puts special tokens before, between and after a pair of texts, as BERT's does."""
+    probe, between = _pair_of_texts(tokenizer)
+    special = probe["special_tokens_mask"]
+    return special[0] == 1 and special[-1] == 1 and between > 0
+
+
+def _pair_of_texts(tokenizer: Any) -> tuple[Any, int]:
+    """Return a pair of texts as a tokenizer encodes it, and how many special tokens it puts between them."""
+    probe = tokenizer("a", "b", return_special_tokens_mask=True)
+    special = probe["special_tokens_mask"]
+    inner = special.index(0), len(special) - 1 - special[::-1].index(0)
+    return probe, special[inner[0] : inner[1]].count(1)
 
 
 def encode(samples: Sequence[Sample], tokenizer: PreTrainedTokenizerBase, **options: Any) -> Batch:

@@ -58,6 +58,9 @@ class PromptEncoder(Encoder):
     is compared is the logits of the first tokens in which the words differ, after the prompt and what they share.
     """
 
+    _begins_with_sink = True
+    """Whether the first token is never text: a causal model without one of its own makes the text's first the sink."""
+
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
@@ -80,14 +83,14 @@ class PromptEncoder(Encoder):
         self.answers = answers
         self._class_of = class_of
         self._orders: dict[tuple[str, ...], tuple[int, ...]] = {}
-        self._first = _first_token(tokenizer)
+        self._before, self._after = self._own_tokens()
         self._pad = padding_id(tokenizer)
         self._prompts: dict[Any, _Prompt] = {}
         self._found: dict[Any, _Answers] = {}
 
     def length(self, sample: Sample) -> int:
         """Return the number of tokens of a sample's prompt, the first one and those that all answers share included."""
-        return len(self._prompt(sample).ids) + len(self._answers_of(sample).shared)
+        return len(self._prompt(sample).ids) + len(self._continuation(sample))
 
     def encode(self, samples: Sequence[Sample]) -> Batch:
         """Encode samples as one batch, as `Encoder.encode`; with `answering` they say where their answers are."""
@@ -100,7 +103,7 @@ class PromptEncoder(Encoder):
         return replace(batch, answer_ids=torch.tensor(first, dtype=torch.long))
 
     def _row(self, sample: Sample, width: int) -> tuple[list[int], ...]:
-        prompt, shared = self._prompt(sample), self._answers_of(sample).shared
+        prompt, shared = self._prompt(sample), self._continuation(sample)
         more, rest = len(shared), width - len(prompt.ids) - len(shared)
         ids = [*prompt.ids, *shared]
         last = language_id(sample.question_language)
@@ -152,12 +155,24 @@ class PromptEncoder(Encoder):
             ]
         if missing := set(range(len(sample.context) + (sample.question is not None))) - set(units):
             raise DataError(f"sample {sample.key!r}: unit {min(missing)} of the prompt has no token of its own")
-        if self._first is not None and (not ids or ids[0] not in special):
-            ids, units, segments = [self._first, *ids], [-1, *units], [0, *segments]
-            languages = [language_id(code), *languages]
+        own, end = () if ids and ids[0] in special else self._before, self._after
+        ids = [*own, *ids, *end]
+        units = [*[-1] * len(own), *units, *[-1] * len(end)]
+        segments = [*[0] * len(own), *segments, *segments[-1:] * len(end)]
+        languages = [*[language_id(code)] * len(own), *languages, *languages[-1:] * len(end)]
+        if self._begins_with_sink:
+            units[0] = -1
         no_text = [int(unit < 0) for unit in units]
-        no_text[0], units[0] = 1, -1  # where a model has no first token of its own, the first of the text is the sink
         return _Prompt(*(array("i", column) for column in (ids, units, languages, segments, no_text)))
+
+    def _own_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the special tokens before and after each text."""
+        first = _first_token(self.tokenizer)
+        return (() if first is None else (first,)), ()
+
+    def _continuation(self, sample: Sample) -> tuple[int, ...]:
+        """Return the tokens that follow the prompt in the same text: those that all answers begin with."""
+        return self._answers_of(sample).shared
 
     def _literals(self, sample: Sample) -> tuple[str, str, str]:
         """Return what a sample's template says before the context, before the question, and after it."""
@@ -195,7 +210,8 @@ class PromptEncoder(Encoder):
             self._found[key] = self._first_differing(sample)
         return self._found[key]
 
-    def _first_differing(self, sample: Sample) -> _Answers:
+    def _spelled(self, sample: Sample) -> list[list[int]]:
+        """Return the tokens of each answer of a sample, as they would follow its prompt."""
         before, between, after = self._literals(sample)
         prompt = f"{before}{joined(sample.context, sample.context_language)}{between}{sample.question}{after}"
         joint = "" if prompt[-1:].isspace() else get_language(sample.question_language).separator
@@ -209,6 +225,10 @@ class PromptEncoder(Encoder):
                     "them apart. End the template with a mark such as ':', or use other answers"
                 )
             rests.append(whole[len(start) :])
+        return rests
+
+    def _first_differing(self, sample: Sample) -> _Answers:
+        words, rests = self._words(sample), self._spelled(sample)
         shared = 0
         while all(len(one) > shared for one in rests) and len({one[shared] for one in rests}) == 1:
             shared += 1

@@ -13,7 +13,6 @@ from xlprobe.errors import DataError
 from xlprobe.interventions import KnockOut
 from xlprobe.measuring.design import Interventions
 from xlprobe.measuring.effects.runs import BatchRun
-from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 
 __all__ = ["EDGES", "knock_out_effect"]
 
@@ -38,14 +37,16 @@ def knock_out_effect(one: BatchRun) -> Iterator[tuple[dict[str, Any], Tensor]]:
     cut too.
     """
     options = one.run.options
-    closed = CLOSED_TO_CAUSAL if one.run.checkpoint.is_causal else {}
+    closed = one.run.checkpoint.closed
     for edges in [edges for edges in options.edges if edges in closed]:
         yield (
             {"block": edges, "condition": "observed", "reason": closed[edges]},
             torch.full((len(one.batch),), torch.nan),
         )
-    open_edges = dict.fromkeys(edges.replace("cls", "last") if edges in closed else edges for edges in options.edges)
-    options = replace(options, edges=[edges for edges in open_edges if edges not in closed])
+    asked = options.edges
+    if one.run.checkpoint.is_causal:
+        asked = [edges.replace("cls", "last") if edges in closed else edges for edges in asked]
+    options = replace(options, edges=[edges for edges in dict.fromkeys(asked) if edges not in closed])
     for block, (queries, keys), relays, window, layers in _cuts(options, len(one.layers)):
         columns = {"block": block, "layer": window}
         cut = {"queries": queries, "keys": keys, "layers": layers, "relays": relays}
