@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -11,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xlprobe.errors import ResultsError
+from xlprobe.errors import ResultsError, XlprobeError
 
-__all__ = ["disk_errors", "interrupts_held", "table_text", "write_atomically"]
+__all__ = ["disk_errors", "interrupts_held", "refuse_address", "table_text", "write_atomically"]
 
 _FORMULA = frozenset("=+-@\t")
 
@@ -44,6 +45,16 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
         for held, handler in handlers.items():
             signal.signal(held, handler)
         act()
+
+
+def refuse_address(path: str | Path, error: type[XlprobeError] = ResultsError) -> None:
+    """Raise `error` for an address, such as s3://bucket/table, which would be taken for a directory of that name."""
+    # A path has lost one of the two strokes; a single letter is a drive.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
+        raise error(
+            f"got the address {path}; expected a file or directory of this machine. Mount what is elsewhere (s3fs, "
+            "gcsfuse, rclone mount) and give the path, or copy it before and after"
+        )
 
 
 @contextmanager

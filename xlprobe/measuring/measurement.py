@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from xlprobe.files import refuse_address
 from xlprobe.measuring.checkpoint_run import CheckpointRun
 from xlprobe.measuring.design import DEFAULT_DESIGN, Checked, Design, check, with_options
 from xlprobe.measuring.forward import give_back_memory
@@ -46,6 +47,7 @@ def measure(
     appended to `kept`. Memory does not grow with the number of samples. What a checkpoint cannot have is one row with
     the reason. Raises `DataError` on problems that are too long or lack a language, unless the design says "skip"."""
     checked = check(with_options(design, options), metrics_of(metrics), problems_of(samples))
+    refuse_address(out or "")
     directory = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="xlprobe-"))
     try:
         part = isinstance(part_of(checked.design.shard), tuple)  # others are at work on theirs at the same time

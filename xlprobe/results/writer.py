@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xlprobe.files import disk_errors, write_atomically
+from xlprobe.files import disk_errors, refuse_address, write_atomically
 from xlprobe.results.blocks import RowBlock, table_of_blocks
 from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
 
@@ -107,6 +107,7 @@ class ResultsWriter(RowGatherer):
 
     def __init__(self, directory: str | Path, manifest: Mapping[str, Any]) -> None:
         super().__init__()
+        refuse_address(directory)
         self.directory = Path(directory)
         self.manifest = dict(manifest)
         self._name = ""

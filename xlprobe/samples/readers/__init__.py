@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from xlprobe.errors import DataError
+from xlprobe.files import refuse_address
 from xlprobe.samples.readers.aligned import chosen
 from xlprobe.samples.readers.columns import format_of, language_of_file
 from xlprobe.samples.readers.containers import rows_of
@@ -97,6 +98,7 @@ def read(
     `options` are those of the format's reader. Without `format` it is guessed from the first row. Raises `DataError`
     for what does not exist, is empty, of no known format, or holds nothing that can be used.
     """
+    refuse_address(path, DataError)
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place} does not exist; expected a file or a directory of samples")
