@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 
@@ -183,3 +184,33 @@ def test_files_are_written_atomically(tmp_path, monkeypatch):
         write_atomically(path, "two")
     assert path.read_text() == "one"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("reference", [None, "floor"])
+def test_a_long_table_is_contrasted_layer_by_layer(tmp_path, monkeypatch, reference):
+    rng = np.random.default_rng(0)
+    samples = [f"t{n // 2}-q{n % 2}" for n in range(24)]
+    labels = {"sample": samples, "group": [key.split("-")[0] for key in samples]}
+    with ResultsWriter(tmp_path, {}) as writer:
+        for checkpoint, layer, seed in itertools.product("ab", range(3), (0, 1)):
+            if (checkpoint, layer) == ("b", 2):  # rows without a partner
+                continue
+            for question, condition in (("fr", "observed"), ("en", "floor")):
+                values = np.where(rng.random((24, 4)) < 0.1, np.nan, rng.random((24, 4)))
+                writer.append(
+                    values, labels, checkpoint=checkpoint, layer=layer, metric="js_stability", seed=seed,
+                    context_language="en", question_language=question, reference="en-en", block="context->context",
+                    pooling="token", condition=condition,
+                )  # fmt: skip
+    stored = Results.load(tmp_path)
+    asked = {"by": ("head",), "reference": reference, "draws": 99}
+    whole = stored.contrast("a", "b", "js_stability", **asked)
+    sizes = []
+    lean_frame = Results.lean_frame
+    monkeypatch.setattr("xlprobe.results.table.ROWS_AT_ONCE", 100)
+    monkeypatch.setattr(Results, "lean_frame", lambda self, more=(): sizes.append(len(self)) or lean_frame(self, more))
+    parts = stored.contrast("a", "b", "js_stability", **asked)
+    assert max(sizes) < len(stored) / 2
+    pd.testing.assert_frame_equal(whole, parts)
+    heads = stored.heads_that_change("a", "b", by=("layer", "head"), block="context->context", reference=reference)
+    assert heads["layer"].isin([0, 1]).all()

@@ -6,7 +6,7 @@ import difflib
 import json
 import shutil
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -19,16 +19,24 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
+from xlprobe.files import refuse_address
+from xlprobe.results.frames import frame_of, frame_of_sums
+from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, table_of
+from xlprobe.results.sums import sums_of
 from xlprobe.results.writer import MANIFEST_HASH, MANIFEST_KEY, TABLE, ResultsWriter
 
 __all__ = ["Results"]
 
+ROWS_AT_ONCE = 10_000_000
+"""How many rows a contrast holds at once, of tables with several layers: some hundred bytes each, at most."""
 
-_FORMAT = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
+
+_CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 """The table's pages have checksums: changed numbers are an error, not a result."""
+_FORMAT = ds.ParquetFileFormat(
+    read_options=ds.ParquetReadOptions(dictionary_columns=list(STRINGS)), default_fragment_scan_options=_CHECKED
+)
+"""Texts are read as the numbers that stand for them in the file."""
 
 
 class _Directory:
@@ -53,6 +61,8 @@ class Results:
         if missing:
             raise ResultsError(f"got a table without the columns {missing}; expected {', '.join(COLUMNS)}")
         self._dataset: ds.Dataset = rows
+        self._plain: ds.Dataset | None = None
+        """The same file with plain texts: only so Arrow knows which groups of rows a filter leaves out."""
         self._filter: ds.Expression | None = None
         self._held: Any = None
         self.path: Path | None = None
@@ -66,7 +76,7 @@ class Results:
         knows, raise `ResultsError`.
         """
         chosen = Results(self._dataset, self.manifest)
-        chosen.path, chosen._held = self.path, self._held
+        chosen.path, chosen._held, chosen._plain = self.path, self._held, self._plain
         expression = self._filter
         for name, wanted in filters.items():
             if name not in COLUMNS:
@@ -98,16 +108,10 @@ class Results:
 
     def to_frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return the rows as a pandas frame; text columns are categories."""
-        names = list(columns or COLUMNS)
-        # Text is coded piece by piece: as plain text the columns of a long table would not fit.
-        pieces = [coded(batch) for batch in self._batches(names, batch_readahead=1, use_threads=False)]
-        schema = pa.schema([(name, CODED.field(name).type) for name in names])
-        table = pa.Table.from_batches([piece for piece in pieces if piece.num_rows], schema).unify_dictionaries()
-        del pieces
-        frame = table.to_pandas(split_blocks=True, self_destruct=True)
-        del table
-        pa.default_memory_pool().release_unused()
-        return frame
+        return self._frame(list(columns or COLUMNS))
+
+    def _frame(self, names: Sequence[str], may_be_empty: Collection[str] = ()) -> pd.DataFrame:
+        return frame_of(self._batches(names, batch_readahead=1, use_threads=False), names, may_be_empty)
 
     def tables(self) -> Iterator[pa.Table]:
         """Yield the rows as Arrow tables, piece by piece."""
@@ -122,37 +126,22 @@ class Results:
             seen.update(batch.column(0).unique().to_pylist())
         return sorted(seen - {None})
 
-    def means(self, by: Sequence[str]) -> pd.DataFrame:
+    def means(self, by: Sequence[str], *, categories: bool = False) -> pd.DataFrame:
         """Return mean, count and number of NaN per combination of columns, in one streaming pass.
 
-        Columns: `by`, `value` (mean of the values that are numbers, float64), `n`, `n_nan`.
+        Columns: `by`, `value` (mean of the values that are numbers, float64), `n`, `n_nan`. With `categories` text
+        columns are categories, which take less time and memory where there are many rows.
         """
         unknown = [name for name in by if name not in COLUMNS]
         if unknown:
             raise ResultsError(f"got the columns {unknown}; expected some of {', '.join(COLUMNS)}")
-        parts = []
-        for batch in self._batches([*by, "value"], batch_readahead=1, use_threads=False):
-            if batch.num_rows == 0:
-                continue
-            value = pa.compute.cast(batch.column("value"), pa.float64())
-            absent = pa.compute.or_(pa.compute.is_nan(value), pa.compute.is_null(value)).fill_null(True)
-            part = pa.table(
-                {name: batch.column(name) for name in by}
-                | {
-                    "total": pa.compute.if_else(absent, 0.0, value),
-                    "n": pa.compute.cast(pa.compute.invert(absent), pa.int64()),
-                    "n_nan": pa.compute.cast(absent, pa.int64()),
-                }
-            )
-            parts.append(_sums(part, by))
-            if len(parts) >= 64:
-                parts = [_sums(pa.concat_tables(parts), by)]
+        sums = sums_of(self._batches([*by, "value"], batch_readahead=1, use_threads=False), by)
         pa.default_memory_pool().release_unused()
-        if not parts:
+        if len(sums) == 0:
             return pd.DataFrame(columns=[*by, "value", "n", "n_nan"])
-        frame = _sums(pa.concat_tables(parts), by).to_pandas()
+        frame = frame_of_sums(sums, by, categories)
         frame["value"] = np.where(frame["n"] > 0, frame["total"] / frame["n"].clip(lower=1), np.nan)
-        return frame.drop(columns="total").sort_values(list(by), ignore_index=True)[[*by, "value", "n", "n_nan"]]
+        return frame[[*by, "value", "n", "n_nan"]]
 
     def contrast(
         self, a: str, b: str, metric: str, by: Sequence[str] = ("layer", "head"), **options: Any
@@ -180,39 +169,43 @@ class Results:
         """
         from xlprobe.statistics import heads_that_change
 
-        frame = self._of_two(before, after, metric, by)
-        return heads_that_change(frame, before, after, metric, by, **options)
+        return heads_that_change(self._of_two(before, after, metric, by), before, after, metric, by, **options)
 
-    def _of_two(self, a: str, b: str, metric: str, by: Sequence[str]) -> pd.DataFrame:
-        """Return what a contrast of two checkpoints needs of the table, as small as it gets."""
+    def _of_two(self, a: str, b: str, metric: str, by: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Yield what a contrast of two checkpoints needs of the table, layer by layer where it is long."""
         for name in (a, b):
             if name not in (known := self.unique("checkpoint")):
                 raise ResultsError(f"got the checkpoint {name!r}; the table has {', '.join(known)}")
         rows = self.select(metric=metric, checkpoint=[a, b])
-        if len(rows) == 0:
+        if (size := len(rows)) == 0:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
-        return rows.lean_frame([by] if isinstance(by, str) else by)
+        more = [by] if isinstance(by, str) else by
+        parts = [rows] if size <= ROWS_AT_ONCE else [rows.select(layer=one) for one in (*rows.unique("layer"), None)]
+        for part in parts:
+            if len(frame := part.lean_frame(more)):
+                yield frame
+            del frame  # before the next is read
 
     def lean_frame(self, more: Sequence[str] = ()) -> pd.DataFrame:
         """Return what statistics need of the rows, and some more columns, in as little memory as it takes."""
         from xlprobe.statistics.pairing import PAIRED_BY
 
-        absent = {name for name in ("seed", "step", "reason") if not self._any(name)}
-        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", "reason", *more} - absent
-        frame = self.to_frame([name for name in COLUMNS if name in needed])
-        for name in absent:  # a byte a row instead of eight
-            frame[name] = pd.Categorical.from_codes(np.full(len(frame), -1, dtype=np.int8), categories=[])
-        return frame
-
-    def _any(self, column: str) -> bool:
-        """Whether a column holds anything in these rows."""
-        present = ds.field(column).is_valid()
-        with _reading(self.path):
-            return bool(self._dataset.count_rows(filter=present if self._filter is None else self._filter & present))
+        needed = {*PAIRED_BY, "checkpoint", "reference", "group", "seed", "step", "value", "reason", *more}
+        return self._frame([name for name in COLUMNS if name in needed], ("seed", "step", "reason"))
 
     def _batches(self, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
         with _reading(self.path):
-            yield from self._dataset.to_batches(columns=list(columns), filter=self._filter, **options)
+            yield from self._groups().to_batches(columns=list(columns), filter=self._filter, **options)
+
+    def _groups(self) -> ds.Dataset:
+        """Return the groups of rows in which the filter may find something."""
+        if self._plain is None or self._filter is None:
+            return self._dataset
+        kept = [
+            fragment.subset(row_group_ids=[group.id for group in plain.subset(self._filter).row_groups])
+            for fragment, plain in zip(self._dataset.get_fragments(), self._plain.get_fragments(), strict=True)
+        ]
+        return ds.FileSystemDataset(kept, self._dataset.schema, _FORMAT, self._dataset.filesystem)
 
     def _table(self) -> pa.Table:
         schema = self._dataset.schema
@@ -220,7 +213,7 @@ class Results:
 
     def __len__(self) -> int:
         with _reading(self.path):
-            return int(self._dataset.count_rows(filter=self._filter))
+            return int(self._groups().count_rows(filter=self._filter))
 
     def __repr__(self) -> str:
         return (
@@ -241,15 +234,17 @@ class Results:
 
         A `temporary` directory is removed when nobody has the table any more.
         """
+        refuse_address(path)
         path = Path(path)
         file = path / TABLE if path.is_dir() else path
         with _reading(file):
             written = pq.read_metadata(file)
             # Columns that pandas wrote have wider types; what cannot be one of ours is an error when it is read.
             present = [name for name in COLUMNS if name in written.schema.to_arrow_schema().names]
-            dataset = ds.dataset(file, schema=pa.schema([SCHEMA.field(name) for name in present]), format=_FORMAT)
+            dataset = ds.dataset(file, schema=pa.schema([CODED.field(name) for name in present]), format=_FORMAT)
+            plain = ds.dataset(file, schema=pa.schema([SCHEMA.field(name) for name in present]), format="parquet")
         results = cls(dataset, _checked_manifest(file, written.metadata or {}))
-        results.path = file
+        results.path, results._plain = file, plain
         results._held = _Directory(path) if temporary else None
         return results
 
@@ -296,8 +291,3 @@ def _checked_manifest(file: Path, metadata: Mapping[bytes, bytes]) -> dict[str, 
             "xlprobe; measure again"
         ) from error
     return dict(manifest)
-
-
-def _sums(table: pa.Table, by: Sequence[str]) -> pa.Table:
-    grouped = table.group_by(list(by)).aggregate([("total", "sum"), ("n", "sum"), ("n_nan", "sum")])
-    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from numpy import ndarray
 
 from xlprobe.errors import ResultsError
 from xlprobe.statistics.clusters import Clusters
-from xlprobe.statistics.contrasts import contrast_clusters
 from xlprobe.statistics.floors import above_floor
 from xlprobe.statistics.intervals import Intervals, intervals
 from xlprobe.statistics.options import Options, options_of
+from xlprobe.statistics.paired_sums import answer_of_sums, summed
 from xlprobe.statistics.pairing import (
     KINDS,
     PAIRED_BY,
@@ -58,9 +58,16 @@ class Choice:
 
 
 def contrast_frame(
-    frame: pd.DataFrame, a: str, b: str, metric: str, by: Sequence[str] = ("layer", "head"), **options: Any
+    frame: pd.DataFrame | Iterable[pd.DataFrame],
+    a: str,
+    b: str,
+    metric: str,
+    by: Sequence[str] = ("layer", "head"),
+    **options: Any,
 ) -> pd.DataFrame:
     """Contrast two checkpoints, a - b, over the rows of a table that both have.
+
+    A long table may come in parts, if no pair is in two of them (layer by layer, say); they are added up.
 
     A pair is the same sample, languages, layer, head, block, pooling and condition (and training seed, where there are
     several). Where a sample is compared with several references (fr-en with fr-fr and with en-en), those in its
@@ -71,24 +78,42 @@ def contrast_frame(
     `reference="floor"` also raw, the difference of what was observed. q is adjusted over all rows of the answer: put
     the question language in `by` when claims are made per language. Other options: see `Options`.
     """
+    import pandas as pd
+
     choice, test = split_options(options)
-    rows = rows_of(frame, metric)
-    if choice.reference == "floor":
-        rows = above_floor(rows, metric)
-    rows = _own_references(chosen(rows, choice, by))
-    sides = [rows[rows["checkpoint"] == name] for name in (a, b)]
-    for name, side in zip((a, b), sides, strict=True):
-        if side.empty:
-            known = ", ".join(sorted(rows["checkpoint"].astype(str).unique()))
-            raise ResultsError(f"got the checkpoint {name!r} without rows of {metric!r}; those with rows are {known}")
-    first, second, unpaired = pair(sides[0], sides[1])
-    if len(first) == 0:
+    sums, known, unpaired = [], set(), 0
+    for part in [frame] if isinstance(frame, pd.DataFrame) else frame:
+        found, names, absent = _paired(part, a, b, metric, by, choice)
+        sums.append(found)
+        known |= names
+        unpaired += absent
+        del part  # before the next is read
+    for name in (a, b):
+        if name not in known:
+            told = ", ".join(sorted(known))
+            raise ResultsError(f"got the checkpoint {name!r} without rows of {metric!r}; those with rows are {told}")
+    sums = [one for one in sums if len(one)]
+    if not sums:
         raise ResultsError(
             f"{a!r} and {b!r} share no rows of {metric!r}; expected the same samples, languages, layers and heads in "
             "both. Measure both on the same data"
         )
+    every = sums[0] if len(sums) == 1 else pd.concat(sums, ignore_index=True)
+    return answer_of_sums(every, by, test).assign(n_unpaired=unpaired)
+
+
+def _paired(
+    frame: pd.DataFrame, a: str, b: str, metric: str, by: Sequence[str], choice: Choice
+) -> tuple[pd.DataFrame, set[str], int]:
+    """Return the sums of the pairs of one part of a table, the checkpoints in it, and how many rows have no partner."""
+    rows = rows_of(frame, metric)
+    if choice.reference == "floor":
+        rows = above_floor(rows, metric)
+    rows = _own_references(chosen(rows, choice, by))
+    first, second, unpaired = pair(*(rows[rows["checkpoint"] == name] for name in (a, b)))
     runs = first if first["seed"].notna().any() else second
-    return answer_of(first, second.assign(seed=runs["seed"].to_numpy()), by, test).assign(n_unpaired=unpaired)
+    sums = summed(first, second.assign(seed=runs["seed"].to_numpy()), by)
+    return sums, set(rows["checkpoint"].astype(str).unique()), unpaired
 
 
 def summarise(frame: pd.DataFrame, by: Sequence[str], *, weights: str | None = None, **options: Any) -> pd.DataFrame:
@@ -160,24 +185,7 @@ def chosen(rows: pd.DataFrame, choice: Choice, by: Sequence[str]) -> pd.DataFram
 
 def answer_of(first: pd.DataFrame, second: pd.DataFrame, by: Sequence[str], options: Options) -> pd.DataFrame:
     """Contrast rows that are already paired; `second` has the seed of its pair."""
-    by = with_kinds(first, by)
-    test, answer = numbers(first, by)
-    sides = [side["value"].to_numpy(dtype=np.float64) for side in (first, second)]
-    difference = sides[0] - sides[1]
-    clusters = Clusters.from_long(difference, test, group_codes(first), seed_codes(second["seed"]), len(answer))
-    result = contrast_clusters(clusters, options)
-    known = ~np.isnan(difference)
-
-    def mean(values: Float[ndarray, " row"]) -> Float[ndarray, " test"]:
-        total = np.bincount(test[known], values[known], len(answer))
-        return np.where(result.n > 0, total / np.maximum(result.n, 1), np.nan)
-
-    columns: dict[str, Any] = {"mean_a": mean(sides[0]), "mean_b": mean(sides[1])}
-    if "raw" in first:
-        columns["raw"] = mean((first["raw"] - second["raw"]).to_numpy(dtype=np.float64))
-    for name in ("estimate", "low", "high", "d_z", "p", "q", "p_max_t", "n", "n_groups", "n_seeds", "n_nan"):
-        columns[name] = getattr(result, name)
-    return answer.assign(**columns, speaks_of=result.speaks_of, reason=result.reason)
+    return answer_of_sums(summed(first, second, by), by, options)
 
 
 def _own_references(rows: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.statistics.frames import contrast_frame
@@ -17,7 +17,7 @@ _BY = ("context_language", "question_language", "layer", "head")
 
 
 def heads_that_change(
-    frame: pd.DataFrame,
+    frame: pd.DataFrame | Iterable[pd.DataFrame],
     before: str,
     after: str,
     metric: str = "js_stability",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "CONTROL_KEYS", "KINDS", "PAIRED_BY", "SAME_RUN", "factors", "group_codes", "numbers", "pair", "places_of",
+    "CONTROL_KEYS", "KINDS", "PAIRED_BY", "SAME_RUN", "codes", "factors", "group_codes", "numbers", "pair", "places_of",
     "repeats", "rows_of", "seed_codes", "values_at", "with_kinds",
 ]  # fmt: skip
 
