@@ -69,7 +69,7 @@ class DynamicsOverSteps(Figure):
             if options["metric"] not in (None, metric):
                 continue
             if metric == "above_floor":
-                rows = floored(results, **METRICS["js_stability"][1])
+                rows = floored(results, *METRICS["js_stability"][1].values())
                 rows = rows[(rows["condition"] == "observed") & rows["step"].notna()]
             else:
                 rows = rows_of(every, metric=metric, condition="observed", **filters)

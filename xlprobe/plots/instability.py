@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Panel, View
-from xlprobe.plots.reading import rows_of, switched, theories, with_runs
+from xlprobe.plots.reading import rows_of, stabilities, switched, theories, with_runs
 from xlprobe.plots.stability import StabilityByLayer
 from xlprobe.plots.words import block_label
 
@@ -53,7 +53,7 @@ class InstabilityByLayer(StabilityByLayer):
         """Return the index per checkpoint, pair and layer."""
         from xlprobe.statistics import instability
 
-        rows = results.select(metric="js_stability", block=options["block"], pooling=options["pooling"]).lean_frame()
+        rows = stabilities(results, options["block"], options["pooling"])
         by = ["checkpoint", "context_language", "question_language", "layer"]
         return with_runs(rows, lambda some: instability(some, by))
 

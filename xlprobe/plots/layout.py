@@ -46,7 +46,6 @@ def whole_figure(spec: Figure, view: View, caption: bool, legend: bool) -> Drawn
     whole = spec.panels(view)
     rows = _wrapped(whole, max(1, int(view.width / spec.least_width)))
     figure = Drawn(figsize=(view.width, 3), layout="constrained")
-    FigureCanvasAgg(figure)
     grid = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     _share(rows, grid, spec.share)
     panels: dict[str, Axes] = {}
@@ -62,6 +61,8 @@ def whole_figure(spec: Figure, view: View, caption: bool, legend: bool) -> Drawn
             axes.set_xlabel(panel.x)
             axes.set_ylabel(panel.y)
     _edges(rows, grid, spec.share, len(whole))
+    # Not before: seaborn draws the whole figure after each map if it can.
+    FigureCanvasAgg(figure)
     spec.finish(figure, panels, view)
     handles = _handles(spec, view, list(panels.values())) if legend else []
     _arrange(figure, spec, view, (len(rows), len(rows[0])), handles, caption)

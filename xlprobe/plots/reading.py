@@ -21,6 +21,7 @@ __all__ = [
     "heads",
     "problems",
     "rows_of",
+    "stabilities",
     "switched",
     "theories",
     "with_runs",
@@ -35,7 +36,7 @@ _COLUMNS = (
 @functools.lru_cache(maxsize=2)
 def theories(results: Results) -> pd.DataFrame:
     """Return the mean over problems and heads per theory and all that tells rows apart; `n`, `n_nan` count values."""
-    return _compact(results.means(_COLUMNS))
+    return results.means(_COLUMNS, categories=True)
 
 
 @functools.lru_cache(maxsize=2)
@@ -48,13 +49,7 @@ def problems(results: Results) -> pd.DataFrame:
 def heads(results: Results, metric: str, block: str, pooling: str) -> pd.DataFrame:
     """Return a metric's mean over problems per theory, layer and head; one block and pooling."""
     rows = results.select(metric=metric, block=block, pooling=pooling)
-    return _compact(rows.means([*_COLUMNS, "head"]))
-
-
-def _compact(frame: pd.DataFrame) -> pd.DataFrame:
-    numbers = {"value": "float64", "n": "int64", "n_nan": "int64"}
-    texts = [name for name in frame if name not in numbers and frame[name].dtype.kind not in "iuf"]
-    return frame.astype(numbers | dict.fromkeys(texts, "category"))
+    return rows.means([*_COLUMNS, "head"], categories=True)
 
 
 def rows_of(frame: pd.DataFrame, **filters: Any) -> pd.DataFrame:
@@ -106,6 +101,12 @@ def with_runs(rows: pd.DataFrame, answer: Callable[[pd.DataFrame], pd.DataFrame]
     return pd.concat([whole, *runs], ignore_index=True)
 
 
+@functools.lru_cache(maxsize=1)
+def stabilities(results: Results, block: str, pooling: str) -> pd.DataFrame:
+    """Return the stability of one block and pooling with its controls, by problem, layer and head."""
+    return results.select(metric="js_stability", block=block, pooling=pooling).lean_frame()
+
+
 @functools.lru_cache(maxsize=2)
 def floored(results: Results, block: str, pooling: str) -> pd.DataFrame:
     """Return code-switched stability with its floor taken off, by problem, layer and head; empty without a floor.
@@ -115,11 +116,12 @@ def floored(results: Results, block: str, pooling: str) -> pd.DataFrame:
     from xlprobe.statistics import above_floor
 
     try:
-        return above_floor(results.select(metric="js_stability", block=block, pooling=pooling).lean_frame())
+        return above_floor(stabilities(results, block, pooling))
     except ResultsError:  # nothing code-switched, or measured without controls
         return results.select(checkpoint="").to_frame().assign(raw=[], floor=[])
 
 
+@functools.lru_cache(maxsize=1)
 def changed_by_the_border(results: Results, metric: str, block: str) -> pd.DataFrame:
     """Return code-switched rows minus the same problem's in one language (`statistics.subtract_reference`)."""
     from xlprobe.statistics import subtract_reference

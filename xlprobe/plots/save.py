@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +40,8 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
         figure.set_layout_engine("none")
         for kind in FORMATS:
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
+            with _plain_fonts():
+                figure.savefig(buffer, format=kind, metadata=_METADATA[kind])
             paths.append(directory / f"{name}.{kind}")
             write_atomically(paths[-1], buffer.getvalue())
     figure.clear()
@@ -46,3 +49,19 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
         paths.append(directory / f"{name}.csv")
         write_atomically(paths[-1], table_text(numbers))
     return paths
+
+
+@contextmanager
+def _plain_fonts() -> Iterator[None]:
+    """Embed fonts without the tables that arrange letters.
+
+    In a pdf letters stand where they stand; cutting these tables down took most of the time of writing it.
+    """
+    from fontTools.subset import Options
+
+    before = Options._drop_tables_default
+    Options._drop_tables_default = [*before, "GSUB", "GPOS", "GDEF"]
+    try:
+        yield
+    finally:
+        Options._drop_tables_default = before

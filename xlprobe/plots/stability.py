@@ -67,7 +67,7 @@ class StabilityByLayer(Figure):
         controls = rows[~switched(rows) & rows["condition"].isin(["floor", "chance"])]
         if len(controls):
             parts.append(estimate(controls, ["checkpoint", "condition", "layer"]).assign(quantity=RAW))
-        above = rows_of(floored(results, **options), condition="observed")
+        above = rows_of(floored(results, options["block"], options["pooling"]), condition="observed")
         if len(above):
             parts.append(estimate(above, pair).assign(quantity=ABOVE))
         return pd.concat(parts, ignore_index=True)

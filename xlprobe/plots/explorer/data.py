@@ -63,7 +63,7 @@ def words_of(kept: KeptPattern, slots: np.ndarray) -> np.ndarray:
 def pool_slots(pattern: np.ndarray, slots: np.ndarray) -> np.ndarray:
     """Return (layer, head, slot, slot): weights summed over a slot's keys and averaged over its queries."""
     member = np.eye(int(slots.max()) + 1)[slots]
-    return np.einsum("lhqk,qs,kt->lhst", pattern.astype(np.float64), member / member.sum(axis=0), member)
+    return (member / member.sum(axis=0)).T @ pattern.astype(np.float64) @ member  # type: ignore[no-any-return]
 
 
 def _blocks(pattern: np.ndarray, levels: int) -> list[str]:
