@@ -56,8 +56,9 @@ def curve(axes: Any, rows: pd.DataFrame, label: str, x: str = "layer", bands: bo
 
 
 def curves_of_pairs(axes: Any, rows: pd.DataFrame) -> None:
-    """There is a line for each pair, in its look, and none for any other."""
-    pairs = sorted(set(zip(rows["context_language"].astype(str), rows["question_language"].astype(str), strict=True)))
+    """There is a line for each pair that is defined anywhere, in its look, and none for any other in the legend."""
+    known = rows[rows["mean"].notna() & rows["seed"].isna()]
+    pairs = sorted(set(zip(known["context_language"].astype(str), known["question_language"].astype(str), strict=True)))
     labels = {f"{context}–{question}" for context, question in pairs}
     assert labels == {
         one.get_label() for one in axes.get_lines() if "–" in one.get_label() and one.get_label()[0] != "_"
