@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from xlprobe.errors import DataError
+from xlprobe.files import refuse_address
 
 __all__ = [
     "LARGEST_SEED",
@@ -60,7 +61,14 @@ PairsOption = Annotated[
     str | None, typer.Option(help="Context-question pairs, such as 'en-fr, *-en'. Default: en-* and *-en.")
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="How many problems to measure at most.")]
-OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.")]
+
+
+def _here(path: Path) -> Path:
+    refuse_address(path)
+    return path
+
+
+OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.", callback=_here)]
 SeedOption = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")]
 DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]
