@@ -6,7 +6,7 @@ import torch
 import transformers
 from decoders import byte_tokenizer
 
-T5_SIZES = {"d_model": 32, "d_kv": 6, "num_layers": 3, "num_heads": 4, "d_ff": 40, "initializer_factor": 2.0}
+T5_SIZES = {"d_model": 32, "d_kv": 6, "num_layers": 3, "num_heads": 4, "d_ff": 40, "initializer_factor": 1.0}
 BART_SIZES = {
     "d_model": 32, "encoder_layers": 3, "decoder_layers": 2, "encoder_attention_heads": 4, "decoder_attention_heads": 2,
     "encoder_ffn_dim": 40, "decoder_ffn_dim": 40, "max_position_embeddings": 256, "init_std": 0.3,
