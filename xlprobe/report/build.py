@@ -162,11 +162,11 @@ def measured(options: ReportOptions) -> Results:
 
 def _samples(options: ReportOptions) -> list[ParallelSample]:
     if options.samples == "generated":
-        from xlprobe.samples import SMALL, generate
+        from xlprobe.samples import SHORT, generate
 
         count = options.limit or DEFAULT_PROBLEMS
         theories = -(-count // 2)
-        return generate(theories, languages=options.languages, seed=options.seed, split="test", **SMALL)[:count]
+        return generate(theories, languages=options.languages, seed=options.seed, split="test", **SHORT)[:count]
     from xlprobe.samples.readers import parse_spec, read
 
     path, form = parse_spec(options.samples)

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
         read_xnli,
         write_jsonl,
     )
-    from xlprobe.samples.rulebase import RULETAKER, SMALL, generate
+    from xlprobe.samples.rulebase import RULETAKER, SHORT, SMALL, generate
 
 _LAZY = {
     "RULETAKER": "xlprobe.samples.rulebase",
+    "SHORT": "xlprobe.samples.rulebase",
     "SMALL": "xlprobe.samples.rulebase",
     "Batch": "xlprobe.samples.batch",
     "Encoder": "xlprobe.samples.encoding",
@@ -48,6 +49,7 @@ _LAZY = {
 
 __all__ = [
     "RULETAKER",
+    "SHORT",
     "SMALL",
     "Batch",
     "Encoder",

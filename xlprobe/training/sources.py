@@ -106,10 +106,10 @@ def evaluation_problems(
     """Return the problems of a command line: "generated", or `PATH[:FORMAT]`; labelled ones of the given depths."""
     codes = tuple(languages.replace(",", " ").split())
     if samples == "generated":
-        from xlprobe.samples import SMALL
+        from xlprobe.samples import SHORT
 
         found = samples_of(
-            "generated", {"theories": limit or 200, "languages": codes, "seed": seed, "split": "test", **SMALL}
+            "generated", {"theories": limit or 200, "languages": codes, "seed": seed, "split": "test", **SHORT}
         )
     else:
         from xlprobe.samples.readers import parse_spec

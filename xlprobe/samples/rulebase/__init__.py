@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xlprobe.samples.rulebase.generator import RULETAKER, SMALL, generate
+from xlprobe.samples.rulebase.generator import RULETAKER, SHORT, SMALL, generate
 from xlprobe.samples.rulebase.grammars import verbalise
 from xlprobe.samples.rulebase.logic import Entity, Literal, Rule, Theory
 from xlprobe.samples.rulebase.parser import parse_statement, parse_theory
@@ -10,6 +10,7 @@ from xlprobe.samples.rulebase.prover import prove
 
 __all__ = [
     "RULETAKER",
+    "SHORT",
     "SMALL",
     "Entity",
     "Literal",

@@ -17,15 +17,21 @@ from xlprobe.samples.rulebase.prover import Answer, solve
 from xlprobe.samples.rulebase.theories import Shape, Words, random_theory, renamed
 from xlprobe.samples.types import ParallelSample
 
-__all__ = ["RULETAKER", "SMALL", "SPLITS", "generate", "split_of"]
+__all__ = ["RULETAKER", "SHORT", "SMALL", "SPLITS", "generate", "split_of"]
 
 SPLITS = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
 SMALL: Mapping[str, Any] = {
     "entities": (2, 2), "facts": (2, 3), "rules": (1, 1), "conditions": (1, 1), "kinds": ("attributes",),
     "depth": (0, 1), "negation": 0.02,
 }  # fmt: skip
-"""Options of `generate` for the kind of problem that the shipped checkpoints learned: two entities, their attributes, a
-rule, and at most one step of reasoning. Use split="test" for theories that they have not seen."""
+"""Options of `generate` for the smallest problems: two entities, their attributes, a rule, and at most one step of
+reasoning."""
+SHORT: Mapping[str, Any] = {
+    "entities": (2, 3), "facts": (3, 5), "rules": (2, 3), "conditions": (1, 2), "depth": (0, 1), "negation": 0.2,
+}  # fmt: skip
+"""Options of `generate` for problems like RuleTaker's shorter ones: 5 to 8 sentences, attributes and relations, people
+and animals, and at most one step of reasoning. The shipped checkpoints learned such ones; use split="test" for theories
+that they have not seen."""
 RULETAKER: Mapping[str, Any] = {
     "entities": (2, 4), "facts": (2, 8), "rules": (2, 8), "conditions": (1, 2), "depth": (0, 1, 2, 3), "negation": 0.2,
 }  # fmt: skip
