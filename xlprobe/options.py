@@ -26,6 +26,7 @@ __all__ = [
     "MetricsOption",
     "OutOption",
     "PairsOption",
+    "PartOption",
     "PrefixOption",
     "QueriesAtOnceOption",
     "SamplesOption",
@@ -97,6 +98,10 @@ TokenTypesOption = Annotated[
 LayoutOption = Annotated[
     str | None,
     typer.Option(help="'tokenizer', or 'method' (one separator). Default: as the checkpoint says."),
+]
+PartOption = Annotated[
+    str | None,
+    typer.Option(help="Of encoder-decoders: 'encoder', or 'cross' (the decoder's look at it). Default: 'encoder'."),
 ]
 PrefixOption = Annotated[
     str | None, typer.Option(help="Text before every context, such as 'query: '. Default: as the checkpoint says.")

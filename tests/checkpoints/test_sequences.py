@@ -11,6 +11,7 @@ import transformers
 from sequences import OWN, save_sequence_model
 
 from xlprobe import effects, encoders, load, measure, save
+from xlprobe.checkpoints.named import Reading, load_named
 from xlprobe.encoders.answers import answer_logits
 from xlprobe.encoders.hooks import observe, observe_hidden
 from xlprobe.encoders.layout import layout_of
@@ -296,6 +297,7 @@ def test_parts_that_there_are_not_are_refused(tmp_path, across, problems, tiny_c
     place = save_sequence_model(tmp_path, "T5")
     with pytest.raises(CheckpointError, match="sees neither context nor question"):
         load(place, part="decoder")
+    assert load_named([f"mine={place}"], reading=Reading(part="cross"))[0].part == "cross"
     with pytest.raises(CheckpointError, match="expected an encoder-decoder that answers by a word"):
         load(place, head="none", part="cross")
     save(tiny_checkpoints("bert"), tmp_path / "bert")
@@ -310,6 +312,8 @@ def test_parts_that_there_are_not_are_refused(tmp_path, across, problems, tiny_c
 def test_a_report_of_an_encoder_decoder(tmp_path, part):
     from xlprobe.report.build import ReportOptions, build
 
-    place = save(load(save_sequence_model(tmp_path), part=part), tmp_path / "T5-saved")
-    options = ReportOptions((str(place),), languages=("en", "fr"), limit=8, out=tmp_path / "report", figures="all")
-    assert "T5-saved" in build(options).read_text(encoding="utf-8")
+    place = save_sequence_model(tmp_path)
+    options = ReportOptions(
+        (str(place),), languages=("en", "fr"), limit=8, out=tmp_path / "report", figures="all", part=part
+    )
+    assert "T5" + "-cross" * (part == "cross") in build(options).read_text(encoding="utf-8")

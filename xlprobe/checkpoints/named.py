@@ -20,7 +20,10 @@ _NAMED = re.compile(r"([\w][\w .+-]*)=(.+)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Reading:
-    """How checkpoints are fed instead of as they say: options of `xlprobe.samples.Encoder`, and the classes' names."""
+    """How checkpoints are fed instead of as they say: options of `xlprobe.samples.Encoder`, the classes' names.
+
+    `part` as in `xlprobe.load`.
+    """
 
     token_types: str | None = None
     layout: str | None = None
@@ -28,6 +31,7 @@ class Reading:
     template: str | None = None
     answers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    part: str | None = None
 
     @property
     def encoding(self) -> dict[str, Any]:
@@ -58,7 +62,8 @@ def load_named(specs: Sequence[str], device: str = "cpu", reading: Reading | Non
     found = []
     for text in specs:
         name, spec = _name_and_spec(text) or (None, text)
-        checkpoint = load(spec, name=name, device=device, labels=reading.labels)
+        part: dict[str, Any] = {} if reading.part is None else {"part": reading.part}
+        checkpoint = load(spec, name=name, device=device, labels=reading.labels, **part)
         if reading.encoding:
             checkpoint = replace(checkpoint, encoding={**checkpoint.encoding, **reading.encoding})
             checkpoint.encoder()

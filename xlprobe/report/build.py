@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,7 @@ class ReportOptions:
     template: str | None = None
     answers: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    part: str | None = None
     shard: str | None = None
 
 
@@ -152,9 +153,7 @@ def measured(options: ReportOptions) -> Results:
         shard=options.shard,
         about=about,
     )
-    reading = Reading(
-        options.token_types, options.layout, options.prefix, options.template, options.answers, options.labels
-    )
+    reading = Reading(**{one.name: getattr(options, one.name) for one in fields(Reading)})
     checkpoints = as_said(options.checkpoints or default_specs(), options.device, reading)
     metrics = [one for one in metrics_of(options.metrics) if options.effects or one.kind != "intervention"]
     return measure(checkpoints, samples, design=design, metrics=metrics, out=options.out)
