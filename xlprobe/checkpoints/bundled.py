@@ -16,9 +16,9 @@ __all__ = ["BUNDLED", "BUNDLED_NAMES", "SHIPPED", "default_specs", "shipped_file
 
 _PREFIX = "bundled:"
 SHIPPED = {
-    "baseline": "36b901b10f7d620d62fcd2692b336bf549d684870d5a197e55145426f172cc10",
-    "cross-query": "c7524779e37bb7d531acb61155f193106d4f3d71e7e589f6c6840ed2a96feb04",
-    "baseline-en": "b0fcb10e9dc781f4311301fe02755959d30a7dde7d83704e2f89e8ccba4966ce",
+    "baseline": "21f888d0a6d51b163b218b521976d4469371d123279d6a9df79a71cfe6e9bdef",
+    "cross-query": "cdd94550990cfb848e33601fc4dd85d306aeae3da425b495cb3f92f69a9bc9a0",
+    "baseline-en": "f83ffafc86c40e6c8891f5b83208a22cdd749e5135f6b90e999cbb5abfd9fe28",
 }
 """The trained checkpoints and the SHA-256 of their files; their cards are beside the files."""
 
