@@ -1,4 +1,4 @@
-"""Train and evaluate on real data sets: `python studies/real_text.py RECIPE... --data DIRECTORY --out runs/ruletaker`.
+"""Train and evaluate on real data sets: `python studies/real_text.py RECIPE... --data DIRECTORY --out OUT`.
 
 Each recipe's base is evaluated as it is, then trained and evaluated again, on the recipe's `[evaluation]` problems,
 whose theories are not in training; with `--checkpoint`, these checkpoints are evaluated there, and nothing is trained.
