@@ -27,9 +27,9 @@ SMALL: Mapping[str, Any] = {
 """Options of `generate` for the smallest problems: two entities, their attributes, a rule, and at most one step of
 reasoning."""
 SHORT: Mapping[str, Any] = {
-    "entities": (2, 3), "facts": (3, 5), "rules": (2, 3), "conditions": (1, 2), "depth": (0, 1), "negation": 0.2,
+    "entities": (2, 3), "facts": (3, 4), "rules": (1, 2), "conditions": (1, 2), "depth": (0, 1), "negation": 0.2,
 }  # fmt: skip
-"""Options of `generate` for problems like RuleTaker's shorter ones: 5 to 8 sentences, attributes and relations, people
+"""Options of `generate` for problems like RuleTaker's shortest ones: 4 to 6 sentences, attributes and relations, people
 and animals, and at most one step of reasoning. The shipped checkpoints learned such ones; use split="test" for theories
 that they have not seen."""
 RULETAKER: Mapping[str, Any] = {
