@@ -109,7 +109,7 @@ def test_a_model_that_adds_something_to_its_attention_is_refused(tiny_checkpoint
 
     checkpoint = tiny_checkpoints("bert")
     real = attention_hooked._scores
-    monkeypatch.setattr(attention_hooked, "_scores", lambda q, k, scale: real(q, k, scale * 1.1))
+    monkeypatch.setattr(attention_hooked, "_scores", lambda q, k, scale, *cap: real(q, k, scale * 1.1, *cap))
     with pytest.raises(CaptureError, match="moves by .* when somebody looks"), observe(checkpoint.model, {}):
         pass
 
