@@ -24,6 +24,13 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "FIGURES", {name: plots.FIGURES[name] for name in FEW})
 
 
+def test_an_address_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ResultsError, match="got the address"):
+        build(ReportOptions(out=Path("s3://bucket/report")))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_table_is_drawn_again_without_a_model(
     results: Any, kept: Any, few: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

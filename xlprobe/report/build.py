@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xlprobe.errors import DataError, ResultsError
-from xlprobe.files import table_text, write_atomically
+from xlprobe.files import refuse_address, table_text, write_atomically
 from xlprobe.languages import get_language
 from xlprobe.plots.words import counted
 from xlprobe.progress import progress
@@ -212,6 +212,7 @@ def _to_explore(samples: Sequence[ParallelSample]) -> list[ParallelSample]:
 
 def _check_writable(directory: Path) -> None:
     """Find out before the long work whether its results can be kept."""
+    refuse_address(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=directory, prefix=".xlprobe.")
