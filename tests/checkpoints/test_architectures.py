@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from architectures import HEADS, OWN, save_encoder
+from measured import check_measured
 
 from xlprobe import effects, encoders, load, measure, save
 from xlprobe.encoders.hooks import observe, observe_hidden
@@ -41,10 +42,7 @@ def test_an_architecture_is_loaded_measured_and_saved(saved, tiny, tmp_path, nam
     metrics += ["correct", "gold_margin"] if head == "classification" else []
     results = measure(checkpoint, problems, pairs="en-fr", metrics=metrics, show_progress=False)
     frame = results.to_frame()
-    for metric in metrics:
-        own = frame[frame.metric == metric]
-        assert own.value.notna().any(), metric
-        assert own.reason[own.value.isna()].notna().all(), metric
+    check_measured(frame, metrics)
     assert set(frame[frame.metric == "js_stability"].layer) == {0, 1, 2}
     if head == "classification":
         moved = effects.knock_out(checkpoint, problems, pairs="en-fr", edges=("question->context",), control=False)

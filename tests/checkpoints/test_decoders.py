@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from decoders import OWN, save_decoder
+from measured import METRICS, check_measured
 
 from xlprobe import effects, load, measure, save
 from xlprobe.encoders.answers import answer_logits
@@ -16,11 +17,6 @@ from xlprobe.encoders.layout import layout_of
 from xlprobe.errors import CheckpointError, DataError
 from xlprobe.metrics.blocks import CLOSED_TO_CAUSAL
 
-METRICS = [
-    "js_stability", "entropy", "sink_mass", "cross_lingual_mass", "mass_lift", "norm_js_stability", "cka",
-    "instability", "head_rsa", "top_heads_jaccard", "correct", "gold_margin", "knock_out_effect", "patching_gain",
-    "head_importance",
-]  # fmt: skip
 WINDOWS = {"Mistral": (11, 11, 11), "Gemma2": (7, None, 7), "Gemma3": (7, None, 7)}
 
 
@@ -45,10 +41,7 @@ def test_a_causal_model_is_loaded_asked_and_measured(tmp_path, problems, name):
     assert layout.windows == WINDOWS.get(name, (None, None, None))
     results = measure(checkpoint, problems, pairs="en-fr", metrics=METRICS, show_progress=False)
     frame = results.to_frame()
-    for metric in METRICS:
-        own = frame[frame.metric == metric]
-        assert own.value.notna().any(), metric
-        assert own.reason[own.value.isna()].notna().all(), metric
+    check_measured(frame)
     closed = frame[frame.block.isin(list(CLOSED_TO_CAUSAL))]
     assert len(closed)
     assert closed.value.isna().all(), "never 0"

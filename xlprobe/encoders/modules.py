@@ -20,6 +20,7 @@ __all__ = [
     "layer_modules",
     "looks_across",
     "network_of",
+    "restore_forward",
     "unwrapped",
 ]
 
@@ -34,6 +35,14 @@ def unwrapped(model: nn.Module) -> nn.Module:
     while isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
         model = model.module
     return model
+
+
+def restore_forward(module: nn.Module, before: Any) -> None:
+    """Let a module run as it did before its `forward` was replaced; `before`: what stood in its `__dict__` there."""
+    if before is None:
+        module.__dict__.pop("forward", None)
+    else:
+        module.forward = before
 
 
 def is_encoder_decoder(model: nn.Module) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.attention_hooked import hooked_attention
 from xlprobe.errors import CaptureError
 
-__all__ = ["has_projections", "run_from_projections", "run_own_code"]
+__all__ = ["has_projections", "run_from_projections"]
 
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
@@ -22,18 +22,10 @@ def has_projections(module: nn.Module) -> bool:
 
 
 def run_from_projections(module: nn.Module) -> Any:
-    """Let a module attend with hook points; return what `run_own_code` needs to undo it."""
+    """Let a module attend with hook points; return what `modules.restore_forward` needs to undo it."""
     before = module.__dict__.get("forward")  # accelerate puts one there
     module.forward = partial(_attend, module)
     return before
-
-
-def run_own_code(module: nn.Module, before: Any) -> None:
-    """Let a module compute its attention by its own code again."""
-    if before is None:
-        module.__dict__.pop("forward", None)
-    else:
-        module.forward = before
 
 
 def _attend(

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from xlprobe.encoders.modules import layer_modules
+from xlprobe.encoders.modules import layer_modules, restore_forward
 
 __all__ = ["keep_layers", "resume_at"]
 
@@ -38,7 +38,7 @@ def resume_at(model: nn.Module, kept: Sequence[Any], first: int) -> Iterator[Non
     For the length of a `with` block in which nothing below layer `first` is edited. Where nothing was kept, all layers
     are computed.
     """
-    below = list(zip(layer_modules(model), kept, strict=False))[:first]
+    below = list(zip(layer_modules(model), kept, strict=False))[:first]  # nothing is kept where layers share modules
     before = [vars(layer).get("forward") for layer, _ in below]
     try:
         for layer, output in below:
@@ -46,9 +46,7 @@ def resume_at(model: nn.Module, kept: Sequence[Any], first: int) -> Iterator[Non
         yield
     finally:
         for (layer, _), own in zip(below, before, strict=True):
-            del layer.forward
-            if own is not None:
-                layer.forward = own
+            restore_forward(layer, own)
 
 
 def _returning(output: Any) -> Callable[..., Any]:

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from xlprobe.encoders.attention_hooked import HOOKED, register
-from xlprobe.encoders.modules import attention_modules, dispatches, network_of, unwrapped
+from xlprobe.encoders.modules import attention_modules, dispatches, network_of, restore_forward, unwrapped
 from xlprobe.encoders.points import Points, is_hooked, make_points, start_over
-from xlprobe.encoders.projected import run_from_projections, run_own_code
+from xlprobe.encoders.projected import run_from_projections
 from xlprobe.errors import CaptureError
 
 __all__ = ["hook_points", "put_back"]
@@ -126,5 +126,5 @@ def _restore(switch: _Switch) -> None:
             config._attn_implementation = implementation
     switch.saved = []
     for module, before in switch.own_code.items():
-        run_own_code(module, before)
+        restore_forward(module, before)
     switch.own_code = {}
