@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from xlprobe.training.half_precision import computing, multiplies_bfloat16
+from xlprobe.training import half_precision
+from xlprobe.training.half_precision import bfloat16_is_faster, computing
 from xlprobe.training.parts import parts_of
 
 
@@ -97,8 +98,18 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tiny):
         torch.testing.assert_close(found[0], found[2], atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("able", "expected"), [({"amx_bf16": True}, True), ({"avx512_f": True}, False)])
-def test_bfloat16_is_for_processors_that_have_it(monkeypatch, able, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
-    assert multiplies_bfloat16("cpu") is expected
-    assert multiplies_bfloat16("cuda:0")
+@pytest.mark.parametrize("faster", [torch.float32, torch.bfloat16])
+def test_a_processor_computes_in_the_type_that_it_multiplies_faster(monkeypatch, faster):
+    now = [0.0]
+
+    def mm(left, right):
+        now[0] += 1.0 if left.dtype == faster else 1.8
+
+    monkeypatch.setattr(torch, "mm", mm)
+    monkeypatch.setattr(half_precision, "perf_counter", lambda: now[0])
+    half_precision._faster_here.cache_clear()
+    try:
+        assert bfloat16_is_faster("cpu") is (faster == torch.bfloat16)
+    finally:
+        half_precision._faster_here.cache_clear()
+    assert bfloat16_is_faster("cuda:0")

@@ -18,7 +18,7 @@ from xlprobe.errors import DataError, TrainingError
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.training.classifier import FreshHead, make_classifier
 from xlprobe.training.collation import Classification
-from xlprobe.training.half_precision import computing, multiplies_bfloat16
+from xlprobe.training.half_precision import bfloat16_is_faster, computing
 from xlprobe.training.method import Method
 from xlprobe.training.settings import TrainSettings, fix_seed
 from xlprobe.training.stream import Mix, Stream
@@ -197,7 +197,7 @@ def _validator(validation: Sequence[ParallelSample], method: Method, encoder: En
     def validate(model: nn.Module) -> dict[str, float]:
         right, loss, device = 0, 0.0, next(model.parameters()).device
         for batch in batches:
-            with computing(settings.bf16 and multiplies_bfloat16(device)):
+            with computing(settings.bf16 and bfloat16_is_faster(device)):
                 logits = model(**batch.to(device).model_inputs(method.is_cross_query)).logits.float().cpu()
             right += int((logits.argmax(-1) == batch.labels).sum())
             loss += float(nn.functional.cross_entropy(logits, batch.labels, reduction="sum"))

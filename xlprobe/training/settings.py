@@ -24,7 +24,7 @@ class TrainSettings:
     over all processes and `accumulate` gradient-accumulation parts. `schedule` falls to 0 in a straight line after
     `warmup` (a share of the steps), or stays constant. `dropout` replaces the configuration's (None: leave it).
     `head_learning_rate` is for classifier and pooler, `bias_learning_rate` for the other biases (None: the same).
-    `bf16` computes in bfloat16 with float32 weights where the device multiplies bfloat16 itself, else in float32.
+    `bf16` computes in bfloat16 with float32 weights where the device is faster in it, else in float32.
     `tokens_at_once` bounds the memory: a batch with more tokens, padding included, goes through the model in several
     parts (in one process), with the same result. `save_every` and `validate_every` are in steps, 0 for never. `keep`
     is how many checkpoints to keep.

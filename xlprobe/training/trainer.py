@@ -24,7 +24,7 @@ from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
 from xlprobe.measuring.processes import process_count, process_number
-from xlprobe.training.half_precision import computing, multiplies_bfloat16
+from xlprobe.training.half_precision import bfloat16_is_faster, computing
 from xlprobe.training.parts import parts_of
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
@@ -75,7 +75,7 @@ class DeltaTrainer(Trainer):
     @property
     def half(self) -> bool:
         """Whether this run computes in bfloat16: where settings ask for it and the device has it."""
-        return self._settings.bf16 and multiplies_bfloat16(self.args.device)
+        return self._settings.bf16 and bfloat16_is_faster(self.args.device)
 
     def compute_loss_context_manager(self) -> Any:
         """Return what forward passes run in: the weights' type, or half of it."""
