@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer import explorer_data
 from xlprobe.plots.explorer.parts import document
 from xlprobe.plots.scope import checkpoints
+from xlprobe.report import build as build_module
 from xlprobe.report.build import ReportOptions, build, measured, spread
+from xlprobe.report.side_by_side import can_share
 from xlprobe.results import Results
 
 FEW = ("tokens_per_word", "dynamics_over_steps")
@@ -45,6 +48,21 @@ def test_a_table_is_drawn_again_without_a_model(
     assert (tmp_path / "again" / "explorer.html").read_text(encoding="utf-8") == document(data)
     assert 'href="explorer.html"' in path.read_text(encoding="utf-8")
     assert "attention_maps." not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not can_share(), reason="needs Linux and two cores")
+def test_two_processes_leave_the_same_bytes(results: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("tokens_per_word", "transfer_matrix", "cross_lingual_mass", "instability_by_layer")
+    monkeypatch.setattr(plots, "FIGURES", {name: plots.FIGURES[name] for name in names})
+    results.save(tmp_path / "table")
+    made = []
+    for rows in (10**9, 1):
+        monkeypatch.setattr(build_module, "LARGE", rows)
+        out = build(ReportOptions(results=tmp_path / "table", out=tmp_path / "out")).parent
+        made.append({path.name: path.read_bytes() for path in out.iterdir()})
+        shutil.rmtree(out)
+    assert made[0] == made[1]
+    assert {f"{name}.pdf" for name in names} | {"report.html", "summary.csv"} <= set(made[0])
 
 
 def test_an_empty_or_useless_table_is_refused(results: Any, few: None, tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.files import refuse_address, table_text, write_atomically
@@ -17,7 +18,8 @@ from xlprobe.languages import get_language
 from xlprobe.plots.words import counted
 from xlprobe.progress import progress
 from xlprobe.report.page import render
-from xlprobe.report.summary import summary
+from xlprobe.report.side_by_side import can_share, side_by_side
+from xlprobe.report.summary import Summary, summary
 from xlprobe.results import Results
 from xlprobe.results.patterns import read_patterns
 
@@ -31,6 +33,9 @@ DEFAULT_PROBLEMS = 64
 
 FEW_THEORIES = 8
 """With fewer theories intervals are wide or absent, which a report of a limited sample says."""
+
+LARGE = 1_000_000
+"""Rows of a table from which a second process is worth its start."""
 
 SUMMARY = "summary.csv"
 """The name of the file beside the report that holds the numbers of its first table and sentences."""
@@ -79,20 +84,12 @@ def build(options: ReportOptions) -> Path:
     results = measured(options) if options.results is None else Results.load(options.results)
     if len(results) == 0:
         raise ResultsError(f"the table {options.results} has no rows; measure something first")
-    start = time.perf_counter(), time.process_time()
-    drawn, left_out = _draw(results, options.out, options.figures)
+    start = time.perf_counter()
+    drawn, left_out, explorer, opening = _draw(results, options)
     path = options.out / "report.html"
-    with progress("pages", 3) as advance:
-        explorer = _explorer(results, options)
-        advance(1)
-        opening = summary(results)
-        write_atomically(options.out / SUMMARY, table_text(opening.numbers))
-        advance(1)
-        write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
-        advance(1)
-    took = time.perf_counter() - start[0], time.process_time() - start[1]
+    write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
     print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
-    print(f"drawn in {took[0]:.0f} s ({took[1]:.0f} s of the processor)")
+    print(f"drawn in {time.perf_counter() - start:.0f} s")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")
     print(f"open {path}")
@@ -224,27 +221,39 @@ def _check_writable(directory: Path) -> None:
         ) from error
 
 
-def _draw(results: Results, directory: Path, wanted_set: str) -> tuple[list[str], dict[str, str]]:
-    """Draw the main figures, or all, that the table allows; return their names, and why the others were left out."""
+def _draw(results: Results, options: ReportOptions) -> tuple[list[str], dict[str, str], str | None, Summary]:
+    """Draw the main figures, or all, that the table allows, the explorer and the page's opening.
+
+    Returns the figures' names, why others were left out, the explorer's name if there is one, and the opening.
+    """
     from xlprobe import plots
+    from xlprobe.plots import reading
     from xlprobe.plots.scope import last_steps
 
-    chosen = {name: one for name, one in plots.FIGURES.items() if wanted_set == "all" or not one.appendix}
-    left_out = {}
-    wanted = []
-    with progress("figures", len(chosen)) as advance:
-        last = last_steps(results)
-        for name, figure in chosen.items():
-            rows = results if figure.over_steps else last
-            reason = figure.needs(rows)
-            if reason is None:
-                plots.save(figure(rows), name, directory)
-                wanted.append(name)
-            else:
-                left_out[name] = reason
-            advance(1)
-    if not wanted:
+    chosen = {name: one for name, one in plots.FIGURES.items() if options.figures == "all" or not one.appendix}
+    last = last_steps(results)
+    share = len(results) >= LARGE and can_share()
+    if share:
+        reading.theories(last)  # Which most figures read: once, for both processes.
+
+    def figure(name: str) -> str | None:
+        rows = results if chosen[name].over_steps else last
+        reason = chosen[name].needs(rows)
+        if reason is None:
+            plots.save(chosen[name](rows), name, options.out)
+        return reason
+
+    def opening() -> Summary:
+        found = summary(results)
+        write_atomically(options.out / SUMMARY, table_text(found.numbers))
+        return found
+
+    jobs: list[Callable[[], Any]] = [partial(_explorer, results, options), opening]
+    jobs += [partial(figure, name) for name in chosen]
+    explorer, head, *reasons = side_by_side(jobs, "figures and pages", share=share)
+    left_out = {name: reason for name, reason in zip(chosen, reasons, strict=True) if reason is not None}
+    if len(left_out) == len(chosen):
         raise ResultsError(
             "the table allows no figure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items())
         )
-    return wanted, left_out
+    return [name for name in chosen if name not in left_out], left_out, explorer, head

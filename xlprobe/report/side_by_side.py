@@ -1,0 +1,88 @@
+"""Jobs shared by this process and a copy of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from xlprobe.progress import progress
+
+__all__ = ["can_share", "side_by_side"]
+
+PATIENCE = 60.0
+"""Seconds that this process waits for a job of the copy; ten times its own longest job, if that is more."""
+
+
+def can_share() -> bool:
+    """Return whether this system can copy a process that has threads, and has a core for the copy."""
+    return sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1
+
+
+def side_by_side(jobs: Sequence[Callable[[], Any]], label: str, *, share: bool) -> list[Any]:
+    """Return what the jobs return, in their order; with `share` a copy of this process takes some of them.
+
+    matplotlib cannot draw in two threads. What is in memory before is there in both. A job must leave the same behind
+    if it is done twice: one that fails in the copy, or that the copy does not end, is done here again, and its error is
+    raised here.
+    """
+    answers: dict[int, Any] = {}
+    longest = 0.0
+    context = multiprocessing.get_context("fork" if share else None)
+    turn = context.Value("i", 0)
+    with progress(label, len(jobs)) as advance:
+        if share:
+            receiver, sender = context.Pipe(duplex=False)
+            copy = context.Process(target=_in_copy, args=(jobs, turn, sender), daemon=True)  # type: ignore[attr-defined]
+            copy.start()
+            sender.close()
+        try:
+            for place in _turns(turn, len(jobs)):
+                start = time.monotonic()
+                answers[place] = jobs[place]()
+                longest = max(longest, time.monotonic() - start)
+                advance(1)
+            while share and len(answers) < len(jobs) and receiver.poll(max(PATIENCE, 10 * longest)):
+                try:
+                    place, answer = receiver.recv()
+                except EOFError:
+                    break
+                answers[place] = answer
+                advance(1)
+        finally:
+            if share:
+                copy.kill()
+                copy.join()
+                receiver.close()
+        for place in range(len(jobs)):
+            if place not in answers:
+                answers[place] = jobs[place]()
+                advance(1)
+    return [answers[place] for place in range(len(jobs))]
+
+
+def _turns(turn: Any, count: int) -> Iterator[int]:
+    """Yield the places of jobs that nobody took yet."""
+    while True:
+        with turn.get_lock():
+            place = turn.value
+            turn.value += 1
+        if place >= count:
+            return
+        yield place
+
+
+def _in_copy(jobs: Sequence[Callable[[], Any]], turn: Any, sender: Connection) -> None:
+    """Do jobs in the copy, one thread each: the threads of the process that was copied are not there."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    try:
+        for place in _turns(turn, len(jobs)):
+            sender.send((place, jobs[place]()))
+    except Exception:
+        return  # The process that was copied does the job again, and says what is wrong.
