@@ -38,8 +38,9 @@ html_title = f"xlprobe {release}"
 html_static_path: list[str] = []
 default_role = "code"
 
-# With outputs: XLPROBE_DOCS_RUN=1; a notebook runs again only when its code changes.
-nb_execution_mode = "cache" if os.environ.get("XLPROBE_DOCS_RUN") else "off"
+# With outputs; "cache" runs a notebook again when its own code changed, "force" always, "off" never.
+nb_execution_mode = os.environ.get("XLPROBE_DOCS_RUN", "cache")
+nb_execution_in_temp = True
 nb_execution_cache_path = str(HERE / "_build" / "notebooks")
 nb_execution_timeout = 900
 nb_execution_raise_on_error = True
