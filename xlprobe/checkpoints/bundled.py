@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,13 @@ SHIPPED = {
 """The trained checkpoints and the SHA-256 of their files; their cards are beside the files."""
 
 
+RUNS = {"baseline": "baseline-short", "cross-query": "cross-query-short"}
+"""The entries of `studies/short.toml` that the trained checkpoints are the first runs of."""
+
+OTHER_SEEDS: dict[str, str] = {}
+"""Their other runs, `bundled:NAME@SEED`, and the SHA-256 of the archives, which are not in the package."""
+
+
 def shipped_file(name: str) -> Path:
     """Return where a trained checkpoint's weights are."""
     return Path(__file__).parent / "weights" / f"{name}.safetensors"
@@ -37,19 +46,45 @@ def default_specs() -> list[str]:
     return [_PREFIX + name for name in BUNDLED_NAMES[1:]] or [_PREFIX + "encoder"]
 
 
+def archive_of(name: str) -> Path:
+    """Return where the archive of another run, such as "baseline@1", is expected: $XLPROBE_RUNS, or studies/runs."""
+    recipe, _, seed = name.partition("@")
+    place = os.environ.get("XLPROBE_RUNS") or Path(__file__).parents[2] / "studies" / "runs"
+    return Path(place).expanduser() / f"{RUNS[recipe]}-seed{seed}.zip"
+
+
 def _read(request: Request) -> Checkpoint:
     name = request.spec.removeprefix(_PREFIX)
-    if name not in BUNDLED_NAMES:
-        known = ", ".join(_PREFIX + name for name in BUNDLED_NAMES)
-        raise CheckpointError(f"unknown checkpoint {request.spec[:80]!r}; the bundled ones are {known}")
+    name = name.removesuffix("@0") if name.removesuffix("@0") in SHIPPED else name
     if name == "encoder":
         return _encoder()
+    if name in OTHER_SEEDS:
+        return _other_seed(name, request)
+    if name not in BUNDLED_NAMES:
+        known = ", ".join(_PREFIX + name for name in (*BUNDLED_NAMES, *OTHER_SEEDS))
+        raise CheckpointError(f"unknown checkpoint {request.spec[:80]!r}; the bundled ones are {known}")
     file = shipped_file(name)
     if hash_file(file) != SHIPPED[name]:
         raise CheckpointError(f"{file} is not the file that came with xlprobe; it is damaged. Install xlprobe again")
-    found = request.load(Request(str(file), None, request.base, None, request.load, request.within))
-    found.model.name_or_path = request.spec
-    return Checkpoint(name, request.spec, found.model, found.tokenizer, found.provenance, found.encoding)
+    return _named(request.load(replace(request, spec=str(file), head=None)), name, request.spec)
+
+
+def _other_seed(name: str, request: Request) -> Checkpoint:
+    archive = archive_of(name)
+    if not archive.is_file():
+        raise CheckpointError(
+            f"{request.spec} is not in the package, which holds one run of each; its archive {archive.name} lies in "
+            f"studies/runs of the source, and was looked for in {archive.parent}. Set XLPROBE_RUNS to the directory "
+            "that holds it"
+        )
+    if hash_file(archive) != OTHER_SEEDS[name]:
+        raise CheckpointError(f"{archive} is not the archive of {request.spec}; it is damaged. Get the file again")
+    return _named(request.load(replace(request, spec=str(archive), head=None)), name.partition("@")[0], request.spec)
+
+
+def _named(found: Checkpoint, name: str, spec: str) -> Checkpoint:
+    found.model.name_or_path = spec
+    return replace(found, name=name, spec=spec)
 
 
 def _encoder() -> Checkpoint:

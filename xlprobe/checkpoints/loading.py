@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict, Unpack, get_args
 
 import torch
 
+from xlprobe.checkpoints.archived import ARCHIVED
 from xlprobe.checkpoints.bundled import BUNDLED
 from xlprobe.checkpoints.checkpoint import Checkpoint, Part
 from xlprobe.checkpoints.delta import DELTA
@@ -26,7 +27,7 @@ from xlprobe.errors import CaptureError, CheckpointError
 
 __all__ = ["FORMATS", "LoadOptions", "load"]
 
-FORMATS: tuple[Format, ...] = (BUNDLED, DELTA, RELEASED, GGUF, PRETRAINED)
+FORMATS: tuple[Format, ...] = (BUNDLED, ARCHIVED, DELTA, RELEASED, GGUF, PRETRAINED)
 """The formats, in the order in which they are asked."""
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -67,7 +68,7 @@ def load(
     base: str | Path | Checkpoint | None = None,
     **options: Unpack[LoadOptions],
 ) -> Checkpoint:
-    """Load a checkpoint: a bundled name, a directory, a delta, `query.pt`, `model.pt`, GGUF, or a Hub's model.
+    """Load a checkpoint: a bundled name, directory, run's archive, delta, `query.pt`, `model.pt`, GGUF, or Hub id.
 
     `head` asks for a head by name ("none" gives the bare encoder); by default it is the one that the checkpoint, or
     the base of `query.pt`, says it has. `base` is the encoder that a delta or `query.pt` goes onto, and whose tokenizer

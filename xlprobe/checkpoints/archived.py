@@ -1,0 +1,38 @@
+"""The archive of a finished run, as `xlprobe study run` keeps it: a zip with the run's weights."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.request import Format, Request
+from xlprobe.errors import CheckpointError
+
+__all__ = ["ARCHIVED", "WEIGHTS", "read_archived"]
+
+WEIGHTS = "weights.safetensors"
+"""The name of a run's weights, a delta, in its directory and its archive."""
+
+
+def read_archived(request: Request) -> Checkpoint:
+    """Read the checkpoint of an archive, named as the archive is; raises `CheckpointError` where it holds none."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        try:
+            with zipfile.ZipFile(request.path) as archive:
+                file = archive.extract(WEIGHTS, scratch)
+        except KeyError as error:
+            raise CheckpointError(
+                f"{request.spec} holds no {WEIGHTS}; expected the archive of a fine-tuned run. A Q_cross alone is "
+                "unpacked by xlprobe.training.archives.unpack_archive"
+            ) from error
+        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise CheckpointError(f"cannot read the archive {request.spec}: {error}. Get the file again") from error
+        found = request.load(replace(request, spec=file))
+    found.model.name_or_path = request.spec
+    return replace(found, name=Path(request.spec).stem, spec=request.spec)
+
+
+ARCHIVED = Format(lambda request: request.path.suffix == ".zip" and request.path.is_file(), read_archived)
