@@ -35,6 +35,7 @@ def test_shares_answered_true_by_kind_of_question(answers):
     frame = frame.assign(
         group=frame["sample"].str.split("-").str[0], depth=0, pairs="en-en (trained)", dataset="d", metric="correct",
         condition="observed", seed=0, step=None, head=None, layer=None, reason=None,
+        block="", pooling="",
     )  # fmt: skip
     found = answers.answered_true(frame, questions).set_index("checkpoint")
     kinds = ["is, true", "is, false", "is not, true", "is not, false"]
