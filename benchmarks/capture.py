@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -54,17 +57,64 @@ def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: S
     capture(checkpoint, batches, [AttentionReader(sink, metrics)])
 
 
+class Shares:
+    """Processes of one thread each that measure equal shares of the same batches, as `--shard 1/2` and `2/2` do."""
+
+    def __init__(self, kind: str, count: int, size: int, metrics: Sequence[str], processes: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.ends = []
+        self.workers = []
+        for share in range(processes):
+            here, there = context.Pipe()
+            arguments = (there, kind, count, size, tuple(metrics), share, processes)
+            self.workers.append(context.Process(target=_share, args=arguments, daemon=True))
+            self.workers[-1].start()
+            self.ends.append(here)
+        for end in self.ends:
+            end.recv()
+
+    def __call__(self, which: str) -> None:
+        """Measure a set of metrics, all shares at once."""
+        for end in self.ends:
+            end.send(which)
+        for end in self.ends:
+            end.recv()
+
+    def close(self) -> None:
+        """Let the processes end."""
+        for worker in self.workers:
+            worker.kill()
+
+
+def _share(end: Connection, kind: str, count: int, size: int, sets: Sequence[str], share: int, processes: int) -> None:
+    torch.set_num_threads(1)
+    checkpoint = ENCODERS[kind]()
+    batches = batches_of(checkpoint, count, size)[share::processes]
+    metrics = {name: read_by(metrics_in(name)) for name in sets}
+    measured(checkpoint, batches[:1], metrics[sets[0]])
+    end.send("ready")
+    while True:
+        measured(checkpoint, batches, metrics[end.recv()])
+        end.send("done")
+
+
+ENCODERS = {"plain": plain, "cross-query": crossed}
+
+
 def run(quick: bool = False) -> Section:
     """Measure a plain and a cross-query encoder."""
     section = Section(
         "Capture",
         "All attention metrics (similarity, shape, mass, shares of the queries, norm-weighted) of every sample, layer "
         "and head, computed and written as a table, against the bare forward pass with fused attention of the same "
-        "batches. *Default* leaves out the robustness set and the norm-weighted metrics.",
+        "batches. *Default* leaves out the robustness set and the norm-weighted metrics. *Two processes* of one thread "
+        "each share the batches, as shards do; the bare pass beside them has all threads.",
     )
     every, chosen = read_by(metrics_in("all")), read_by(metrics_in("default"))
-    for checkpoint, kind, target in ((plain(), "plain", PLAIN), (crossed(), "cross-query", CROSSED)):
-        batches = batches_of(checkpoint, 3 if quick else 12, 64)
+    count, size, threads = 3 if quick else 12, 64, torch.get_num_threads()
+    for kind, target in (("plain", PLAIN), ("cross-query", CROSSED)):
+        checkpoint = ENCODERS[kind]()
+        batches = batches_of(checkpoint, count, size)
         section.extra[f"{kind}_batches"] = [list(batch.input_ids.shape) for batch in batches]
         timed: dict[str, Callable[[], Any]] = {
             "bare forward": lambda c=checkpoint, b=batches: bare(c, b),
@@ -72,5 +122,10 @@ def run(quick: bool = False) -> Section:
             "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, every),
             "default metrics": lambda c=checkpoint, b=batches: measured(c, b, chosen),
         }
+        shares = Shares(kind, count, size, ("all", "default"), threads) if threads > 1 else None
+        if shares is not None:
+            timed |= {f"{name} metrics, {threads} processes": partial(shares, name) for name in ("all", "default")}
         section.rows += ratios(timed, targets={"all metrics": target}, prefix=f"{kind}: ", repeats=3 if quick else 5)
+        if shares is not None:
+            shares.close()
     return section

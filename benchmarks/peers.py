@@ -80,6 +80,21 @@ def by_lens(checkpoint: Checkpoint, batches: Sequence[Batch]) -> list[Numbers]:
     return found
 
 
+def by_nnsight(checkpoint: Checkpoint, batches: Sequence[Batch]) -> list[Numbers]:
+    """A trace of nnsight that saves each layer's weights, and numpy."""
+    from nnsight import NNsight  # type: ignore[import-not-found]
+
+    checkpoint.model.set_attn_implementation("eager")
+    traced, found = NNsight(checkpoint.model), []
+    for batch in batches:
+        saved = []
+        with torch.no_grad(), traced.trace(**batch.model_inputs()):
+            for layer in traced.encoder.layer:
+                saved.append(layer.attention.self.output[1].save())
+        found += compared(np.stack([layer.numpy() for layer in saved], axis=1), batch)
+    return found
+
+
 def by_xlprobe(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> list[Numbers]:
     """One call that writes a table, and what is wanted of it."""
     block = ("question->context",)
@@ -119,6 +134,7 @@ def one(tool: str, pairs: int, out: str) -> dict[str, Any]:
 TOOLS: dict[str, tuple[Callable[..., Any], ...]] = {
     "transformers, output_attentions": (by_eager, compared, of_pattern),
     "TransformerLens, run_with_cache": (by_lens, compared, of_pattern),
+    **({"nnsight, trace": (by_nnsight, compared, of_pattern)} if importlib.util.find_spec("nnsight") else {}),
     "xlprobe": (by_xlprobe,),
 }
 """By each tool: what gets the numbers, and what that calls."""
@@ -160,6 +176,6 @@ def run(quick: bool = False) -> Section:
             note = f"{cpu:.1f} s of the processor, {peak:.0f} MiB, {lines_of(functions)} lines, apart {apart:.1e}"
             section.rows.append(Row(tool, seconds, "s", note=note))
             section.rows.append(Row(f"{tool}: largest difference", apart, "", "the first", target=AGREE))
-    if importlib.util.find_spec("nnsight") is None:
+    if by_nnsight not in [functions[0] for functions in TOOLS.values()]:
         section.text += " nnsight was not compared: it is not installed."
     return section
