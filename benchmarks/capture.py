@@ -6,6 +6,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -22,12 +23,13 @@ from xlprobe.metrics import Metric, metrics_in
 from xlprobe.results import ResultsWriter
 from xlprobe.samples import Encoder
 
-PLAIN, CROSSED = 1.6, 2.2
+ALL, DEFAULT = 1.45, 1.25
+"""How much of a bare pass all metrics and the default ones shall cost at most."""
 
 
-def batches_of(checkpoint: Checkpoint, count: int, size: int) -> list[PairedBatch]:
+def batches_of(checkpoint: Checkpoint, count: int, size: int, long: bool = False) -> list[PairedBatch]:
     """All versions that `measure` runs for en-* and *-en of four languages, with floor and chance."""
-    found = problems(count)
+    found = problems(count, long=long)
     languages = [code for code in found[0].languages if code != "en"]
     pairs = [("en", code) for code in languages] + [(code, "en") for code in languages]
     plans = plan(found, pairs, forced=checkpoint.is_cross_query)
@@ -60,13 +62,13 @@ def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: S
 class Shares:
     """Processes of one thread each that measure equal shares of the same batches, as `--shard 1/2` and `2/2` do."""
 
-    def __init__(self, kind: str, count: int, size: int, metrics: Sequence[str], processes: int) -> None:
+    def __init__(self, kind: str, texts: tuple[int, int, bool], metrics: Sequence[str], processes: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.ends = []
         self.workers = []
         for share in range(processes):
             here, there = context.Pipe()
-            arguments = (there, kind, count, size, tuple(metrics), share, processes)
+            arguments = (there, kind, texts, tuple(metrics), share, processes)
             self.workers.append(context.Process(target=_share, args=arguments, daemon=True))
             self.workers[-1].start()
             self.ends.append(here)
@@ -86,10 +88,12 @@ class Shares:
             worker.kill()
 
 
-def _share(end: Connection, kind: str, count: int, size: int, sets: Sequence[str], share: int, processes: int) -> None:
+def _share(
+    end: Connection, kind: str, texts: tuple[int, int, bool], sets: Sequence[str], share: int, processes: int
+) -> None:
     torch.set_num_threads(1)
     checkpoint = ENCODERS[kind]()
-    batches = batches_of(checkpoint, count, size)[share::processes]
+    batches = batches_of(checkpoint, *texts)[share::processes]
     metrics = {name: read_by(metrics_in(name)) for name in sets}
     measured(checkpoint, batches[:1], metrics[sets[0]])
     end.send("ready")
@@ -111,21 +115,23 @@ def run(quick: bool = False) -> Section:
         "each share the batches, as shards do; the bare pass beside them has all threads.",
     )
     every, chosen = read_by(metrics_in("all")), read_by(metrics_in("default"))
-    count, size, threads = 3 if quick else 12, 64, torch.get_num_threads()
-    for kind, target in (("plain", PLAIN), ("cross-query", CROSSED)):
-        checkpoint = ENCODERS[kind]()
-        batches = batches_of(checkpoint, count, size)
-        section.extra[f"{kind}_batches"] = [list(batch.input_ids.shape) for batch in batches]
+    threads, repeats = torch.get_num_threads(), 3 if quick else 5
+    texts = {"short": (3 if quick else 12, 64, False), "long": (2 if quick else 6, 16, True)}
+    for kind, length in product(ENCODERS, texts):
+        checkpoint, prefix = ENCODERS[kind](), f"{kind}, {length} texts: "
+        batches = batches_of(checkpoint, *texts[length])
+        section.extra[f"{kind}_{length}_batches"] = [list(batch.input_ids.shape) for batch in batches]
         timed: dict[str, Callable[[], Any]] = {
             "bare forward": lambda c=checkpoint, b=batches: bare(c, b),
             "all metrics": lambda c=checkpoint, b=batches: measured(c, b, every),
             "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, every),
             "default metrics": lambda c=checkpoint, b=batches: measured(c, b, chosen),
         }
-        shares = Shares(kind, count, size, ("all", "default"), threads) if threads > 1 else None
+        shares = Shares(kind, texts[length], ("all", "default"), threads) if threads > 1 else None
         if shares is not None:
             timed |= {f"{name} metrics, {threads} processes": partial(shares, name) for name in ("all", "default")}
-        section.rows += ratios(timed, targets={"all metrics": target}, prefix=f"{kind}: ", repeats=3 if quick else 5)
+        targets = {name: ALL if name.startswith("all") else DEFAULT for name in timed if "written" not in name}
+        section.rows += ratios(timed, targets=targets, prefix=prefix, repeats=repeats)
         if shares is not None:
             shares.close()
     return section

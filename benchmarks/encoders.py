@@ -10,7 +10,7 @@ import torch
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
 from xlprobe.encoders.convert import to_cross_query
-from xlprobe.samples import Encoder, ParallelSample, generate
+from xlprobe.samples import RULETAKER, Encoder, ParallelSample, generate
 
 
 @cache
@@ -33,9 +33,12 @@ def crossed() -> Checkpoint:
 
 
 @cache
-def problems(count: int, languages: tuple[str, ...] = ("en", "fr", "ar", "zh")) -> list[ParallelSample]:
-    """Generated problems; two questions to a theory."""
-    return list(generate(theories=-(-count // 2), questions=2, languages=languages, seed=0))[:count]
+def problems(
+    count: int, languages: tuple[str, ...] = ("en", "fr", "ar", "zh"), long: bool = False
+) -> list[ParallelSample]:
+    """Generated problems; two questions to a theory, which is of RuleTaker's size if `long`."""
+    size: dict[str, Any] = RULETAKER if long else {}
+    return list(generate(theories=-(-count // 2), questions=2, languages=languages, seed=0, **size))[:count]
 
 
 def code_switched_batch(size: int, pair: tuple[str, str] = ("en", "fr")) -> Any:
