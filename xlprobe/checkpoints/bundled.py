@@ -28,7 +28,10 @@ SHIPPED = {
 RUNS = {"baseline": "baseline-short", "cross-query": "cross-query-short"}
 """The entries of `studies/short.toml` that the trained checkpoints are the first runs of."""
 
-OTHER_SEEDS: dict[str, str] = {}
+OTHER_SEEDS = {
+    "baseline@1": "40229e80c393dfd126558a4bf2c8b4cf909d73e6ce8a2f0763f87e7bf83d4053",
+    "cross-query@1": "29c8e82be3401f5a977dd862e89a02217324039fc0d318e0fa1354710872d478",
+}
 """Their other runs, `bundled:NAME@SEED`, and the SHA-256 of the archives, which are not in the package."""
 
 
