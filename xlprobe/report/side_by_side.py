@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
@@ -38,7 +39,10 @@ def side_by_side(jobs: Sequence[Callable[[], Any]], label: str, *, share: bool) 
         if share:
             receiver, sender = context.Pipe(duplex=False)
             copy = context.Process(target=_in_copy, args=(jobs, turn, sender), daemon=True)  # type: ignore[attr-defined]
-            copy.start()
+            with warnings.catch_warnings():
+                # Of the threads that the copy does not have: it does without them.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                copy.start()
             sender.close()
         try:
             for place in _turns(turn, len(jobs)):
