@@ -164,14 +164,12 @@ def measure(
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
     asked = dict(locals())
-    from xlprobe.measuring.parts import MERGE, finish_part, start_part
+    from xlprobe.measuring.parts import finish_part, start_part
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.report.build import measured
 
     pin_device()
-    in_part = shard is not None and shard != MERGE
-    if in_part:
-        start_part(out, "measure", asked, str(shard))
+    in_part = start_part("measure", asked)
     table = measured(_options(asked))
     if in_part:
         typer.echo(finish_part(out, str(shard)))

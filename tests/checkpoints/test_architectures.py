@@ -107,7 +107,7 @@ def test_a_model_that_adds_something_to_its_attention_is_refused(tiny_checkpoint
 
     checkpoint = tiny_checkpoints("bert")
     real = attention_hooked._scores
-    monkeypatch.setattr(attention_hooked, "_scores", lambda q, k, scale, *cap: real(q, k, scale * 1.1, *cap))
+    monkeypatch.setattr(attention_hooked, "_scores", lambda q, k, scale, softcap: real(q, k, scale * 1.1, softcap))
     with pytest.raises(CaptureError, match="moves by .* when somebody looks"), observe(checkpoint.model, {}):
         pass
 

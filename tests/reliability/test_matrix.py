@@ -170,6 +170,6 @@ def test_what_users_bring_is_checked_on_load_and_what_is_known_by_its_hash_is_no
     load(spec)
     assert len(checked) == 1
     scores = attention_hooked._scores
-    monkeypatch.setattr(attention_hooked, "_scores", lambda q, k, scale, *cap: scores(q, k, scale * 1.1, *cap))
+    monkeypatch.setattr(attention_hooked, "_scores", lambda q, k, scale, softcap: scores(q, k, scale * 1.1, softcap))
     with pytest.raises(CheckpointError, match="moves by .* when somebody looks"):
         load(spec)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from xlprobe.options import DebugOption
+
 __all__ = ["register"]
 
 
@@ -25,7 +27,7 @@ def cost(
         bool, typer.Option(help="Also run an encoder of these sizes, with random weights, if it fits this machine.")
     ] = True,
     measured_batch: Annotated[int, typer.Option(min=1, help="Sequences of the batch that is run.")] = 4,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: DebugOption = False,
 ) -> None:
     """Show what Q_cross adds to an encoder: parameters, arithmetic, memory, and, where it fits, measured time."""
     from xlprobe.cost.shapes import read_shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from xlprobe.encoders.attention import bias_of, for_each_head, in_parts
 from xlprobe.encoders.points import (
     ByRows,
+    Points,
     by_parts,
     by_rows,
     fire,
@@ -25,6 +28,11 @@ __all__ = ["HOOKED", "asked_for", "register"]
 
 HOOKED = "xlprobe_hooked"
 """Name of our attention function in transformers' attention interface."""
+
+_Score = Callable[[Tensor, Tensor], Tensor]
+"""Makes scores of queries and keys."""
+_Added = tuple[Tensor | None, Tensor | None]
+"""What is added to scores: a mask, and what T5 adds by distance."""
 
 
 def register() -> None:
@@ -62,14 +70,10 @@ def hooked_attention(
         fire_by_position(points, name, tensor)
         for name, tensor in (("hook_q", query), ("hook_k", key), ("hook_v", value))
     )
+    _refuse_sinks(module, kwargs)
     causal = kwargs.pop("is_causal", None)
     causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
     softcap = kwargs.pop("softcap", None)
-    if kwargs.get("s_aux") is not None:
-        raise CaptureError(
-            f"a {type(module).__name__} has attention sinks, learned scores without a key, so that the rows of its "
-            "pattern sum to less than 1, and shares of attention would not be comparable. Use a model without them"
-        )
     whole = wants_probabilities(points) or asked_for(module, kwargs)
     if asked is None and not whole and softcap is None:
         from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -81,24 +85,23 @@ def hooked_attention(
     key, value = (for_each_head(tensor, query.shape[1]) for tensor in (key, value))
     if attention_mask is None and causal:
         attention_mask = query.new_ones(1, 1, query.shape[2], key.shape[2], dtype=torch.bool).tril()
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    near = kwargs.get("position_bias")
+    added = attention_mask, kwargs.get("position_bias")
+    score = partial(_scores, scale=query.shape[-1] ** -0.5 if scaling is None else scaling, softcap=softcap)
     if asked is not None and not whole:
-        output = _output_by_rows(query, key, value, attention_mask, near, scale, asked, softcap)
+        output = _output_by_rows(asked, query, key, value, added, score)
         return fire(points, "hook_z", output.transpose(1, 2)).contiguous(), None
-    bias, closed = _bias(attention_mask, near, query.dtype)
-    if by_parts(points, query):
-        pattern = _pattern_by_parts(query, key, bias, scale, softcap)
-    else:
-        scores = _scores(query, key, scale, softcap)
-        scores = scores if bias is None else scores + bias
-        pattern = torch.softmax(fire(points, "hook_attn_scores", scores), dim=-1)
-    if closed is not None:
-        pattern = pattern.masked_fill(closed, 0.0)
-    pattern = fire(points, "hook_pattern", pattern)
+    pattern = _pattern(points, query, key, added, score)
     dropped = nn.functional.dropout(pattern, p=dropout, training=module.training)
     output = torch.matmul(dropped, value).transpose(1, 2)
     return fire(points, "hook_z", output).contiguous(), pattern
+
+
+def _refuse_sinks(module: nn.Module, options: dict[str, Any]) -> None:
+    if options.get("s_aux") is not None:
+        raise CaptureError(
+            f"a {type(module).__name__} has attention sinks, learned scores without a key, so that the rows of its "
+            "pattern sum to less than 1, and shares of attention would not be comparable. Use a model without them"
+        )
 
 
 def asked_for(module: Any, options: dict[str, Any]) -> bool:
@@ -108,22 +111,20 @@ def asked_for(module: Any, options: dict[str, Any]) -> bool:
 
 
 def _output_by_rows(
+    asked: ByRows,
     query: Float[Tensor, "batch head query d"],
     key: Float[Tensor, "batch head key d"],
     value: Float[Tensor, "batch head key d"],
-    mask: Tensor | None,
-    near: Tensor | None,
-    scale: float,
-    asked: ByRows,
-    softcap: float | None = None,
+    added: _Added,
+    score: _Score,
 ) -> Float[Tensor, "batch head query d"]:
     """Attend some queries at a time, and hand on the pattern of each part."""
     output = torch.empty_like(query)
     for start in range(0, query.shape[2], asked.queries):
         some = slice(start, start + asked.queries)
-        scores = _scores(query[:, :, some], key, scale, softcap)
-        rows, nearer = (None if one is None else one[:, :, some] for one in (mask, near))
-        bias, closed = _bias(rows, nearer, query.dtype)
+        scores = score(query[:, :, some], key)
+        mask, near = (None if one is None else one[:, :, some] for one in added)
+        bias, closed = _bias(mask, near, query.dtype)
         pattern = torch.softmax(scores if bias is None else scores.add_(bias), dim=-1)
         pattern = pattern if closed is None else pattern.masked_fill(closed, 0.0)
         asked.take(start, pattern)
@@ -156,25 +157,42 @@ def _bias(
     return bias if near is None else bias + near, closed
 
 
-def _scores(query: Tensor, key: Tensor, scale: float, softcap: float | None = None) -> Tensor:
+def _scores(query: Tensor, key: Tensor, scale: float, softcap: float | None) -> Tensor:
     # The scale comes after the product, as in transformers' eager attention: the patterns agree to the last bits.
     scores = torch.matmul(query, key.transpose(-1, -2)).mul_(scale)
     return scores if softcap is None else torch.tanh(scores / softcap) * softcap
+
+
+def _pattern(
+    points: Points | None,
+    query: Float[Tensor, "batch head query d"],
+    key: Float[Tensor, "batch head key d"],
+    added: _Added,
+    score: _Score,
+) -> Float[Tensor, "batch head query key"]:
+    """Compute the pattern, every step through its hook point."""
+    bias, closed = _bias(*added, query.dtype)
+    if by_parts(points, query):
+        pattern = _pattern_by_parts(query, key, bias, score)
+    else:
+        scores = score(query, key)
+        scores = scores if bias is None else scores + bias
+        pattern = torch.softmax(fire(points, "hook_attn_scores", scores), dim=-1)
+    return fire(points, "hook_pattern", pattern if closed is None else pattern.masked_fill(closed, 0.0))
 
 
 def _pattern_by_parts(
     query: Float[Tensor, "batch head query d"],
     key: Float[Tensor, "batch head key d"],
     bias: Tensor | None,
-    scale: float,
-    softcap: float | None = None,
+    score: _Score,
 ) -> Float[Tensor, "batch head query key"]:
     """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
     pattern = query.new_empty(*query.shape[:3], key.shape[2])
     biases = None if bias is None else bias.expand(len(query), *bias.shape[1:])
     for samples, parts in in_parts(query, key):
         for heads in parts:
-            scores = _scores(query[samples, heads], key[samples, heads], scale, softcap)
+            scores = score(query[samples, heads], key[samples, heads])
             if biases is not None:
                 scores += biases[samples] if biases.shape[1] == 1 else biases[samples, heads]
             torch.softmax(scores, dim=-1, out=pattern[samples, heads])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from xlprobe.measuring.neutrality import measure_vectors, text_sets
 from xlprobe.measuring.patterns import KeptPattern, PatternReader, attention_of_units
 from xlprobe.measuring.plan import ProblemPlan, paired_batches, plan, plan_shards
 from xlprobe.measuring.possible import few, fitting, unavailable
+from xlprobe.measuring.rows import Sink
 from xlprobe.measuring.sentences import sentence_vectors
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
 from xlprobe.metrics import by_computation, get_metric
@@ -101,11 +103,15 @@ class CheckpointRun:
         name = f"{name}-{one.name}-{one.hash[:12]}{fed:08x}"
         return list(self.shards.states(name, pieces, work, self.writer))
 
+    def _progress(self, what: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        show = self.checked.design.show_progress and self.shards.is_first
+        return progress(f"{self.checkpoint.name}: {what}", total, show=show)
+
     def _attention(self) -> list[KeptPattern]:
         """Measure all that attention and logits of the compared versions tell, in one pass over the problems."""
-        checked = self.checked
+        checked, design = self.checked, self.checked.design
         heads = tuple(one.name for one in checked.of("attention", "sums"))
-        keys = frozenset(checked.design.keep_patterns if self.checkpoint.part == "encoder" else ())
+        keys = frozenset(design.keep_patterns if self.checkpoint.part == "encoder" else ())
         attention = list(read_by(checked.metrics))
         if "instability" in checked.names and "js_stability" not in checked.names:
             attention.append(self._narrowed(get_metric("js_stability")))
@@ -115,36 +121,26 @@ class CheckpointRun:
         kept: list[KeptPattern] = []
 
         def work(piece: list[ProblemPlan], target: Any) -> dict[str, Any]:
-            means = InstabilityMeans()
-
-            def sink(values: np.ndarray[Any, Any], labels: Mapping[str, Any], **more: Any) -> None:
-                if more["metric"] == "js_stability":
-                    means.add(values, labels, more)
-                layer = more.pop("layer")
-                if more["metric"] in checked.names:
-                    target.append(values, labels, **self.columns, **more, layer=None if layer < 0 else layer)
-
+            means, structure = InstabilityMeans(), HeadStructureReader(heads, self.closed)
+            sink = self._sink(target, means)
             patterns = PatternReader(self.checkpoint.name, self.checkpoint.tokenizer, keys)
-            structure = HeadStructureReader(heads, self.closed)
             readers: list[Any] = [
                 *([AttentionReader(sink, attention)] if attention else []),
                 *([structure] if heads else []),
                 *([AnswerReader(sink, answers)] if answers else []),
                 *([patterns] if keys else []),
             ]
-            batches = paired_batches(checked.problems, piece, self.encoder, checked.design.batch_size, advance)
-            capture(self.checkpoint, batches, readers, queries_at_once=checked.design.queries_at_once)
+            batches = paired_batches(checked.problems, piece, self.encoder, design.batch_size, advance)
+            capture(self.checkpoint, batches, readers, queries_at_once=design.queries_at_once)
             if patterns.kept and self.shards.directory is not None:
                 write_patterns(patterns.kept, target.directory)
             kept.extend(patterns.kept)
             return {"means": means.state(), "heads": structure.state()}
 
-        design = checked.design
         forced = design.forced and self.checkpoint.is_cross_query
         plans = plan(checked.problems, checked.pairs, base=checked.base, controls=design.controls, forced=forced)
         means, structure = InstabilityMeans(), HeadStructureReader(heads)
-        show = design.show_progress and self.shards.is_first
-        with progress(f"{self.checkpoint.name}: attention", len(plans), show=show) as advance:
+        with self._progress("attention", len(plans)) as advance:
             for state in self._shards("attention", plan_shards(plans, design.batch_size, SHARD_BATCHES), work):
                 means.merge(InstabilityMeans(**state["means"]))
                 structure.add_state(state["heads"])
@@ -155,6 +151,18 @@ class CheckpointRun:
             if kept and "attention" in checked.names:
                 attention_of_units(kept, self.writer, self.writer.manifest)
         return kept
+
+    def _sink(self, target: Any, means: InstabilityMeans) -> Sink:
+        """Return what takes the readers' values: the table, and the means that instability is made of."""
+
+        def sink(values: np.ndarray[Any, Any], labels: Mapping[str, Any], **more: Any) -> None:
+            if more["metric"] == "js_stability":
+                means.add(values, labels, more)
+            layer = more.pop("layer")
+            if more["metric"] in self.checked.names:
+                target.append(values, labels, **self.columns, **more, layer=None if layer < 0 else layer)
+
+        return sink
 
     def _write_sums(self, means: InstabilityMeans, structure: HeadStructureReader) -> None:
         """Write what is known only when all problems were seen."""
@@ -194,8 +202,7 @@ class CheckpointRun:
             advance(len(piece))
             return {}
 
-        show = checked.design.show_progress and self.shards.is_first
-        with progress(f"{self.checkpoint.name}: answers", len(checked.problems), show=show) as advance:
+        with self._progress("answers", len(checked.problems)) as advance:
             self._shards("answers", pieces, work)
 
     def _vectors(self) -> None:
@@ -232,7 +239,5 @@ class CheckpointRun:
             return {}
 
         pieces = [several for _, several in by_computation(metrics)]
-        show = checked.design.show_progress and self.shards.is_first
-        total = len(pieces) * len(run.all_pairs) * len(problems)
-        with progress(f"{self.checkpoint.name}: interventions", total, show=show) as advance:
+        with self._progress("interventions", len(pieces) * len(run.all_pairs) * len(problems)) as advance:
             self._shards("interventions", pieces, work)

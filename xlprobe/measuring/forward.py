@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
@@ -21,6 +22,8 @@ from xlprobe.encoders.points import ByRows, taking_rows
 from xlprobe.errors import CaptureError
 
 if TYPE_CHECKING:
+    from transformer_lens.hook_points import HookPoint
+
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.samples.batch import Batch
 
@@ -110,15 +113,8 @@ def capture(
     the time being, and all hooks are removed at the end. Raises `CaptureError` for a reader that needs what the
     checkpoint does not have.
     """
-    needs = frozenset().union(*(reader.needs for reader in readers)) if readers else frozenset()
-    if unknown := needs - _KINDS:
-        raise CaptureError(f"a reader needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
-    if "logits" in needs and not checkpoint.can_answer:
-        raise CaptureError(
-            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classification "
-            "head, or a causal language model"
-        )
-    chosen = list(range(checkpoint.num_layers) if layers is None else layers)
+    needs = _needs(checkpoint, readers)
+    chosen = _checked_layers(checkpoint, layers)
     model = checkpoint.model
     current: list[Batch] = []
     with ExitStack() as stack:
@@ -126,8 +122,7 @@ def capture(
         if needs & _ATTENTION:
             wanting = [reader for reader in readers if reader.needs & _ATTENTION]
             if queries_at_once is None:
-                hooks = _attention_hooks(checkpoint, wanting, needs, chosen, current)
-                stack.enter_context(observe(model, hooks))
+                stack.enter_context(observe(model, _attention_hooks(checkpoint, wanting, needs, chosen, current)))
             else:
                 hooks, asked = _row_hooks(checkpoint, wanting, queries_at_once, current)
                 stack.enter_context(observe(model, hooks))  # which checks the model first, with patterns that are whole
@@ -135,18 +130,38 @@ def capture(
         if "hidden" in needs:
             stack.enter_context(_observe_hidden(model, [r for r in readers if "hidden" in r.needs], current))
         for batch in batches:
-            moved = batch.to(checkpoint.device)
-            current[:] = [moved]
+            current[:] = [batch.to(checkpoint.device)]
             if "logits" in needs:
-                logits = answer_logits(model, moved, checkpoint.is_cross_query)
+                logits = answer_logits(model, current[0], checkpoint.is_cross_query)
                 for reader in readers:
                     if "logits" in reader.needs:
-                        reader.update(OutputCapture(moved, logits))
+                        reader.update(OutputCapture(current[0], logits))
                 del logits
             else:
-                run_bare(model, moved, checkpoint.is_cross_query)
+                run_bare(model, current[0], checkpoint.is_cross_query)
             give_back_memory()
     return [reader.result() for reader in readers]
+
+
+def _needs(checkpoint: Checkpoint, readers: Sequence[Reader]) -> frozenset[str]:
+    """Return what any reader needs; raise `CaptureError` for what there is not."""
+    needs = frozenset[str]().union(*(reader.needs for reader in readers))
+    if unknown := needs - _KINDS:
+        raise CaptureError(f"a reader needs {sorted(unknown)}; expected some of {sorted(_KINDS)}")
+    if "logits" in needs and not checkpoint.can_answer:
+        raise CaptureError(
+            f"the checkpoint {checkpoint.name!r} has the head {checkpoint.head!r}; logits need a classification "
+            "head, or a causal language model"
+        )
+    return needs
+
+
+def _checked_layers(checkpoint: Checkpoint, layers: Iterable[int] | None) -> list[int]:
+    count = checkpoint.num_layers
+    chosen = list(range(count) if layers is None else layers)
+    if wrong := [layer for layer in chosen if not 0 <= layer < count]:
+        raise CaptureError(f"got layer {wrong[0]}; the checkpoint {checkpoint.name!r} has layers 0 to {count - 1}")
+    return chosen
 
 
 def give_back_memory() -> None:
@@ -184,43 +199,34 @@ def _attention_hooks(
     outputs = [output_weight(one) for one in layout.outputs] if "values" in needs else [None] * len(modules)
     crossing = looks_across(checkpoint.model)
     seen: dict[str, Tensor] = {}
+
+    def keep(tensor: Tensor, hook: HookPoint) -> None:
+        seen[str(hook.name).rpartition(".")[2]] = tensor
+
+    def hand_on(layer: int, tensor: Tensor, hook: HookPoint) -> None:
+        pattern, cross = seen["hook_pattern"], seen.get("hook_pattern_cross")
+        if "hook_pattern_cross" in wanted and cross is None:
+            # A layer without a Q_cross, of a model that has it in others: Q does all the work.
+            cross = torch.zeros_like(pattern)
+        captured = AttentionCapture(
+            layer,
+            current[0],
+            _first_row(pattern, current[0]) if crossing else pattern,
+            cross,
+            _for_each_head(seen.get("hook_v"), pattern.shape[1]),
+            outputs[layer],
+            layout.causal,
+            layout.windows[layer] if layout.causal else None,
+        )
+        seen.clear()
+        for reader in readers:
+            reader.update(captured)
+
     hooks: list[tuple[str, Any]] = []
-
-    def keep(name: str) -> Any:
-        def hook(tensor: Tensor, hook: Any = None) -> None:
-            seen[name] = tensor
-
-        return hook
-
-    def hand_on(layer: int) -> Any:
-        def hook(tensor: Tensor, hook: Any = None) -> None:
-            if "hook_pattern_cross" in wanted and "hook_pattern_cross" not in seen:
-                # A layer without a Q_cross, of a model that has it in others: Q does all the work.
-                seen["hook_pattern_cross"] = torch.zeros_like(seen["hook_pattern"])
-            captured = AttentionCapture(
-                layer,
-                current[0],
-                _first_row(seen["hook_pattern"], current[0]) if crossing else seen["hook_pattern"],
-                seen.get("hook_pattern_cross"),
-                _for_each_head(seen.get("hook_v"), seen["hook_pattern"].shape[1]),
-                outputs[layer],
-                layout.causal,
-                layout.windows[layer] if layout.causal else None,
-            )
-            seen.clear()
-            for reader in readers:
-                reader.update(captured)
-
-        return hook
-
     for layer in layers:
-        if not 0 <= layer < len(modules):
-            raise CaptureError(
-                f"got layer {layer}; the checkpoint {checkpoint.name!r} has layers 0 to {len(modules) - 1}"
-            )
         stem = f"blocks.{layer}.attn."
-        hooks += [(stem + name, keep(name)) for name in wanted if stem + name in points]
-        hooks.append((stem + "hook_z", hand_on(layer)))
+        hooks += [(stem + name, keep) for name in wanted if stem + name in points]
+        hooks.append((stem + "hook_z", partial(hand_on, layer)))
     return hooks
 
 
@@ -249,17 +255,14 @@ def _row_hooks(
         for reader, kept in zip(readers, parts, strict=True):
             kept.append(reader.reduce(pattern, current[0]))
 
-    def hand_on(layer: int) -> Any:
-        def hook(tensor: Tensor, hook: Any = None) -> None:
-            window = layout.windows[layer] if layout.causal else None
-            for reader, kept in zip(readers, parts, strict=True):
-                rows = tuple(kept)
-                kept.clear()
-                reader.update(AttentionCapture(layer, current[0], None, causal=layout.causal, window=window, rows=rows))
+    def hand_on(layer: int, tensor: Tensor, hook: HookPoint) -> None:
+        window = layout.windows[layer] if layout.causal else None
+        for reader, kept in zip(readers, parts, strict=True):
+            rows = tuple(kept)
+            kept.clear()
+            reader.update(AttentionCapture(layer, current[0], None, causal=layout.causal, window=window, rows=rows))
 
-        return hook
-
-    hooks = [(f"blocks.{layer}.attn.hook_z", hand_on(layer)) for layer in layers]
+    hooks = [(f"blocks.{layer}.attn.hook_z", partial(hand_on, layer)) for layer in layers]
     return hooks, [ByRows(queries, take) for _ in layers]
 
 

@@ -40,13 +40,14 @@ def part_of(shard: str | None) -> Part:
     return int(found[1]) - 1, int(found[2])
 
 
-def start_part(directory: Path, command: str, options: Mapping[str, Any], shard: str) -> None:
-    """Write down what the parts in a directory are of, so that they can be put together.
+def start_part(command: str, options: Mapping[str, Any]) -> bool:
+    """Where `options` ask for a part, write down in their `out` of what, so that the parts can be put together.
 
-    Raises `ResultsError` where the directory holds parts of another command.
+    Returns whether they do. Raises `ResultsError` where the directory holds parts of another command.
     """
-    part = part_of(shard)
-    assert isinstance(part, tuple)
+    part, directory = part_of(options["shard"]), options["out"]
+    if not isinstance(part, tuple):
+        return False
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
     plain = {name: value for name, value in plain.items() if name not in ("shard", "debug", "out")}
     about = {"command": command, "parts": part[1], "options": plain, "from": os.getcwd()}
@@ -58,6 +59,7 @@ def start_part(directory: Path, command: str, options: Mapping[str, Any], shard:
             "array the same options but --shard, or choose another directory with --out"
         )
     write_atomically(file, json.dumps(about))
+    return True
 
 
 def finish_part(directory: Path, shard: str) -> str:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from xlprobe import options
 from xlprobe.errors import DataError
 from xlprobe.languages import get_language
-from xlprobe.options import (
-    LARGEST_SEED,
-    AnswersOption,
-    DebugOption,
-    LabelsOption,
-    LayoutOption,
-    PrefixOption,
-    ShardOption,
-    TemplateOption,
-    TokenTypesOption,
-    class_names,
-    numbers,
-    template_of,
-    words,
-)
-from xlprobe.options import seeds as read_seeds
+
+if TYPE_CHECKING:
+    from xlprobe.results import Results
 
 __all__ = ["register"]
 
@@ -35,7 +23,7 @@ BaseOption = Annotated[
     str | None, typer.Option(help="Start from this checkpoint instead of the recipe's.", metavar="SPEC")
 ]
 StepsOption = Annotated[int | None, typer.Option(min=1, help="Train for this many steps instead.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, max=LARGEST_SEED, help="Seed instead of the recipe's.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, max=options.LARGEST_SEED, help="Seed instead of the recipe's.")]
 RateOption = Annotated[float | None, typer.Option(min=0, help="Learning rate instead of the recipe's.")]
 QueryOption = Annotated[
     Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")
@@ -52,7 +40,7 @@ def pretrain(
     learning_rate: RateOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
-    debug: DebugOption = False,
+    debug: options.DebugOption = False,
 ) -> None:
     """Pre-train Q_cross by masked-language modelling on code-switched pairs; writes query.safetensors."""
     from xlprobe.training.recipes import read_recipe
@@ -71,7 +59,7 @@ def finetune(
     learning_rate: RateOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
-    debug: DebugOption = False,
+    debug: options.DebugOption = False,
 ) -> None:
     """Fine-tune a classifier, baseline or cross-query, and show its accuracy on the validation problems."""
     from xlprobe.training.recipes import read_recipe
@@ -89,63 +77,57 @@ def evaluate(
             "--checkpoint", "-c", help="Checkpoint, as SPEC or NAME=SPEC; repeat for several.", metavar="SPEC"
         ),
     ],
-    samples: Annotated[
-        str, typer.Option(help="'generated', or a file or directory, PATH:FORMAT where it is not plain.")
-    ] = "generated",
-    languages: Annotated[str, typer.Option(help="Languages, such as 'en fr zh'.")] = "en fr de es ru ar fa zh",
+    samples: options.SamplesOption = "generated",
+    languages: options.LanguagesOption = "en fr de es ru ar fa zh",
     pairs: Annotated[str, typer.Option(help="Context-question pairs, such as 'en-*, *-en'.")] = "*-*",
-    limit: Annotated[int | None, typer.Option(min=1, help="How many problems at most.")] = None,
+    limit: options.LimitOption = None,
     depths: Annotated[str | None, typer.Option(help="Only problems of these proof depths, such as '0 1'.")] = None,
     trained_on: Annotated[str, typer.Option(help="Pairs seen in training; every other cell is marked zero-shot.")] = "",
     by_depth: Annotated[bool, typer.Option("--by-depth", help="One row per proof depth.")] = False,
     out: Annotated[Path, typer.Option(help="Directory for results.parquet and accuracy.csv.")] = Path("results"),
-    batch_size: Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")] = 64,
-    seed: Annotated[
-        int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")
-    ] = 0,
-    device: Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")] = "cpu",
-    token_types: TokenTypesOption = None,
-    layout: LayoutOption = None,
-    prefix: PrefixOption = None,
-    template: TemplateOption = None,
-    answers: AnswersOption = None,
-    labels: LabelsOption = None,
-    shard: ShardOption = None,
-    debug: DebugOption = False,
+    batch_size: options.BatchSizeOption = 64,
+    seed: options.SeedOption = 0,
+    device: options.DeviceOption = "cpu",
+    token_types: options.TokenTypesOption = None,
+    layout: options.LayoutOption = None,
+    prefix: options.PrefixOption = None,
+    template: options.TemplateOption = None,
+    answers: options.AnswersOption = None,
+    labels: options.LabelsOption = None,
+    shard: options.ShardOption = None,
+    debug: options.DebugOption = False,
 ) -> None:
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     asked = dict(locals())
     from xlprobe.checkpoints.named import Reading, load_named
-    from xlprobe.files import table_text, write_atomically
-    from xlprobe.measuring.parts import MERGE, finish_part, start_part
+    from xlprobe.measuring.parts import finish_part, start_part
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.results import Results
-    from xlprobe.training.evaluation import accuracy_table
     from xlprobe.training.evaluation import evaluate as run
     from xlprobe.training.sources import evaluation_problems
 
     pin_device()
     seen = _trained_on(trained_on)
     problems = evaluation_problems(samples, languages, limit, depths, seed)
-    asking = template_of(template), class_names(answers, "--answers")
-    reading = Reading(token_types, layout, prefix, *asking, class_names(labels))
+    asking = options.template_of(template), options.class_names(answers, "--answers")
+    reading = Reading(token_types, layout, prefix, *asking, options.class_names(labels))
     checkpoints = load_named(checkpoint, device, reading)
-    in_part = shard is not None and shard != MERGE
-    if in_part:
-        start_part(out, "evaluate", asked, str(shard))
-    more = {"pairs": pairs, "batch_size": batch_size, "show_progress": True, "out": out, "shard": shard}
-    results = Results.concat([run(one, problems, **more) for one in checkpoints])  # type: ignore[arg-type]
+    in_part = start_part("evaluate", asked)
+    more: dict[str, Any] = {"pairs": pairs, "batch_size": batch_size, "show_progress": True, "out": out, "shard": shard}
+    results = Results.concat([run(one, problems, **more) for one in checkpoints])
     if in_part:
         typer.echo(finish_part(out, str(shard)))
-    if process_number() > 0 or in_part:
-        return
-    results.save(out)
-    table = accuracy_table(
-        results,
-        by_depth=by_depth,
-        trained_on=seen,
-        labels={sample.key: int(sample.label or 0) for sample in problems},
-    )
+    elif process_number() == 0:
+        results.save(out)
+        known = {sample.key: int(sample.label or 0) for sample in problems}
+        _show_accuracy(results, out, by_depth=by_depth, trained_on=seen, labels=known)
+
+
+def _show_accuracy(results: Results, out: Path, **how: Any) -> None:
+    from xlprobe.files import table_text, write_atomically
+    from xlprobe.training.evaluation import accuracy_table
+
+    table = accuracy_table(results, **how)
     write_atomically(out / "accuracy.csv", table_text(table, float_format="%.4f"))
     typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
@@ -164,7 +146,7 @@ def ablate(
     pairs: Annotated[str, typer.Option(help="Pairs to evaluate on.")] = "en-en, en-*, *-en",
     steps: StepsOption = None,
     device: DeviceOption = None,
-    debug: DebugOption = False,
+    debug: options.DebugOption = False,
 ) -> None:
     """Train and evaluate the whole grid of mechanisms and masks; goes on where it was interrupted."""
     from xlprobe.training.ablation import ablate as run
@@ -175,8 +157,8 @@ def ablate(
         out,
         data=data,
         query=query,
-        seeds=read_seeds("--seeds", seeds),
-        p_masks=numbers("--p-masks", p_masks),
+        seeds=options.seeds("--seeds", seeds),
+        p_masks=options.numbers("--p-masks", p_masks),
         only=None if cells is None else [name.strip() for name in cells.split(",")],
         pairs=pairs,
     )
@@ -185,13 +167,13 @@ def ablate(
 
 def _trained_on(text: str) -> list[str]:
     """Return the pairs of a text; raise `DataError` for what is none."""
-    for pair in words(text):
+    for pair in options.words(text):
         sides = pair.split("-")
         if len(sides) != 2:
             raise DataError(f"got --trained-on {pair!r:.40}; expected context-question pairs, such as 'en-en en-fr'")
         for code in sides:
             get_language(code)
-    return list(words(text))
+    return list(options.words(text))
 
 
 def register(app: typer.Typer) -> None:

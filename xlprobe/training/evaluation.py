@@ -52,22 +52,13 @@ def evaluate(
     checkpoint that gives no answers, `DataError` for labels that it lacks.
     """
     checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
-    samples = problems_of(samples)
     checkpoint = replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
-    if not checkpoint.can_answer:
-        raise TrainingError(
-            f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier or a causal language model. "
-            "Fine-tune it first"
-        )
-    _check_labels(checkpoint, samples)
-    languages = list(dict.fromkeys(code for sample in samples for code in sample.languages))
+    samples = problems_of(samples)
+    _check(checkpoint, samples)
+    cells = _cells(pairs, samples)
     encoder = checkpoint.encoder()
-    cells = expand_pairs(pairs if isinstance(pairs, str) else list(pairs), languages)
-    counts = [sum(set(pair) <= set(sample.languages) for sample in samples) for pair in cells]
-    if empty := ["-".join(pair) for pair, count in zip(cells, counts, strict=True) if not count]:
-        raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
     about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
-    options = {"sha256": checkpoint.hash, "cells": cells, "batch_size": batch_size}
+    options = {"sha256": checkpoint.hash, "cells": list(cells), "batch_size": batch_size}
     options |= {"encoding": dict(checkpoint.encoding), "labels": checkpoint.labels}
     shards = Shards.of_run(out, {**about, **options}, say=show_progress, shard=shard)
     fixed = {"checkpoint": checkpoint.name, "seed": seed}
@@ -81,15 +72,39 @@ def evaluate(
     rows = RowBuffer()
     parts = list(_parts(cells, samples, encoder, batch_size * SHARD_BATCHES))
     show = show_progress and shards.is_first
-    with progress(f"evaluate {checkpoint.name}", sum(counts), show=show) as advance:
+    with progress(f"evaluate {checkpoint.name}", sum(cells.values()), show=show) as advance:
         for _ in shards.states(f"evaluate-{checkpoint.name}", parts, work, rows):
             pass
     own = shards.close()
     return own if own is not None else Results(rows.table(), about)
 
 
+def _check(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> None:
+    """Raise an error unless the checkpoint can answer all problems, and all have labels that it knows."""
+    if not checkpoint.can_answer:
+        raise TrainingError(
+            f"{checkpoint.name} has the head {checkpoint.head!r}; expected a classifier or a causal language model. "
+            "Fine-tune it first"
+        )
+    if not samples:
+        raise DataError("got no samples to evaluate on; expected at least one")
+    if any(sample.label is None for sample in samples):
+        raise DataError("got samples without a label; expected one for each, of the task of the classifier")
+    checkpoint.check_labels(samples)
+
+
+def _cells(pairs: str | Sequence[str], samples: Sequence[ParallelSample]) -> dict[tuple[str, str], int]:
+    """Return the pairs of languages that were asked for, each with its number of problems; none may be empty."""
+    languages = list(dict.fromkeys(code for sample in samples for code in sample.languages))
+    cells = expand_pairs(pairs if isinstance(pairs, str) else list(pairs), languages)
+    counts = {pair: sum(set(pair) <= set(sample.languages) for sample in samples) for pair in cells}
+    if empty := ["-".join(pair) for pair, count in counts.items() if not count]:
+        raise DataError(f"no sample exists in {', '.join(empty)}; expected at least one per pair")
+    return counts
+
+
 def _parts(
-    cells: Sequence[tuple[str, str]], samples: Sequence[ParallelSample], encoder: Encoder, size: int
+    cells: Iterable[tuple[str, str]], samples: Sequence[ParallelSample], encoder: Encoder, size: int
 ) -> Iterator[tuple[tuple[str, str], list[Sample]]]:
     """Cut every cell into parts of similar lengths."""
     for pair in cells:
@@ -97,14 +112,6 @@ def _parts(
         chosen.sort(key=encoder.length)
         for start in range(0, len(chosen), size):
             yield pair, chosen[start : start + size]
-
-
-def _check_labels(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> None:
-    if not samples:
-        raise DataError("got no samples to evaluate on; expected at least one")
-    if any(sample.label is None for sample in samples):
-        raise DataError("got samples without a label; expected one for each, of the task of the classifier")
-    checkpoint.check_labels(samples)
 
 
 def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size: int) -> Iterable[pd.DataFrame]:

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from xlprobe.errors import TrainingError
-from xlprobe.training.commands import DataOption, DebugOption
+from xlprobe.options import DebugOption
+from xlprobe.training.commands import DataOption
 
 __all__ = ["register"]
 
