@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xlprobe.errors import XlprobeError
+from xlprobe.lazy import on_first_use
 
 if TYPE_CHECKING:
     from xlprobe import (
@@ -41,30 +42,6 @@ if TYPE_CHECKING:
     from xlprobe.metrics import metric
     from xlprobe.plots.explorer import explore
     from xlprobe.results import Results
-
-_LAZY = {
-    "Checkpoint": "xlprobe.checkpoints.checkpoint",
-    "Design": "xlprobe.measuring.design",
-    "Results": "xlprobe.results",
-    "capture": "xlprobe.measuring.forward",
-    "explore": "xlprobe.plots.explorer",
-    "load": "xlprobe.checkpoints.loading",
-    "measure": "xlprobe.measuring.measurement",
-    "metric": "xlprobe.metrics",
-    "save": "xlprobe.checkpoints.saving",
-}
-_MODULES = {
-    "checkpoints": "xlprobe.checkpoints",
-    "effects": "xlprobe.measuring.effects",
-    "encoders": "xlprobe.encoders",
-    "interventions": "xlprobe.interventions",
-    "languages": "xlprobe.languages",
-    "metrics": "xlprobe.metrics",
-    "plots": "xlprobe.plots",
-    "samples": "xlprobe.samples",
-    "statistics": "xlprobe.statistics",
-    "training": "xlprobe.training",
-}
 
 __all__ = [
     "Checkpoint",
@@ -96,17 +73,26 @@ if "transformers" in sys.modules:
     # `import xlprobe.encoders.cross_query`, or the first `load`.
     importlib.import_module("xlprobe.encoders.cross_query")
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-    elif name in _MODULES:
-        value = importlib.import_module(_MODULES[name])
-    else:
-        raise AttributeError(f"module 'xlprobe' has no attribute {name!r}")
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "checkpoints": "checkpoints",
+        "checkpoints.checkpoint": "Checkpoint",
+        "checkpoints.loading": "load",
+        "checkpoints.saving": "save",
+        "encoders": "encoders",
+        "interventions": "interventions",
+        "languages": "languages",
+        "measuring.design": "Design",
+        "measuring.effects": "effects",
+        "measuring.forward": "capture",
+        "measuring.measurement": "measure",
+        "metrics": "metric metrics",
+        "plots": "plots",
+        "plots.explorer": "explore",
+        "results": "Results",
+        "samples": "samples",
+        "statistics": "statistics",
+        "training": "training",
+    },
+)

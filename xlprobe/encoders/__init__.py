@@ -5,8 +5,9 @@ Everything is imported on first use; `import xlprobe.encoders` alone loads neith
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xlprobe.lazy import on_first_use
 
 if TYPE_CHECKING:
     from xlprobe.encoders.attention import cross_query_attention
@@ -26,24 +27,6 @@ if TYPE_CHECKING:
     from xlprobe.encoders.lens import lens
     from xlprobe.encoders.masks import language_masks
 
-_LAZY = {
-    "CrossQueryBertConfig": "cross_query",
-    "CrossQueryBertForMaskedLM": "cross_query",
-    "CrossQueryBertForSequenceClassification": "cross_query",
-    "CrossQueryBertModel": "cross_query",
-    "CrossQueryXLMRobertaConfig": "cross_query",
-    "CrossQueryXLMRobertaForMaskedLM": "cross_query",
-    "CrossQueryXLMRobertaForSequenceClassification": "cross_query",
-    "CrossQueryXLMRobertaModel": "cross_query",
-    "cross_query_attention": "attention",
-    "hook_points": "hooks",
-    "is_cross_query": "cross_query",
-    "language_masks": "masks",
-    "lens": "lens",
-    "observe": "hooks",
-    "to_cross_query": "convert",
-}
-
 __all__ = [
     "CrossQueryBertConfig",
     "CrossQueryBertForMaskedLM",
@@ -62,14 +45,16 @@ __all__ = [
     "to_cross_query",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'xlprobe.encoders' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"xlprobe.encoders.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "attention": "cross_query_attention",
+        "convert": "to_cross_query",
+        "cross_query": "CrossQueryBertConfig CrossQueryBertForMaskedLM CrossQueryBertForSequenceClassification "
+        "CrossQueryBertModel CrossQueryXLMRobertaConfig CrossQueryXLMRobertaForMaskedLM "
+        "CrossQueryXLMRobertaForSequenceClassification CrossQueryXLMRobertaModel is_cross_query",
+        "hooks": "hook_points observe",
+        "lens": "lens",
+        "masks": "language_masks",
+    },
+)

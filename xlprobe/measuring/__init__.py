@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xlprobe.lazy import on_first_use
 
 if TYPE_CHECKING:
     from xlprobe.measuring.design import Design, Interventions
     from xlprobe.measuring.forward import AttentionCapture, HiddenCapture, OutputCapture, Reader, capture
     from xlprobe.measuring.measurement import measure
-
-_LAZY = {
-    **dict.fromkeys(("AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture"), "forward"),
-    **dict.fromkeys(("Design", "Interventions"), "design"),
-    "measure": "measurement",
-}
 
 __all__ = [
     "AttentionCapture",
@@ -27,10 +22,11 @@ __all__ = [
     "measure",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(f"xlprobe.measuring.{_LAZY[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "design": "Design Interventions",
+        "forward": "AttentionCapture HiddenCapture OutputCapture Reader capture",
+        "measurement": "measure",
+    },
+)

@@ -10,9 +10,9 @@ Those that compute are imported on first use, so that labels and ranges can be l
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from xlprobe.lazy import on_first_use
 from xlprobe.metrics import registry as registry  # declares the metrics that xlprobe comes with
 from xlprobe.metrics.base import METRICS, SETS, Metric, by_computation, get_metric, metric, metrics_in
 from xlprobe.metrics.blocks import BLOCKS, MASS_BLOCKS
@@ -58,50 +58,6 @@ if TYPE_CHECKING:
         total_variation,
     )
     from xlprobe.metrics.vectors import LanguageVectors, principal_places
-
-_NAMES = {
-    "alignment": ("AlignmentSums", "cka"),
-    "comparison": ("SIMILARITIES", "compare", "compare_pairs"),
-    "heads": ("attention_rollout", "head_divergences", "head_rsa", "top_heads_jaccard"),
-    "mass": (
-        "BlockMass",
-        "block_mass",
-        "cross_lingual_mass",
-        "mass_expectation",
-        "mass_lift",
-        "query_shares",
-    ),
-    "neutrality": (
-        "RETRIEVALS",
-        "halves",
-        "language_eta_squared",
-        "language_subspace",
-        "remove_subspace",
-        "retrieval",
-        "retrieval_items",
-        "retrieval_rates",
-    ),
-    "norms": ("norm_weighted", "value_norms"),
-    "outcome": ("correct", "gold_margin"),
-    "pooling": ("excise", "unit_pool"),
-    "probes": ("LanguageProbe", "language_mdl_bits", "language_probe", "online_code_length"),
-    "pooled": ("PooledPattern", "UnitPattern", "profile"),
-    "profiles": ("Profile", "align"),
-    "reach": ("Reach",),
-    "roles": ("Roles",),
-    "shape": ("attention_distance", "normalised_entropy", "pattern_distance", "profile_entropy"),
-    "stability": (
-        "argmax_agreement",
-        "cosine",
-        "hellinger",
-        "js_divergence",
-        "js_stability",
-        "pearson",
-        "total_variation",
-    ),
-    "vectors": ("LanguageVectors", "principal_places"),
-}
-_LAZY = {name: f"xlprobe.metrics.{module}" for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BLOCKS",
@@ -168,14 +124,25 @@ __all__ = [
     "value_norms",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(importlib.import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "alignment": "AlignmentSums cka",
+        "comparison": "SIMILARITIES compare compare_pairs",
+        "heads": "attention_rollout head_divergences head_rsa top_heads_jaccard",
+        "mass": "BlockMass block_mass cross_lingual_mass mass_expectation mass_lift query_shares",
+        "neutrality": "RETRIEVALS halves language_eta_squared language_subspace remove_subspace retrieval "
+        "retrieval_items retrieval_rates",
+        "norms": "norm_weighted value_norms",
+        "outcome": "correct gold_margin",
+        "pooled": "PooledPattern UnitPattern profile",
+        "pooling": "excise unit_pool",
+        "probes": "LanguageProbe language_mdl_bits language_probe online_code_length",
+        "profiles": "Profile align",
+        "reach": "Reach",
+        "roles": "Roles",
+        "shape": "attention_distance normalised_entropy pattern_distance profile_entropy",
+        "stability": "argmax_agreement cosine hellinger js_divergence js_stability pearson total_variation",
+        "vectors": "LanguageVectors principal_places",
+    },
+)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from xlprobe.lazy import on_first_use
 from xlprobe.samples.types import ParallelSample, Sample
 
 if TYPE_CHECKING:
@@ -24,28 +24,6 @@ if TYPE_CHECKING:
         write_jsonl,
     )
     from xlprobe.samples.rulebase import RULETAKER, SHORT, SMALL, generate
-
-_LAZY = {
-    "RULETAKER": "xlprobe.samples.rulebase",
-    "SHORT": "xlprobe.samples.rulebase",
-    "SMALL": "xlprobe.samples.rulebase",
-    "Batch": "xlprobe.samples.batch",
-    "Encoder": "xlprobe.samples.encoding",
-    "batches": "xlprobe.samples.encoding",
-    "encode": "xlprobe.samples.encoding",
-    "generate": "xlprobe.samples.rulebase",
-    "read": "xlprobe.samples.readers",
-    "read_dataset": "xlprobe.samples.readers",
-    "read_flat": "xlprobe.samples.readers",
-    "read_jsonl": "xlprobe.samples.readers",
-    "read_leap_of_thought": "xlprobe.samples.readers",
-    "read_parallel_text": "xlprobe.samples.readers",
-    "read_pararule": "xlprobe.samples.readers",
-    "read_ruletaker": "xlprobe.samples.readers",
-    "read_token_tagged": "xlprobe.samples.readers",
-    "read_xnli": "xlprobe.samples.readers",
-    "write_jsonl": "xlprobe.samples.readers",
-}
 
 __all__ = [
     "RULETAKER",
@@ -71,11 +49,14 @@ __all__ = [
     "write_jsonl",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # Generating and reading need no torch; only what encodes imports it.
-    if name not in _LAZY:
-        raise AttributeError(f"module 'xlprobe.samples' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+# Generating and reading need no torch; only what encodes imports it.
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "batch": "Batch",
+        "encoding": "Encoder batches encode",
+        "readers": "read read_dataset read_flat read_jsonl read_leap_of_thought read_parallel_text read_pararule "
+        "read_ruletaker read_token_tagged read_xnli write_jsonl",
+        "rulebase": "RULETAKER SHORT SMALL generate",
+    },
+)

@@ -5,8 +5,9 @@ Everything is imported on first use; `import xlprobe.training` alone loads neith
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from xlprobe.lazy import on_first_use
 
 if TYPE_CHECKING:
     from xlprobe.training.ablation import ablate
@@ -18,23 +19,6 @@ if TYPE_CHECKING:
     from xlprobe.training.recipes import Recipe, read_recipe
     from xlprobe.training.settings import TrainSettings, fix_seed
     from xlprobe.training.vocabulary import Vocabulary
-
-_LAZY = {
-    "Dynamics": "dynamics",
-    "Method": "method",
-    "Recipe": "recipes",
-    "Stage": "finetuning",
-    "TrainSettings": "settings",
-    "Vocabulary": "vocabulary",
-    "ablate": "ablation",
-    "accuracy_table": "evaluation",
-    "evaluate": "evaluation",
-    "finetune": "finetuning",
-    "fix_seed": "settings",
-    "pretrain_cross_query": "pretraining",
-    "read_recipe": "recipes",
-    "train_lm_head": "pretraining",
-}
 
 __all__ = [
     "Dynamics",
@@ -53,14 +37,17 @@ __all__ = [
     "train_lm_head",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'xlprobe.training' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"xlprobe.training.{_LAZY[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+__getattr__, __dir__ = on_first_use(
+    __name__,
+    {
+        "ablation": "ablate",
+        "dynamics": "Dynamics",
+        "evaluation": "accuracy_table evaluate",
+        "finetuning": "Stage finetune",
+        "method": "Method",
+        "pretraining": "pretrain_cross_query train_lm_head",
+        "recipes": "Recipe read_recipe",
+        "settings": "TrainSettings fix_seed",
+        "vocabulary": "Vocabulary",
+    },
+)
