@@ -192,7 +192,8 @@ def _labels(view: View, names: list[str]) -> list[tuple[str, str]]:
     if not _wide(view):
         return [(name, context) for name in names[:-1]] + [(names[-1], question)]
     one, two = texts.get(f"{context}-{context}", []), texts.get(f"{context}-{question}", [])
-    found = [(f"{_shown(text)}  {name}", context) for text, name in zip(one, names, strict=False)]
+    named = zip(one, names, strict=False)  # a row may have no text of its own
+    found = [(f"{_shown(text)}  {name}", context) for text, name in named]
     found += [(name, context) for name in names[len(found) :]]
     asked = _shown(two[-1]) if two else ""
     # An empty line above, so that the first one of two is level with its row, and the other below it.

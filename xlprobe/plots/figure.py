@@ -59,6 +59,15 @@ class View:
         return reading.rows_of(rows, **filters)
 
 
+def by_quantity(view: View, *parts: str) -> list[list[Panel]]:
+    """Return a row of panels over layers, one per checkpoint, for each of these quantities that the table has."""
+    return [
+        [Panel(name, part, name if part == parts[0] else "", "layer", part) for name in view.checkpoints]
+        for part in parts
+        if (view.table["quantity"] == part).any()
+    ]
+
+
 class Figure:
     """One figure: a function of `Results` that knows what it needs and what it shows.
 

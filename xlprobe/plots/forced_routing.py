@@ -70,9 +70,7 @@ class Routing(Figure):
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw both lines over floor and chance."""
         rows = view.of(panel)
-        for condition in lines.CONTROLS:
-            if (rows["condition"] == condition).any():
-                lines.control(axes, rows[rows["condition"] == condition], condition)
+        lines.controls(axes, rows)
         for condition, (label, look) in REFERENCES.items():
             lines.line(axes, rows[rows["condition"] == condition], {"color": INK, **look}, label)
         lines.stability_axis(axes, float(view.table["low"].fillna(view.table["mean"]).min()))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from xlprobe.plots.figure import View
+
 __all__ = [
     "cells",
     "centred",
@@ -22,6 +24,7 @@ __all__ = [
     "dots",
     "grid_of",
     "head_map",
+    "map_of",
     "matrix",
     "outline",
     "outline_handle",
@@ -99,6 +102,12 @@ def head_map(axes: Axes, values: np.ndarray, norm: Any, colours: str = SEQUENTIA
         numbers = np.arange(0, count, 1 if count <= 6 else 3 if count <= 15 else 6)
         set_ticks(numbers + 0.5, [str(number) for number in numbers], rotation=0)
     return mesh
+
+
+def map_of(axes: Axes, view: View, rows: pd.DataFrame, value: str, norm: Any, colours: str = SEQUENTIAL) -> None:
+    """Draw a column of some of the rows that a figure shows as a (layer, head) map of all layers and heads."""
+    shape = (int(view.table["layer"].max()) + 1, int(view.table["head"].max()) + 1)
+    head_map(axes, grid_of(rows, shape, value), norm, colours)
 
 
 def dots(axes: Axes, columns: Iterable[float], rows: Iterable[float], label: str = "q < .05") -> None:

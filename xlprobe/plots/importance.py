@@ -78,8 +78,7 @@ class HeadImportance(Figure):
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one map of shares, with rings around the largest."""
         rows = view.of(panel, languages=panel.part)
-        shape = (int(view.table["layer"].max()) + 1, int(view.table["head"].max()) + 1)
-        heat.head_map(axes, heat.grid_of(rows, shape, "share"), _norm(view.table), "cividis")
+        heat.map_of(axes, view, rows, "share", _norm(view.table), "cividis")
         most = rows[(rows["rank"] <= MOST) & (rows["value"] > 0)]
         heat.rings(axes, most["head"], most["layer"])
 

@@ -153,7 +153,8 @@ def _arrange(
     )
     if box is not None:
         box.set_bbox_to_anchor((0.5, (parts["note"] + _GAP / 3) / height), transform=figure.transFigure)
-    for text, place in zip(texts, (1 - _GAP / 2 / height, (parts["note"] - _GAP / 2) / height), strict=False):
+    places = (1 - _GAP / 2 / height, (parts["note"] - _GAP / 2) / height)
+    for text, place in zip(texts, places, strict=False):  # without a caption there are no texts
         text.set_y(place)
 
 

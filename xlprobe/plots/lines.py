@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["control", "level", "line", "ordered_pairs", "pair_lines", "pair_look", "stability_axis", "whole_ticks"]
+__all__ = ["controls", "level", "line", "ordered_pairs", "pair_lines", "pair_look", "stability_axis", "whole_ticks"]
 
 SHADE = 0.15
 _DASHES: dict[str, Any] = {
@@ -98,13 +98,16 @@ CONTROLS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def control(axes: Axes, rows: pd.DataFrame, condition: str) -> None:
-    """Draw floor or chance over layers: broad and grey, under the lines."""
-    label, look = CONTROLS[condition]
-    means = rows[rows["seed"].isna()].sort_values("layer")
-    axes.plot(means["layer"], means["mean"], label=label, zorder=1.5, solid_capstyle="butt", **look)
-    _single_runs(axes, rows, look["color"], label)
-    band(axes, means, look["color"], label)
+def controls(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw floor and chance over layers where they are among the rows: broad and grey, under the lines."""
+    for condition, (label, look) in CONTROLS.items():
+        own = rows[rows["condition"] == condition]
+        if own.empty:
+            continue
+        means = own[own["seed"].isna()].sort_values("layer")
+        axes.plot(means["layer"], means["mean"], label=label, zorder=1.5, solid_capstyle="butt", **look)
+        _single_runs(axes, own, look["color"], label)
+        band(axes, means, look["color"], label)
 
 
 def level(axes: Axes, value: float, label: str = "", *, vertical: bool = False) -> None:

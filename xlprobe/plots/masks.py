@@ -106,7 +106,7 @@ class QueryMasks(Figure):
         axes.set_yticks(middles[: len(names)], names, rotation=90, va="center")
         axes.tick_params(length=0)
         for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-            for tick, language in zip(ticks, parts, strict=False):
+            for tick, language in zip(ticks, parts, strict=True):
                 tick.set_color(language_colour(language))
 
     def handles(self, view: View) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
-from xlprobe.plots.figure import Figure, Panel, View
+from xlprobe.plots.figure import Figure, Panel, View, by_quantity
 from xlprobe.plots.reading import changed_by_the_border, estimate, rows_of, switched, theories
 from xlprobe.plots.scope import base_language
 from xlprobe.plots.words import block_label
@@ -63,11 +63,7 @@ class CrossLingualMass(Figure):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return two rows, lift and change, of one panel per checkpoint."""
-        found = [part for part in (LIFT, CHANGE) if (view.table["quantity"] == part).any()]
-        return [
-            [Panel(name, part, name if part == LIFT else "", "layer", part) for name in view.checkpoints]
-            for part in found
-        ]
+        return by_quantity(view, LIFT, CHANGE)
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw lines of pairs beside 0."""

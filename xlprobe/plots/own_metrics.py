@@ -78,9 +78,7 @@ class ByLayer(Figure):
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw lines of pairs over floor and chance."""
         rows = view.of(panel)
-        for condition in lines.CONTROLS:
-            if (rows["condition"] == condition).any():
-                lines.control(axes, rows[rows["condition"] == condition], condition)
+        lines.controls(axes, rows)
         lines.pair_lines(axes, rows[rows["condition"] == "observed"], view.base)
 
     def note(self, view: View) -> str:
@@ -126,10 +124,8 @@ class ByHead(ByLayer):
         """Draw one map."""
         from matplotlib.colors import Normalize
 
-        rows = view.of(panel, languages=panel.part)
-        shape = (int(view.table["layer"].max()) + 1, int(view.table["head"].max()) + 1)
         norm = Normalize(float(view.table["mean"].min()), float(view.table["mean"].max()))
-        heat.head_map(axes, heat.grid_of(rows, shape, "mean"), norm)
+        heat.map_of(axes, view, view.of(panel, languages=panel.part), "mean", norm)
 
     def finish(self, figure: Drawn, grid: Mapping[str, Axes], view: View) -> None:
         """Explain the colours."""

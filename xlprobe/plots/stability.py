@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
-from xlprobe.plots.figure import Figure, Panel, View
+from xlprobe.plots.figure import Figure, Panel, View, by_quantity
 from xlprobe.plots.reading import estimate, floored, own_reference, rows_of, switched, theories
 from xlprobe.plots.words import block_label
 
@@ -74,18 +74,12 @@ class StabilityByLayer(Figure):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return two rows, as measured and above floor, of one panel per checkpoint."""
-        found = [part for part in (RAW, ABOVE) if (view.table["quantity"] == part).any()]
-        return [
-            [Panel(name, part, name if part == RAW else "", "layer", part) for name in view.checkpoints]
-            for part in found
-        ]
+        return by_quantity(view, RAW, ABOVE)
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw lines of pairs over floor and chance, or over 0."""
         rows = view.of(panel, quantity=panel.part)
-        for condition in lines.CONTROLS:
-            if (rows["condition"] == condition).any():
-                lines.control(axes, rows[rows["condition"] == condition], condition)
+        lines.controls(axes, rows)
         if panel.part == ABOVE:
             lines.level(axes, 0)
         lines.pair_lines(axes, rows[rows["condition"] == "observed"], view.base)

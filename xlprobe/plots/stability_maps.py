@@ -129,9 +129,8 @@ class StabilityByHead(StabilityByLayer):
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one map, with dots where a change holds up."""
         rows = view.of(panel, quantity=panel.part)
-        shape = (int(view.table["layer"].max()) + 1, int(view.table["head"].max()) + 1)
         colours = SEQUENTIAL if panel.part == RAW else DIVERGING
-        heat.head_map(axes, heat.grid_of(rows, shape, "mean"), _norm(view.table, panel.part), colours)
+        heat.map_of(axes, view, rows, "mean", _norm(view.table, panel.part), colours)
         if panel.part == CHANGE:
             held = rows[rows["held"].astype(bool)]
             heat.dots(axes, held["head"], held["layer"])
