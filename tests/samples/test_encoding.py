@@ -103,7 +103,7 @@ def test_half_a_surrogate_pair_is_an_error(tiny):
 def test_padding_has_no_language_segment_or_unit(tiny):
     samples = [problem.pair("en", "zh") for problem in tiny.problems()]
     batch = encode(samples, tiny.tokenizers["xlm-roberta"]())
-    padding = batch.padding_mask
+    padding = batch.attention_mask == 0
     assert padding.any()
     assert (batch.language_ids[padding] == 0).all()
     assert (batch.segment_ids[padding] == -1).all()

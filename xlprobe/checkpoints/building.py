@@ -59,7 +59,7 @@ def build(
                 attn_implementation=empty.config._attn_implementation, **arguments,
             ),
         )  # fmt: skip
-    _check_names(spec, model, info["missing_keys"], info["unexpected_keys"], given)
+    _check_names(spec, model, info["missing_keys"], info["unexpected_keys"])
     return model.eval()
 
 
@@ -163,7 +163,7 @@ def _sum(tensor: Tensor) -> float:
     return float(tensor.sum(dtype=torch.float64 if tensor.dtype == torch.float64 else torch.float32))
 
 
-def _check_names(spec: str, model: Any, missing: Iterable[str], spare: Iterable[str], given: Mapping[str, Any]) -> None:
+def _check_names(spec: str, model: Any, missing: Iterable[str], spare: Iterable[str]) -> None:
     name = type(model).__name__
     missing = sorted(str(key) for key in missing)
     if missing:

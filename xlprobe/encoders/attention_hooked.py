@@ -24,7 +24,7 @@ from xlprobe.encoders.points import (
 )
 from xlprobe.errors import CaptureError
 
-__all__ = ["HOOKED", "asked_for", "register"]
+__all__ = ["HOOKED", "asked_for", "is_causal", "register"]
 
 HOOKED = "xlprobe_hooked"
 """Name of our attention function in transformers' attention interface."""
@@ -71,8 +71,7 @@ def hooked_attention(
         for name, tensor in (("hook_q", query), ("hook_k", key), ("hook_v", value))
     )
     _refuse_sinks(module, kwargs)
-    causal = kwargs.pop("is_causal", None)
-    causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
+    causal = is_causal(module, kwargs.pop("is_causal", None))
     softcap = kwargs.pop("softcap", None)
     whole = wants_probabilities(points) or asked_for(module, kwargs)
     if asked is None and not whole and softcap is None:
@@ -102,6 +101,11 @@ def _refuse_sinks(module: nn.Module, options: dict[str, Any]) -> None:
             f"a {type(module).__name__} has attention sinks, learned scores without a key, so that the rows of its "
             "pattern sum to less than 1, and shares of attention would not be comparable. Use a model without them"
         )
+
+
+def is_causal(module: Any, told: bool | None) -> bool:
+    """Whether later tokens are closed in a pass: its argument, or where it has none the module's own."""
+    return bool(getattr(module, "is_causal", False) if told is None else told)
 
 
 def asked_for(module: Any, options: dict[str, Any]) -> bool:

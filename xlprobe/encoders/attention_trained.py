@@ -46,7 +46,7 @@ class _Attention(torch.autograd.Function):
         output, patterns = torch.empty_like(queries[0]), []
         for part, count in _parts(queries[0], k, mixed):
             scores = [torch.matmul(query[part], k[part].transpose(-1, -2)) for query in queries[:count]]
-            for score, bias in zip(scores, biases, strict=False):
+            for score, bias in zip(scores, biases[:count], strict=True):
                 if bias is not None:
                     score += bias[part]
             side_by_side = scores[0] if count == 1 else torch.cat(scores, dim=-1)
@@ -72,7 +72,8 @@ class _Attention(torch.autograd.Function):
             d_scores = [d_pattern.mul_(terms[0])] if count == 1 else [d_pattern * term for term in terms]
             for number, d_score in enumerate(d_scores):
                 d_queries[number][part] = torch.matmul(d_score, k[part])
-            d_keys = [torch.matmul(d.transpose(-1, -2), q[part]) for d, q in zip(d_scores, queries, strict=False)]
+            pairs = zip(d_scores, queries[:count], strict=True)
+            d_keys = [torch.matmul(d_score.transpose(-1, -2), query[part]) for d_score, query in pairs]
             d_k[part] = d_keys[0] if count == 1 else d_keys[0].add_(d_keys[1])
         return d_k, d_v, None, None, None, *(d_query.mul_(ctx.scale) for d_query in d_queries)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, get_type_hints
+from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from huggingface_hub.dataclasses import strict
 from transformers import BertConfig, PretrainedConfig, XLMRobertaConfig
@@ -23,11 +24,22 @@ PREFIX = "CrossQuery"
 """What the names of our classes have before those of the plain ones."""
 
 
-class _FromPlain:
-    """Lets a cross-query configuration be read from its plain encoder's without a warning about another type."""
+@dataclass(init=False, repr=False, eq=False)
+class CrossQueryOptions:
+    """The fields that a cross-query configuration adds to its encoder's."""
+
+    q_p_mask: float | int = 1.0
+    cross_p_mask: float | int = 1.0
+    eval_q_p_mask: float | int = 1.0
+    eval_cross_p_mask: float | int = 1.0
+    pairs: list[str] | None = None
+    fallback_pair: str | None = None
+    language_by: str = "segment"
+    cross_layers: list[int] | None = None
 
     @classmethod
     def get_config_dict(cls, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As transformers'; a plain encoder's configuration may be read without a warning about another type."""
         found, unused = super().get_config_dict(*args, **kwargs)  # type: ignore[misc]
         plain = cls.__mro__[2].model_type  # type: ignore[attr-defined]
         if found.get("model_type") == plain:
@@ -35,21 +47,8 @@ class _FromPlain:
         return found, unused
 
 
-class CrossQueryOptions(Protocol):
-    """The fields that a cross-query configuration adds to its encoder's."""
-
-    q_p_mask: float | int
-    cross_p_mask: float | int
-    eval_q_p_mask: float | int
-    eval_cross_p_mask: float | int
-    pairs: list[str] | None
-    fallback_pair: str | None
-    language_by: str
-    cross_layers: list[int] | None
-
-
 @strict
-class CrossQueryBertConfig(_FromPlain, BertConfig):
+class CrossQueryBertConfig(CrossQueryOptions, BertConfig):
     """BERT's configuration and the second query's.
 
     `q_p_mask`, `cross_p_mask`: probability that Q's cross-language pairs and Q_cross's same-language pairs are closed
@@ -62,30 +61,12 @@ class CrossQueryBertConfig(_FromPlain, BertConfig):
 
     model_type = "cross-query-bert"
 
-    q_p_mask: float | int = 1.0
-    cross_p_mask: float | int = 1.0
-    eval_q_p_mask: float | int = 1.0
-    eval_cross_p_mask: float | int = 1.0
-    pairs: list[str] | None = None
-    fallback_pair: str | None = None
-    language_by: str = "segment"
-    cross_layers: list[int] | None = None
-
 
 @strict
-class CrossQueryXLMRobertaConfig(_FromPlain, XLMRobertaConfig):
+class CrossQueryXLMRobertaConfig(CrossQueryOptions, XLMRobertaConfig):
     """XLM-R's configuration and the second query's; the fields are those of `CrossQueryBertConfig`."""
 
     model_type = "cross-query-xlm-roberta"
-
-    q_p_mask: float | int = 1.0
-    cross_p_mask: float | int = 1.0
-    eval_q_p_mask: float | int = 1.0
-    eval_cross_p_mask: float | int = 1.0
-    pairs: list[str] | None = None
-    fallback_pair: str | None = None
-    language_by: str = "segment"
-    cross_layers: list[int] | None = None
 
 
 def crossed_config(plain: type[PretrainedConfig], module: str) -> type[PretrainedConfig]:
@@ -93,14 +74,12 @@ def crossed_config(plain: type[PretrainedConfig], module: str) -> type[Pretraine
 
     `query_projection` names, in addition, the linear layer of each attention module that makes its query.
     """
-    types = get_type_hints(CrossQueryOptions)
-    defaults = {name: getattr(CrossQueryBertConfig, name) for name in types}
     about = {
-        "__module__": module, "__doc__": f"{plain.__name__} and the second query's fields.", **defaults,
+        "__module__": module, "__doc__": f"{plain.__name__} and the second query's fields.",
         "model_type": f"cross-query-{plain.model_type}", "query_projection": None,
-        "__annotations__": {**types, "query_projection": str | None},
+        "__annotations__": {**get_type_hints(CrossQueryOptions), "query_projection": str | None},
     }  # fmt: skip
-    return strict(type(PREFIX + plain.__name__, (_FromPlain, plain), about))  # type: ignore[no-any-return]
+    return strict(type(PREFIX + plain.__name__, (CrossQueryOptions, plain), about))  # type: ignore[no-any-return]
 
 
 def checked_layers(config: Any) -> list[int]:

@@ -111,16 +111,8 @@ class _CrossQueryHead(CopiesQuery):
         **kwargs: Any,
     ) -> Any:
         """As the plain model's, with `language_ids` (batch, position), required."""
-        return super().forward(  # type: ignore[misc]
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            token_type_ids=token_type_ids,
-            position_ids=position_ids,
-            inputs_embeds=inputs_embeds,
-            labels=labels,
-            language_ids=language_ids,
-            **kwargs,
-        )
+        kwargs |= {"inputs_embeds": inputs_embeds, "labels": labels, "language_ids": language_ids}
+        return super().forward(input_ids, attention_mask, token_type_ids, position_ids, **kwargs)  # type: ignore[misc]
 
 
 class CrossQueryBertForSequenceClassification(_CrossQueryHead, bert.BertForSequenceClassification):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from xlprobe.encoders.attention_hooked import asked_for
+from xlprobe.encoders.attention_hooked import asked_for, is_causal
 from xlprobe.encoders.cross_attention import CrossQueries, needs_both, two_query_attention
 from xlprobe.encoders.modules import attention_modules
 from xlprobe.encoders.plan import AttentionPlan
@@ -154,9 +154,7 @@ def _crossed_attention(
     q, q_cross = query.chunk(2, dim=1)
     if module.projection.rows != module.projection.out_features:
         key, value = (tensor[:, : q.shape[1]] for tensor in (key, value))
-    causal = kwargs.pop("is_causal", None)
-    causal = bool(getattr(module, "is_causal", False) if causal is None else causal)
-    plan = plan.within(attention_mask, causal)
+    plan = plan.within(attention_mask, is_causal(module, kwargs.pop("is_causal", None)))
     scale = q.shape[-1] ** -0.5 if scaling is None else scaling
     return two_query_attention(module, q, q_cross, key, value, plan, scale, dropout, asked_for(module, kwargs))
 

@@ -6,7 +6,7 @@ compared with whom depends on the problems alone, not on the batch size.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -27,7 +27,6 @@ __all__ = [
     "Comparisons",
     "PairedBatch",
     "Version",
-    "comparisons_of",
     "paired_batches",
     "plan",
     "plan_shards",
@@ -163,11 +162,6 @@ def plan(
             owned += [Version(number, *pair) for pair in pairs]
             plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(comparisons)))
     return plans
-
-
-def comparisons_of(plans: Iterable[ProblemPlan], condition: Condition) -> int:
-    """Return how many comparisons of a condition are planned."""
-    return sum(c.condition == condition for one in plans for c in one.comparisons)
 
 
 def _neighbours(order: Sequence[str], place: int) -> Sequence[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -38,11 +38,7 @@ class AlignmentSums:
     @classmethod
     def of(cls, x: Any, y: Any, shift: tuple[Tensor, Tensor] | None = None) -> AlignmentSums:
         """Sum one piece. Pieces that are to be added need the same `shift` (by default 0), best near the means."""
-        x, y = as_float64(x), as_float64(y)
-        if x.dim() != 2 or y.dim() != 2 or len(x) != len(y):
-            raise DataError(
-                f"got representations {tuple(x.shape)} and {tuple(y.shape)}; expected (item, width) with the same items"
-            )
+        x, y = _of_the_same_items(x, y)
         shift = (torch.zeros_like(x[0]), torch.zeros_like(y[0])) if shift is None else shift
         x, y = x - shift[0], y - shift[1]
         sizes = (x**2).sum(dim=1), (y**2).sum(dim=1)
@@ -62,18 +58,8 @@ class AlignmentSums:
     def __add__(self, other: AlignmentSums) -> AlignmentSums:
         if not all(torch.equal(a, b) for a, b in zip(self.shift, other.shift, strict=True)):
             raise DataError("got pieces with other shifts; expected one shift for all pieces")
-        return AlignmentSums(
-            self.count + other.count,
-            self.shift,
-            self.x + other.x,
-            self.y + other.y,
-            self.xy + other.xy,
-            self.x_size + other.x_size,
-            self.y_size + other.y_size,
-            self.size_product + other.size_product,
-            self.x_by_y + other.x_by_y,
-            self.y_by_x + other.y_by_x,
-        )
+        names = [one.name for one in fields(self) if one.name != "shift"]
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in names})
 
     @property
     def hsic(self) -> float:
@@ -99,15 +85,20 @@ def cka(x: Any, y: Any, *, debiased: bool = True) -> float:
     sets is near 1 where items are few and dimensions many; hence debiased by default. Source: Kornblith et al. 2019
     (arXiv 1905.00414); Murphy et al. 2024 (arXiv 2405.01012) for the bias.
     """
+    x, y = _of_the_same_items(x, y)
+    x, y = x - x.mean(dim=0), y - y.mean(dim=0)
+    products = [_hsic(a, b, debiased) for a, b in ((x, y), (x, x), (y, y))]
+    length = products[1] * products[2]
+    return products[0] / math.sqrt(length) if products[1] > 0 and products[2] > 0 else math.nan
+
+
+def _of_the_same_items(x: Any, y: Any) -> tuple[Float[Tensor, "item dx"], Float[Tensor, "item dy"]]:
     x, y = as_float64(x), as_float64(y)
     if x.dim() != 2 or y.dim() != 2 or len(x) != len(y):
         raise DataError(
             f"got representations {tuple(x.shape)} and {tuple(y.shape)}; expected (item, width) with the same items"
         )
-    x, y = x - x.mean(dim=0), y - y.mean(dim=0)
-    products = [_hsic(a, b, debiased) for a, b in ((x, y), (x, x), (y, y))]
-    length = products[1] * products[2]
-    return products[0] / math.sqrt(length) if products[1] > 0 and products[2] > 0 else math.nan
+    return x, y
 
 
 def _hsic(x: Float[Tensor, "item dx"], y: Float[Tensor, "item dy"], debiased: bool) -> float:

@@ -42,9 +42,7 @@ def retrieval(x: Any, y: Any, *, distance: Literal["cosine", "euclidean"] = "cos
 
 def retrieval_hits(x: Any, y: Any, *, distance: Literal["cosine", "euclidean"] = "cosine") -> Float[Tensor, " item"]:
     """Whether each item of x finds its translation in y: 1, or 0, or a share of 1 among neighbours equally near."""
-    x, y = as_float64(x), as_float64(y)
-    if x.shape != y.shape or x.dim() != 2:
-        raise DataError(f"got {tuple(x.shape)} and {tuple(y.shape)}; expected (item, width), the same items in both")
+    x, y = _of_the_same_items(x, y)
     if distance not in ("cosine", "euclidean"):
         raise DataError(f"got distance={distance!r}; expected 'cosine' or 'euclidean'")
     if len(x) == 0:
@@ -105,9 +103,7 @@ def retrieval_items(
     both. The *neutrality gap* is centred - raw: what a shift by language costs, 0 where there is none. Ranges
     [0, 1], the gap [-1, 1]; chance is 1 / items of a half. NaN where a half has fewer than two items.
     """
-    x, y = as_float64(x), as_float64(y)
-    if x.shape != y.shape or x.dim() != 2:
-        raise DataError(f"got {tuple(x.shape)} and {tuple(y.shape)}; expected (item, width), the same items in both")
+    x, y = _of_the_same_items(x, y)
     first = halves(len(x) if groups is None else groups, seed)
     if len(first) != len(x):
         raise DataError(f"got {len(first)} groups for {len(x)} items; expected one for each")
@@ -130,6 +126,13 @@ def retrieval_items(
             for name, pair in variants.items():
                 hits[name][~fitted] += retrieval_hits(*pair, distance=distance) / 2
     return hits | {"neutrality_gap": hits["retrieval_centred"] - hits["retrieval_raw"]}
+
+
+def _of_the_same_items(x: Any, y: Any) -> tuple[Float[Tensor, "item width"], Float[Tensor, "item width"]]:
+    x, y = as_float64(x), as_float64(y)
+    if x.shape != y.shape or x.dim() != 2:
+        raise DataError(f"got {tuple(x.shape)} and {tuple(y.shape)}; expected (item, width), the same items in both")
+    return x, y
 
 
 def retrieval_rates(x: Any, y: Any, **options: Any) -> dict[str, float]:

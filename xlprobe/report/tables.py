@@ -10,8 +10,6 @@ __all__ = ["MAX_ROWS", "PageTable", "figure_table"]
 MAX_ROWS = 240
 """Longer tables are averaged over their layers' heads, or cut, and the page says so."""
 
-_QUIET = {"n_nan", "n_groups", "n", "dataset"}
-
 
 @dataclass(frozen=True)
 class PageTable:

@@ -47,11 +47,6 @@ class Batch:
         return tuple(sample.key for sample in self.samples)
 
     @property
-    def padding_mask(self) -> Bool[Tensor, "batch position"]:
-        """True on padding."""
-        return self.attention_mask == 0
-
-    @property
     def lengths(self) -> Int[Tensor, " batch"]:
         """The number of tokens of each sample."""
         return self.attention_mask.sum(dim=1)

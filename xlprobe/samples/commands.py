@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from xlprobe.errors import DataError
-from xlprobe.options import DebugOption
+from xlprobe.options import DebugOption, words
 
 if TYPE_CHECKING:
     from xlprobe.samples.readers import Rejections
@@ -67,15 +67,15 @@ def generate(
             theories=theories,
             questions=questions,
             depth=_depths(depth),
-            languages=_words(languages) or tuple(LANGUAGES),
+            languages=words(languages) or tuple(LANGUAGES),
             seed=seed,
             split=split,
             entities=_range("entities", entities),
             facts=_range("facts", facts),
             rules=_range("rules", rules),
             conditions=_range("conditions", conditions),
-            kinds=_words(kinds),
-            who=_words(who),
+            kinds=words(kinds),
+            who=words(who),
             negation=negation,
             held_out_vocabulary=held_out_vocabulary,
             advance=advance,
@@ -155,7 +155,7 @@ def _generated(languages: str | None, depth: int | None, seed: int, number: int)
     from xlprobe.samples.rulebase import generate as make
 
     depths = (0, 1, 2) if depth is None else depth
-    return make(theories=number, questions=1, depth=depths, languages=_words(languages) or tuple(LANGUAGES), seed=seed)
+    return make(theories=number, questions=1, depth=depths, languages=words(languages) or tuple(LANGUAGES), seed=seed)
 
 
 def _read(spec: str, languages: str | None, rejections: Rejections | None = None) -> Iterator[ParallelSample]:
@@ -166,7 +166,7 @@ def _read(spec: str, languages: str | None, rejections: Rejections | None = None
     options: dict[str, Any] = {}
     if rejections is not None and path.exists() and (form or guess_format(path)) in _REJECTING:
         options["rejections"] = rejections
-    for sample in read(path, format=form, languages=_words(languages) or None, **options):
+    for sample in read(path, format=form, languages=words(languages) or None, **options):
         if not isinstance(sample, ParallelSample):
             raise DataError(
                 f"{spec} holds sentences that mix languages; only parallel problems can be written and shown here"
@@ -198,10 +198,6 @@ def _check_out(out: Path) -> None:
         raise DataError(f"got the file {out}; expected a name that ends in .jsonl or .jsonl.gz")
 
 
-def _words(text: str | None) -> tuple[str, ...]:
-    return tuple((text or "").replace(",", " ").split())
-
-
 def _range(name: str, text: str) -> tuple[int, int]:
     found = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", text)
     if found is None:
@@ -210,11 +206,11 @@ def _range(name: str, text: str) -> tuple[int, int]:
 
 
 def _depths(text: str) -> Any:
-    words = _words(text)
-    if words and all(re.fullmatch(r"\d+", word) for word in words):
-        return tuple(int(word) for word in words)
-    if words and all(re.fullmatch(r"\d+:\d+(\.\d+)?", word) for word in words):
-        return {int(depth): float(weight) for depth, weight in (word.split(":") for word in words)}
+    found = words(text)
+    if found and all(re.fullmatch(r"\d+", word) for word in found):
+        return tuple(int(word) for word in found)
+    if found and all(re.fullmatch(r"\d+:\d+(\.\d+)?", word) for word in found):
+        return {int(depth): float(weight) for depth, weight in (word.split(":") for word in found)}
     raise DataError(
         f"got --depth {text!r}; expected depths, such as '0 1 2', or each with its weight, such as '0:3 1:1'"
     )

@@ -43,26 +43,12 @@ class Cell:
 
     def applied(self, recipe: Recipe, seed: int) -> Recipe:
         """Return the recipe of this cell."""
-        settings = replace(recipe.settings, seed=seed)
-        if self.query == "none":
-            return replace(
-                recipe,
-                name=self.name,
-                mechanism="baseline",
-                structured_dropout=self.p_mask,
-                query=None,
-                settings=settings,
-            )
-        return replace(
-            recipe,
-            name=self.name,
-            mechanism="cross-query",
-            structured_dropout=0.0,
-            query="copy" if self.query == "copied" else recipe.query,
-            p_mask=self.p_mask,
-            cross_p_mask=self.cross_p_mask if self.cross_p_mask is not None else 1.0,
-            settings=settings,
-        )
+        own: dict[str, Any] = {"mechanism": "baseline", "structured_dropout": self.p_mask, "query": None}
+        if self.query != "none":
+            own = {"mechanism": "cross-query", "structured_dropout": 0.0, "p_mask": self.p_mask}
+            own["cross_p_mask"] = self.cross_p_mask if self.cross_p_mask is not None else 1.0
+            own["query"] = "copy" if self.query == "copied" else recipe.query
+        return replace(recipe, name=self.name, settings=replace(recipe.settings, seed=seed), **own)
 
 
 SKIPPED = {
@@ -119,7 +105,9 @@ def ablate(
     parts = []
     for seed in seeds:
         for cell in cells:
-            parts.append(_run_cell(cell, recipe, seed, out, data, query, problems, pairs))
+            place = out / "cells" / f"{cell.name.replace('/', '_')}-seed{seed}"
+            start = query if cell.query == "pre-trained" else None
+            parts.append(_run_cell(cell.applied(recipe, seed), place, data, start, problems, pairs))
             # The table is whole after every cell, so that an interrupted grid can be looked at.
             results = Results.concat(parts)
             results.save(out)
@@ -129,17 +117,13 @@ def ablate(
     return table
 
 
-def _run_cell(
-    cell: Cell, recipe: Recipe, seed: int, out: Path, data: Path | None, query: Path | None, problems: Any, pairs: str
-) -> Results:
+def _run_cell(recipe: Recipe, place: Path, data: Path | None, query: Path | None, problems: Any, pairs: str) -> Results:
     from xlprobe.training.runs import run_finetune
 
-    place = out / "cells" / f"{cell.name.replace('/', '_')}-seed{seed}"
     if (place / "results.parquet").is_file():
         return Results.load(place)
-    own = cell.applied(recipe, seed)
-    checkpoint = run_finetune(own, place, data, query if cell.query == "pre-trained" else None)
-    results = evaluate(checkpoint, problems, pairs=pairs, seed=seed)
+    checkpoint = run_finetune(recipe, place, data, query)
+    results = evaluate(checkpoint, problems, pairs=pairs, seed=recipe.settings.seed)
     results.save(place)
     # A trainer refers to itself in circles, so the model goes only with the garbage.
     del checkpoint

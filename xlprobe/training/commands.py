@@ -28,6 +28,10 @@ RateOption = Annotated[float | None, typer.Option(min=0, help="Learning rate ins
 QueryOption = Annotated[
     Path | None, typer.Option(help="Pre-trained Q_cross, made by xlprobe pretrain.", metavar="FILE")
 ]
+CheckpointsOption = Annotated[
+    list[str],
+    typer.Option("--checkpoint", "-c", help="Checkpoint, as SPEC or NAME=SPEC; repeat for several.", metavar="SPEC"),
+]
 DeviceOption = Annotated[str | None, typer.Option(help="'cpu', or 'auto' for a GPU where there is one.")]
 
 
@@ -71,12 +75,7 @@ def finetune(
 
 
 def evaluate(
-    checkpoint: Annotated[
-        list[str],
-        typer.Option(
-            "--checkpoint", "-c", help="Checkpoint, as SPEC or NAME=SPEC; repeat for several.", metavar="SPEC"
-        ),
-    ],
+    checkpoint: CheckpointsOption,
     samples: options.SamplesOption = "generated",
     languages: options.LanguagesOption = "en fr de es ru ar fa zh",
     pairs: Annotated[str, typer.Option(help="Context-question pairs, such as 'en-*, *-en'.")] = "*-*",

@@ -67,7 +67,7 @@ def finetune(
     parts = [_part(stage, number, mix, settings, encoder) for number, stage in enumerate(stages)]
     head = FreshHead(labels, settings.seed, settings.dropout)
     model = make_classifier(checkpoint, method, head, query)
-    _check_pairs(model, mix, parts)
+    _check_pairs(model, parts)
     select(model, method.tuning, method.freeze)
     before = frozen_hash(model)
     options = {**asdict(method), "mix": dict(mix.shares)}
@@ -139,7 +139,7 @@ def _check_languages(samples: Sequence[ParallelSample], mix: Mix) -> None:
             )
 
 
-def _check_pairs(model: Any, mix: Mix, parts: Sequence[Stream[Sample]]) -> None:
+def _check_pairs(model: Any, parts: Sequence[Stream[Sample]]) -> None:
     """Raise before training where the mix holds a language pair that no Q_cross serves."""
     pairs = getattr(model.config, "pairs", None)
     if not pairs or model.config.fallback_pair is not None:

@@ -11,8 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from xlprobe.checkpoints.building import named_for
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.delta import apply_delta, make_delta, save_delta
@@ -26,7 +24,6 @@ from xlprobe.training.pretraining import pretrain_cross_query, train_lm_head
 from xlprobe.training.recipes import Recipe, StageRecipe
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.sources import samples_of
-from xlprobe.training.tuning import trained_tensors
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -147,14 +144,7 @@ def keep(checkpoint: Checkpoint, base: Checkpoint, out: Path, recipe: Recipe) ->
         checkpoint.tokenizer.save_pretrained(out / MODEL)
     report = {key: value for key, value in checkpoint.provenance.items() if key in ("run", "threads", "data_sha256")}
     write_manifest(out, recipe, report)
-    return Checkpoint(
-        checkpoint.name,
-        checkpoint.spec,
-        model,
-        checkpoint.tokenizer,
-        {**checkpoint.provenance, **about},
-        checkpoint.encoding,
-    )
+    return replace(checkpoint, provenance={**checkpoint.provenance, **about})
 
 
 def _origin(base: Checkpoint) -> Checkpoint:
@@ -178,8 +168,3 @@ def write_manifest(out: Path, recipe: Recipe, report: dict[str, Any]) -> None:
 
 def _problems(stages: Sequence[StageRecipe], data: Path | None) -> list[Any]:
     return [sample for stage in stages for sample in samples_of(stage.source, stage.options, data)]
-
-
-def trained_size(model: torch.nn.Module) -> int:
-    """Return how many numbers are being trained."""
-    return sum(tensor.numel() for tensor in trained_tensors(model).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -19,7 +20,6 @@ from xlprobe.samples.readers.rejected import Rejections
 from xlprobe.samples.readers.ruletaker import aligned_rules, rule_samples
 from xlprobe.samples.readers.token_tagged import tagged_samples
 from xlprobe.samples.readers.xnli import one_language_pairs, pairs_of, xnli_samples
-from xlprobe.samples.types import ParallelSample
 
 __all__ = ["read_dataset", "read_streams"]
 
@@ -82,7 +82,7 @@ def read_streams(
         how = "as one data set" if "" in streams else "by language"
         raise DataError(f"{name}: cannot read {form!r} {how}; only {known}")
     found = Rejections() if rejections is None else rejections
-    for sample in table[form](streams, languages, name, max_depth, found):
+    for sample in table[form](_Asked(streams, languages, name, max_depth, found)):
         found.read += 1
         yield sample
     if rejections is None:
@@ -112,81 +112,68 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, list) else value
 
 
-def _english_only(form: str, codes: tuple[str, ...] | None, name: str) -> None:
-    if codes is not None and set(codes) != {"en"}:
+@dataclass(frozen=True)
+class _Asked:
+    """Rows by language, of one data set as that of the language "", and how they are to be read."""
+
+    streams: Streams
+    languages: tuple[str, ...] | None
+    name: str
+    max_depth: int | None
+    found: Rejections
+
+    @property
+    def rows(self) -> Iterator[Row]:
+        return self.streams[""]
+
+
+def _english_only(form: str, asked: _Asked) -> None:
+    if asked.languages is not None and set(asked.languages) != {"en"}:
         raise DataError(
-            f"{name}: one dataset of {form} is in one language; got {' '.join(codes)}. "
+            f"{asked.name}: one dataset of {form} is in one language; got {' '.join(asked.languages)}. "
             "Give a dict of language to dataset"
         )
 
 
-def _own(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return own_samples(streams[""], codes)
-
-
-def _rules(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    if codes is None or set(codes) == {"en"}:
-        return rule_samples(streams[""], "ruletaker", max_depth)
+def _rules(asked: _Asked) -> Iterator[Any]:
+    if asked.languages is None or set(asked.languages) == {"en"}:
+        return rule_samples(asked.rows, "ruletaker", asked.max_depth)
     from xlprobe.samples.readers.verbalised import verbalised_samples
 
-    return verbalised_samples(streams[""], codes, max_depth, found)
+    return verbalised_samples(asked.rows, asked.languages, asked.max_depth, asked.found)
 
 
-def _pararule(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    _english_only("pararule", codes, name)
-    return rule_samples(streams[""], "pararule-plus", max_depth)
+def _pararule(asked: _Asked) -> Iterator[Any]:
+    _english_only("pararule", asked)
+    return rule_samples(asked.rows, "pararule-plus", asked.max_depth)
 
 
-def _leap(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    if "" in streams:
-        _english_only("leap_of_thought", codes, name)
-        streams = {"en": streams[""]}
-    return leap_samples(streams, name, found)
+def _leap(asked: _Asked) -> Iterator[Any]:
+    if "" not in asked.streams:
+        return leap_samples(asked.streams, asked.name, asked.found)
+    _english_only("leap_of_thought", asked)
+    return leap_samples({"en": asked.rows}, asked.name, asked.found)
 
 
-def _xnli(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return xnli_samples(pairs_of(streams[""], codes), name)
+def _tagged(asked: _Asked) -> Iterator[Any]:
+    if asked.languages is not None:
+        raise DataError(f"{asked.name}: tagged text holds its languages inside its sentences; leave out languages")
+    return tagged_samples(asked.rows, asked.name)
 
 
-def _parallel(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return parallel_samples(streams[""], name, codes)
-
-
-def _tagged(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    if codes is not None:
-        raise DataError(f"{name}: tagged text holds its languages inside its sentences; leave out languages")
-    return tagged_samples(streams[""], name)
-
-
-def _flat(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return flat_samples(streams[""], name, codes)
-
-
-def _rules_by_language(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return aligned_rules(streams, name, max_depth, found)
-
-
-def _flat_by_language(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return flat_samples(flat_by_language(streams, name), name)
-
-
-def _xnli_by_language(streams: Streams, codes: Any, name: str, max_depth: Any, found: Rejections) -> Iterator[Any]:
-    return xnli_samples(one_language_pairs(streams, name), name)
-
-
-_ONE: dict[str, Callable[..., Iterator[ParallelSample]]] = {
-    "jsonl": _own,
+_ONE: dict[str, Callable[[_Asked], Iterator[Any]]] = {
+    "jsonl": lambda asked: own_samples(asked.rows, asked.languages),
     "ruletaker": _rules,
     "pararule": _pararule,
     "leap_of_thought": _leap,
-    "xnli": _xnli,
-    "parallel": _parallel,
+    "xnli": lambda asked: xnli_samples(pairs_of(asked.rows, asked.languages), asked.name),
+    "parallel": lambda asked: parallel_samples(asked.rows, asked.name, asked.languages),
     "tagged": _tagged,
-    "flat": _flat,
+    "flat": lambda asked: flat_samples(asked.rows, asked.name, asked.languages),
 }
-_SEVERAL: dict[str, Callable[..., Iterator[ParallelSample]]] = {
-    "ruletaker": _rules_by_language,
+_SEVERAL: dict[str, Callable[[_Asked], Iterator[Any]]] = {
+    "ruletaker": lambda asked: aligned_rules(asked.streams, asked.name, asked.max_depth, asked.found),
     "leap_of_thought": _leap,
-    "xnli": _xnli_by_language,
-    "flat": _flat_by_language,
+    "xnli": lambda asked: xnli_samples(one_language_pairs(asked.streams, asked.name), asked.name),
+    "flat": lambda asked: flat_samples(flat_by_language(asked.streams, asked.name), asked.name),
 }

@@ -81,7 +81,8 @@ def _headless(file: Path) -> Iterator[Row]:
                 "or in none, label"
             )
         columns = len(cells)
-        yield where, dict(zip(("premise", "hypothesis", "label"), (cell.strip() for cell in cells), strict=False))
+        names = ("premise", "hypothesis", "label")[:columns]
+        yield where, dict(zip(names, map(str.strip, cells), strict=True))
 
 
 def pairs_of(rows: Iterator[Row], languages: tuple[str, ...] | None, language: str | None = None) -> Iterator[Pair]:
