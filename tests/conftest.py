@@ -32,6 +32,20 @@ def shared_data() -> Path:
     pytest.skip("the real data sets are not here; set XLPROBE_DATA to their directory")
 
 
+@pytest.fixture
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """fsspec's store in memory, empty, with a cache of its own."""
+    import fsspec
+
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("XLPROBE_CACHE", str(tmp_path / "cache"))
+    store = fsspec.filesystem("memory")
+    yield store
+    store.store.clear()
+    store.pseudo_dirs[:] = [""]
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A browser for the tests of a page."""

@@ -3,17 +3,11 @@ from __future__ import annotations
 import io
 import signal
 import threading
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-import xlprobe
-from xlprobe import samples
-from xlprobe.cli import app, run
-from xlprobe.errors import XlprobeError
 from xlprobe.files import interrupts_held, table_text
-from xlprobe.results import COLUMNS
 
 
 def test_no_cell_is_a_formula_for_a_spreadsheet():
@@ -61,19 +55,3 @@ def test_nothing_is_held_outside_the_main_thread():
     thread.start()
     thread.join()
     assert seen == [before]
-
-
-@pytest.mark.parametrize("address", ["s3://bucket/runs", "memory://table", Path("gs://bucket/runs")])
-def test_addresses_are_refused_with_what_to_do(address, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for use in (
-        lambda: xlprobe.Results.load(address),
-        lambda: xlprobe.Results(pd.DataFrame({name: [] for name in COLUMNS})).save(address),
-        lambda: xlprobe.measure([], samples.generate(1, languages=("en", "fr"), seed=0, **samples.SMALL), out=address),
-        lambda: samples.read(address),
-    ):
-        with pytest.raises(XlprobeError, match=r"got the address .*Mount"):
-            use()
-    assert run(app, ["report", "--out", str(address)]) != 0
-    assert "got the address" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())

@@ -38,10 +38,12 @@ from xlprobe.options import (
     TokenTypesOption,
     TooLongOption,
     class_names,
+    place,
     template_of,
     words,
 )
 from xlprobe.samples import commands as sample_commands
+from xlprobe.stores import address_of, said, staged
 from xlprobe.training import commands as training_commands
 from xlprobe.training import study_commands
 
@@ -90,7 +92,8 @@ def report(
     metrics: MetricsOption = "figures",
     effects: EffectsOption = True,
     results: Annotated[
-        Path | None, typer.Option(help="Draw from this table (directory or file); no model is loaded.", metavar="TABLE")
+        Path | None,
+        typer.Option(help="Draw from this table (directory, file or address); no model is loaded.", metavar="TABLE"),
     ] = None,
     out: OutOption = Path("report"),
     figures: Annotated[str, typer.Option(help="'main', or 'all': those of the appendix too.")] = "main",
@@ -164,34 +167,38 @@ def measure(
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
     asked = dict(locals())
-    from xlprobe.measuring.parts import finish_part, start_part
+    from xlprobe.measuring.parts import finish_part, needed, start_part
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.report.build import measured
 
     pin_device()
-    in_part = start_part("measure", asked)
-    table = measured(_options(asked))
-    if in_part:
-        typer.echo(finish_part(out, str(shard)))
-    elif process_number() == 0:
-        typer.echo(f"{len(table):,} rows in {out / 'results.parquet'}")
+    with staged(out, needed(shard)) as made:
+        in_part = start_part("measure", asked | {"out": made.path})
+        table = measured(_options(asked))
+        told = f"{len(table):,} rows in {said(out / 'results.parquet')}"
+        if in_part:
+            told = finish_part(made.path, str(shard), out)
+    if process_number() == 0:
+        typer.echo(told)
 
 
 @app.command()
 def merge(
-    directory: Annotated[Path, typer.Argument(help="The --out of measure or evaluate with --shard.")],
+    directory: Annotated[Path, typer.Argument(help="The --out of measure or evaluate with --shard.", callback=place)],
     debug: DebugOption = False,
 ) -> None:
     """Put together what jobs with --shard have done, once all of them are; the table is that of a single process."""
     from xlprobe.measuring.parts import MERGE, forget_parts, recorded
 
-    about, out = recorded(directory), directory.resolve()
-    command: Any = measure
-    if about["command"] == "evaluate":
-        from xlprobe.training.commands import evaluate as command
-    with chdir(about["from"]) if Path(about["from"]).is_dir() else nullcontext():  # where relative paths begin
-        command(**about["options"], out=out, shard=MERGE)
-    forget_parts(out)
+    out = directory if address_of(directory) else directory.resolve()
+    with staged(out) as made:
+        about = recorded(made.path)
+        command: Any = measure
+        if about["command"] == "evaluate":
+            from xlprobe.training.commands import evaluate as command
+        with chdir(about["from"]) if Path(about["from"]).is_dir() else nullcontext():  # where relative paths begin
+            command(**about["options"], out=out, shard=MERGE)
+        forget_parts(made.path)
 
 
 @app.command(name="metrics")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import tempfile
 import threading
@@ -12,11 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xlprobe.errors import ResultsError, XlprobeError
+from xlprobe.errors import ResultsError
 
-__all__ = ["disk_errors", "interrupts_held", "refuse_address", "table_text", "write_atomically"]
+__all__ = ["cache_directory", "disk_errors", "interrupts_held", "table_text", "write_atomically"]
 
 _FORMULA = frozenset("=+-@\t")
+CACHE = "XLPROBE_CACHE"
 
 
 @contextmanager
@@ -47,14 +47,20 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
         act()
 
 
-def refuse_address(path: str | Path, error: type[XlprobeError] = ResultsError) -> None:
-    """Raise `error` for an address, such as s3://bucket/table, which would be taken for a directory of that name."""
-    # A path has lost one of the two strokes; a single letter is a drive.
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(path)):
-        raise error(
-            f"got the address {path}; expected a file or directory of this machine. Mount what is elsewhere (s3fs, "
-            "gcsfuse, rclone mount) and give the path, or copy it before and after"
-        )
+def cache_directory() -> Path | None:
+    """Return where entries are kept; None where there is no cache.
+
+    $XLPROBE_CACHE if it is set ("off" or nothing: no cache), else $XDG_CACHE_HOME/xlprobe, else ~/.cache/xlprobe.
+    """
+    chosen = os.environ.get(CACHE)
+    if chosen is not None:
+        return None if chosen.strip().lower() in ("", "off", "0") else Path(chosen).expanduser()
+    if (base := os.environ.get("XDG_CACHE_HOME")) and Path(base).is_absolute():
+        return Path(base) / "xlprobe"
+    try:
+        return Path.home() / ".cache" / "xlprobe"
+    except RuntimeError:  # no home directory is known
+        return None
 
 
 @contextmanager

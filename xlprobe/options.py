@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from xlprobe.errors import DataError
-from xlprobe.files import refuse_address
+from xlprobe.stores import address_of, local_path, refuse_address
 
 __all__ = [
     "LARGEST_SEED",
@@ -37,6 +37,8 @@ __all__ = [
     "TooLongOption",
     "class_names",
     "numbers",
+    "own_directory",
+    "place",
     "seeds",
     "template_of",
     "words",
@@ -55,7 +57,11 @@ CheckpointOption = Annotated[
     ),
 ]
 SamplesOption = Annotated[
-    str, typer.Option(help="'generated', or a file or directory, with its format as PATH:FORMAT where it is not plain.")
+    str,
+    typer.Option(
+        help="'generated', or a file, directory or address (s3://...), with its format as PATH:FORMAT where it is not "
+        "plain."
+    ),
 ]
 LanguagesOption = Annotated[str, typer.Option(help="Languages of the samples, such as 'en fr zh'.")]
 PairsOption = Annotated[
@@ -64,12 +70,20 @@ PairsOption = Annotated[
 LimitOption = Annotated[int | None, typer.Option(min=1, help="How many problems to measure at most.")]
 
 
-def _here(path: Path) -> Path:
+def place(path: Path) -> Path:
+    """Return an address as it is, and file:// as the path that it is."""
+    return path if address_of(path) else local_path(path)
+
+
+def own_directory(path: Path) -> Path:
+    """Return a path of this machine; raise `ResultsError` for an address."""
     refuse_address(path)
-    return path
+    return local_path(path)
 
 
-OutOption = Annotated[Path, typer.Option(help="Directory for the table, the figures and the page.", callback=_here)]
+OutOption = Annotated[
+    Path, typer.Option(help="Directory or address (s3://...) for the table, the figures and the page.", callback=place)
+]
 SeedOption = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Seed of generated samples and of resampling.")]
 DeviceOption = Annotated[str, typer.Option(help="'cpu', 'cuda', 'cuda:1', ...")]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Sequences per forward pass.")]

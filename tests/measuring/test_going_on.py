@@ -73,6 +73,38 @@ def test_a_stopped_run_goes_on(tiny: Any, checkpoint: Any, tmp_path: Path, monke
 
 
 @pytest.mark.usefixtures("small_shards")
+def test_so_does_one_whose_table_goes_to_a_store(
+    tiny: Any, checkpoint: Any, memory: Any, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    problems, more = tiny.problems(5), {"keep_patterns": ["t0-q0"], **OPTIONS}
+    whole = measure(checkpoint, problems, show_progress=False, out=tmp_path / "here", **more)
+    done = []
+    update = attention.AttentionReader.update
+
+    def stop(self: Any, capture: Any) -> None:
+        done.append(capture.layer)
+        if len(done) > 5:
+            raise KeyboardInterrupt
+        update(self, capture)
+
+    monkeypatch.setattr(attention.AttentionReader, "update", stop)
+    with pytest.raises(KeyboardInterrupt):
+        measure(checkpoint, problems, show_progress=False, out="memory://bucket/run", **more)
+    assert len(memory.glob("/bucket/run/.shards-*/*/state.json")) == 2
+    _, second = sorted(memory.glob("/bucket/run/.shards-*/*"))
+    memory.rm_file(f"{second}/state.json")  # as one that was killed while it sent a shard leaves it
+    assert not list((tmp_path / "temporary").iterdir())
+    monkeypatch.setattr(attention.AttentionReader, "update", update)
+    results = measure(checkpoint, problems, out="memory://bucket/run", **more)
+    assert "2 shards of this run were finished before" in capsys.readouterr().err
+    assert rows(results).equals(rows(whole))
+    assert results.to_frame().equals(Results.load("memory://bucket/run").to_frame())
+    names = [name.removeprefix("/bucket/run/") for name in memory.find("/bucket/run")]
+    assert names == sorted(path.name for path in (tmp_path / "here").iterdir())
+    assert len(read_patterns(Results.load("memory://bucket/run").path)) == len(read_patterns(whole.path)) > 0
+
+
+@pytest.mark.usefixtures("small_shards")
 def test_other_data_do_not_go_on(tiny: Any, checkpoint: Any, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(checkpoint_run.Shards, "close", lambda self: None)
     measure(checkpoint, tiny.problems(2), show_progress=False, out=tmp_path, **OPTIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import fsspec
 import pytest
 
 from xlprobe import save
@@ -57,15 +58,42 @@ def test_parts_merged_are_the_table_of_a_run_at_once(saved, tmp_path, capsys):
     assert arguments[0] | {"out": ""} == arguments[1] | {"out": ""}
 
 
-def test_an_evaluation_in_parts_is_the_one_at_once(saved, tmp_path):
+def test_parts_are_merged_in_a_store(saved, tmp_path, memory, monkeypatch, capsys):
+    assert measuring(saved, tmp_path / "one") == 0
+    parts = "memory://bucket/parts"
+    assert measuring(saved, parts, "--shard", "2/2") == 0
+    assert "as are 1 of 2; put them together with: xlprobe merge memory://bucket/parts" in capsys.readouterr().out
+    assert run(app, ["merge", parts]) == 1
+    assert "stood in for memory://bucket/parts" in capsys.readouterr().err
+    gets, get = [], memory.get
+    monkeypatch.setattr(type(memory), "get", lambda self, *paths: gets.extend(paths[0]) or get(*paths))
+    assert measuring(saved, parts, "--shard", "1/2") == 0
+    assert {name.rsplit("/")[-1] for name in gets} == {".parts.json", ".part-2-of-2"}
+    assert run(app, ["merge", parts]) == 0
+    assert "rows in memory://bucket/parts/results.parquet" in capsys.readouterr().out
+    assert rows(parts).equals(rows(tmp_path / "one"))
+    left = [name.removeprefix("/bucket/parts/") for name in memory.find("/bucket/parts")]
+    assert left == ["manifest.json", "patterns.npz", "results.parquet"]
+    assert Results.load(parts).manifest["arguments"]["out"] == parts
+
+
+@pytest.mark.parametrize("out", ["{tmp_path}/parts", "memory://parts"])
+def test_an_evaluation_in_parts_is_the_one_at_once(saved, tmp_path, memory, out):
+    out = out.format(tmp_path=tmp_path)
     given = ["evaluate", "-c", str(saved), "--languages", "en fr", "--limit", "6", "--batch-size", "4", "--out"]
     assert run(app, [*given, str(tmp_path / "one")]) == 0
     for number in (1, 2):
-        assert run(app, [*given, str(tmp_path / "parts"), "--shard", f"{number}/2"]) == 0
-    assert run(app, ["merge", str(tmp_path / "parts")]) == 0
-    assert rows(tmp_path / "parts").equals(rows(tmp_path / "one"))
-    one, parts = (tmp_path / name / "accuracy.csv" for name in ("one", "parts"))
-    assert one.read_text() == parts.read_text()
+        assert run(app, [*given, out, "--shard", f"{number}/2"]) == 0
+    assert run(app, ["merge", out]) == 0
+    assert rows(out).equals(rows(tmp_path / "one"))
+    with fsspec.open(f"{out}/accuracy.csv") as file:
+        assert file.read() == (tmp_path / "one" / "accuracy.csv").read_bytes()
+
+
+def test_processes_of_a_launcher_do_not_share_a_store(saved, memory, monkeypatch, capsys):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert measuring(saved, "memory://run") == 1
+    assert "2 processes run a run that writes to memory://run" in capsys.readouterr().err
 
 
 def test_a_part_of_another_command_is_refused(saved, tmp_path, capsys):

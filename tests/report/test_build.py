@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from xlprobe import plots
+from xlprobe.cli import app, run
 from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer import explorer_data
 from xlprobe.plots.explorer.parts import document
@@ -27,11 +28,21 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "FIGURES", {name: plots.FIGURES[name] for name in FEW})
 
 
-def test_an_address_is_refused_before_anything_is_made(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ResultsError, match="got the address"):
-        build(ReportOptions(out=Path("s3://bucket/report")))
-    assert list(tmp_path.iterdir()) == []
+def test_a_table_in_a_store_is_drawn_into_one(
+    results: Any, kept: Any, few: None, tmp_path: Path, memory: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results.save("memory://bucket/table")
+    memory.pipe_file("/bucket/table/explorer.html", document(explorer_data(kept, budget=0)).encode())
+    assert run(app, ["report", "--results", "memory://bucket/table", "--out", "memory://bucket/report"]) == 0
+    out = capsys.readouterr().out
+    assert "figures in memory://bucket/report" in out
+    assert out.strip().endswith("open memory://bucket/report/report.html")
+    results.save(tmp_path / "table")
+    memory.get_file("/bucket/table/explorer.html", str(tmp_path / "table" / "explorer.html"))
+    build(ReportOptions(results=tmp_path / "table", out=tmp_path / "report"))
+    here = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "report").rglob("*") if path.is_file()}
+    assert {name.removeprefix("/bucket/") for name in memory.find("/bucket/report")} == here
+    assert memory.cat_file("/bucket/report/report.html") == (tmp_path / "report" / "report.html").read_bytes()
 
 
 def test_a_table_is_drawn_again_without_a_model(

@@ -116,3 +116,13 @@ def test_show_names_what_is_missing(tmp_path, capsys):
     assert "has no problem with number 2" in capsys.readouterr().err
     assert run(app, ["data", "show", str(source), "--key", "nobody"]) == 1
     assert "the key 'nobody'" in capsys.readouterr().err
+
+
+def test_convert_reads_from_a_store_and_writes_here(tmp_path, memory, capsys):
+    write_jsonl(generate(theories=3, questions=1, languages=("en", "fr", "zh")), tmp_path / "source.jsonl.gz")
+    memory.put_file(str(tmp_path / "source.jsonl.gz"), "/bucket/source.jsonl.gz")
+    given = ["data", "convert", "memory://bucket/source.jsonl.gz:jsonl"]
+    assert run(app, [*given, str(tmp_path / "out.jsonl")]) == 0
+    assert list(read_jsonl(tmp_path / "out.jsonl")) == list(read_jsonl(tmp_path / "source.jsonl.gz"))
+    assert run(app, [*given, "memory://bucket/out.jsonl"]) == 1
+    assert "got the address memory://bucket/out.jsonl" in capsys.readouterr().err

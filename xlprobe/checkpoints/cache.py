@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from xlprobe.files import CACHE, cache_directory
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -27,7 +29,6 @@ __all__ = ["CacheEntry", "cache_directory", "read_entry", "write_entry"]
 FORMAT = 2
 """Version of the entries; raise it whenever the conversion gives something else for the same file."""
 
-VARIABLE = "XLPROBE_CACHE"
 WEIGHTS, TOKENIZER, ABOUT = "weights.safetensors", "tokenizer.json", "about.json"
 _ABANDONED_AFTER = 24 * 3600.0
 
@@ -44,22 +45,6 @@ class CacheEntry:
     about: dict[str, Any]
     tensors: dict[str, Tensor]
     tokenizer_file: Path
-
-
-def cache_directory() -> Path | None:
-    """Return where entries are kept; None where there is no cache.
-
-    $XLPROBE_CACHE if it is set ("off" or nothing: no cache), else $XDG_CACHE_HOME/xlprobe, else ~/.cache/xlprobe.
-    """
-    chosen = os.environ.get(VARIABLE)
-    if chosen is not None:
-        return None if chosen.strip().lower() in ("", "off", "0") else Path(chosen).expanduser()
-    if (base := os.environ.get("XDG_CACHE_HOME")) and Path(base).is_absolute():
-        return Path(base) / "xlprobe"
-    try:
-        return Path.home() / ".cache" / "xlprobe"
-    except RuntimeError:  # no home directory is known
-        return None
 
 
 def entry_path(kind: str, source_hash: str) -> Path | None:
@@ -111,7 +96,7 @@ def write_entry(
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
         if not path.is_dir():
-            logger.info("nothing was cached in %s (%s); set %s to a directory with room", path, error, VARIABLE)
+            logger.info("nothing was cached in %s (%s); set %s to a directory with room", path, error, CACHE)
     return path.is_dir()
 
 

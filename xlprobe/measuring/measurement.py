@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import gc
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from xlprobe.files import refuse_address
 from xlprobe.measuring.checkpoint_run import CheckpointRun
 from xlprobe.measuring.design import DEFAULT_DESIGN, Checked, Design, check, with_options
 from xlprobe.measuring.forward import give_back_memory
 from xlprobe.measuring.inputs import checkpoints_of, metrics_of, problems_of
 from xlprobe.measuring.lock import locked
 from xlprobe.measuring.manifest import about_checkpoint, fingerprint_of, manifest_of
-from xlprobe.measuring.parts import part_of
+from xlprobe.measuring.parts import needed, part_of
 from xlprobe.measuring.patterns import KeptPattern
+from xlprobe.measuring.processes import refuse_processes
 from xlprobe.measuring.shards import Shards, sweep
 from xlprobe.progress import progress
 from xlprobe.results import Results
 from xlprobe.results.patterns import write_patterns
+from xlprobe.stores import address_of, said, staged
 
 __all__ = ["measure"]
 
@@ -43,21 +42,19 @@ def measure(
     is the `design`, whose fields may be given as options: pairs="en-fr, *-en", controls=False, ... (see `Design`).
 
     The table is written to the directory `out`, where a run that was stopped goes on when it is asked for again, or to
-    a temporary one, which goes when the answer does. Patterns that `keep_patterns` names are kept beside it, and
-    appended to `kept`. Memory does not grow with the number of samples. What a checkpoint cannot have is one row with
-    the reason. Raises `DataError` on problems that are too long or lack a language, unless the design says "skip"."""
+    a temporary one, which goes when the answer does; `out` may be an address (s3://bucket/run). Patterns that
+    `keep_patterns` names are kept beside it, and appended to `kept`. Memory does not grow with the number of samples.
+    What a checkpoint cannot have is one row with the reason. Raises `DataError` on problems that are too long or lack a
+    language, unless the design says "skip"."""
     checked = check(with_options(design, options), metrics_of(metrics), problems_of(samples))
-    refuse_address(out or "")
-    directory = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="xlprobe-"))
-    try:
-        part = isinstance(part_of(checked.design.shard), tuple)  # others are at work on theirs at the same time
-        with locked(None if out is None or part else directory):
-            own = _measured(checkpoints, checked, directory, out is not None, kept)
-        return own if own is not None else Results.load(directory, temporary=out is None)
-    except BaseException:
-        if out is None:
-            shutil.rmtree(directory, ignore_errors=True)
-        raise
+    shard = checked.design.shard
+    if out is not None and address_of(out):
+        refuse_processes(f"a run that writes to {said(out)}", "let each do a part of its own: --shard 1/2")
+    with staged(out, needed(shard)) as place:
+        part = isinstance(part_of(shard), tuple)  # others are at work on theirs at the same time
+        with locked(None if out is None or part else place.path):
+            own = _measured(checkpoints, checked, place.path, out is not None, kept)
+        return own if own is not None else Results.load(place.path, held=place)
 
 
 def _measured(

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from xlprobe.errors import ResultsError
 from xlprobe.files import disk_errors, write_atomically
 from xlprobe.measuring.processes import process_count
+from xlprobe.stores import said
 
-__all__ = ["MERGE", "Part", "finish_part", "forget_parts", "part_of", "recorded", "start_part"]
+__all__ = ["MERGE", "Part", "finish_part", "forget_parts", "needed", "part_of", "recorded", "start_part"]
 
 MERGE = "merge"
 """What `--shard` is when the parts are put together."""
 
 _RECORD = ".parts.json"
+_PLACE = re.compile(r"^\.shards-[^/]+/[^/]*-(\d+)/")
 _SHARD = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 Part = tuple[int, int] | Literal["merge"] | None
@@ -38,6 +40,17 @@ def part_of(shard: str | None) -> Part:
             "use one or the other"
         )
     return int(found[1]) - 1, int(found[2])
+
+
+def needed(shard: str | None) -> Callable[[str], bool]:
+    """Return what says of a file, by its name in a run's directory, whether the run needs it: a part its own shards."""
+    part = part_of(shard)
+
+    def is_needed(name: str) -> bool:
+        number = _PLACE.search(name)
+        return number is None or not isinstance(part, tuple) or int(number[1]) % part[1] == part[0]
+
+    return is_needed
 
 
 def start_part(command: str, options: Mapping[str, Any]) -> bool:
@@ -62,13 +75,13 @@ def start_part(command: str, options: Mapping[str, Any]) -> bool:
     return True
 
 
-def finish_part(directory: Path, shard: str) -> str:
-    """Write down that a part is done; return what to say."""
+def finish_part(directory: Path, shard: str, out: str | Path) -> str:
+    """Write down that a part is done; return what to say, of a directory that was given as `out`."""
     part = part_of(shard)
     assert isinstance(part, tuple)
     write_atomically(directory / _done(part), "")
     count = len(list(directory.glob(_done(("*", part[1])))))
-    return f"shard {shard} is done, as are {count} of {part[1]}; put them together with: xlprobe merge {directory}"
+    return f"shard {shard} is done, as are {count} of {part[1]}; put them together with: xlprobe merge {said(out)}"
 
 
 def recorded(directory: Path) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from xlprobe.measuring.states import decoded, encoded
 from xlprobe.results import COLUMNS, Results, ResultsWriter
 from xlprobe.results.schema import CODED
 from xlprobe.results.writer import RowGatherer
+from xlprobe.stores import put_now
 
 __all__ = ["SHARD_BATCHES", "Shards"]
 
@@ -175,7 +176,7 @@ class Shards:
 
     def _refuse_missing(self, name: str, count: int) -> None:
         """Raise `ResultsError` where a pass of the run was not done as a whole."""
-        missing = [place for place in range(count) if not self._path(name, place).is_dir()]
+        missing = [place for place in range(count) if not _is_whole(self._path(name, place))]
         if missing:
             raise ResultsError(
                 f"{len(missing)} of {count} pieces of {name.rsplit('-', 1)[0]} are not in {self.directory}: they were "
@@ -191,8 +192,9 @@ class Shards:
 
     def _finish(self, path: Path, piece: Any, work: Work) -> Path:
         """Do one piece and give its directory its name when it is whole."""
-        if path.is_dir():
+        if _is_whole(path):
             return path
+        shutil.rmtree(path, ignore_errors=True)  # half of one, as a store may have it
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -205,6 +207,7 @@ class Shards:
             with disk_errors(path):
                 (partial / STATE).write_text(json.dumps(encoded(state)), encoding="utf-8")
                 partial.rename(path)
+            put_now(path)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -229,6 +232,10 @@ class Shards:
                     f"seems to have failed. Run again: the {done} finished ones in {self.directory} are used"
                 )
             time.sleep(_POLL)
+
+
+def _is_whole(shard: Path) -> bool:
+    return (shard / STATE).is_file()
 
 
 def sweep(directory: Path) -> None:

@@ -7,13 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import DataError, ResultsError
-from xlprobe.files import refuse_address, table_text, write_atomically
+from xlprobe.files import table_text, write_atomically
 from xlprobe.languages import get_language
 from xlprobe.plots.words import counted
 from xlprobe.progress import progress
@@ -22,6 +22,7 @@ from xlprobe.report.side_by_side import can_share, side_by_side
 from xlprobe.report.summary import Summary, summary
 from xlprobe.results import Results
 from xlprobe.results.patterns import read_patterns
+from xlprobe.stores import address_of, said, staged
 
 if TYPE_CHECKING:
     from xlprobe.samples.types import ParallelSample
@@ -45,6 +46,9 @@ READABLE = (15, 1000)
 
 EXPLORER = "explorer.html"
 """The name of the attention explorer's page beside the report."""
+
+PAGE = "report.html"
+"""The name of the report's page."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +84,21 @@ def build(options: ReportOptions) -> Path:
     """Make the report and return the page's path."""
     if options.figures not in ("main", "all"):
         raise ResultsError(f"got figures={options.figures!r}; expected 'main' or 'all'")
-    _check_writable(options.out)
-    results = measured(options) if options.results is None else Results.load(options.results)
-    if len(results) == 0:
-        raise ResultsError(f"the table {options.results} has no rows; measure something first")
-    start = time.perf_counter()
-    drawn, left_out, explorer, opening = _draw(results, options)
-    path = options.out / "report.html"
-    write_atomically(path, render(results, drawn, options.out, left_out, explorer, opening))
-    print(f"{len(results):,} rows, {len(drawn)} figures in {options.out}")
-    print(f"drawn in {time.perf_counter() - start:.0f} s")
+    with staged(options.out) as place:
+        _check_writable(place.path)
+        results = measured(options) if options.results is None else Results.load(options.results)
+        if len(results) == 0:
+            raise ResultsError(f"the table {said(options.results or options.out)} has no rows; measure something first")
+        start = time.perf_counter()
+        drawn, left_out, explorer, opening = _draw(results, replace(options, out=place.path))
+        write_atomically(place.path / PAGE, render(results, drawn, place.path, left_out, explorer, opening))
+        took = time.perf_counter() - start
+    print(f"{len(results):,} rows, {len(drawn)} figures in {said(options.out)}")
+    print(f"drawn in {took:.0f} s")
     for name, reason in left_out.items():
         print(f"left out: {name} ({reason})")
-    print(f"open {path}")
+    path = options.out / PAGE
+    print(f"open {said(path)}")
     return path
 
 
@@ -104,9 +110,9 @@ def _explorer(results: Results, options: ReportOptions) -> str | None:
     kept = read_patterns(results.path) if results.path is not None else []
     path = options.out / EXPLORER
     if kept:
-        write_atomically(path, document(explorer_data(kept), report="report.html"))
-    elif options.results is not None:
-        beside = (options.results if options.results.is_dir() else options.results.parent) / EXPLORER
+        write_atomically(path, document(explorer_data(kept), report=PAGE))
+    elif options.results is not None and results.path is not None:
+        beside = results.path.parent / EXPLORER
         if beside.exists() and beside.resolve() != path.resolve():
             write_atomically(path, beside.read_bytes())
     return EXPLORER if path.exists() and (kept or options.results is not None) else None
@@ -118,7 +124,8 @@ def measured(options: ReportOptions) -> Results:
         get_language(code)
     if len(set(options.languages)) < 2:
         raise DataError(f"got the languages {' '.join(options.languages)!r}; expected at least two, such as 'en fr'")
-    _check_writable(options.out)
+    if not address_of(options.out):  # which is tried when it is staged
+        _check_writable(options.out)
     samples = _samples(options)
     theories = len({sample.group for sample in samples})
     if options.limit is not None and theories < FEW_THEORIES:
@@ -135,7 +142,7 @@ def measured(options: ReportOptions) -> Results:
 
         advance(1)
 
-    about = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
+    about = {key: said(value) if isinstance(value, Path) else value for key, value in asdict(options).items()}
     del about["shard"]
     design = Design(
         pairs=options.pairs,
@@ -209,7 +216,6 @@ def _to_explore(samples: Sequence[ParallelSample]) -> list[ParallelSample]:
 
 def _check_writable(directory: Path) -> None:
     """Find out before the long work whether its results can be kept."""
-    refuse_address(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=directory, prefix=".xlprobe.")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import shutil
-import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -19,17 +17,19 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from xlprobe.errors import ResultsError
-from xlprobe.files import refuse_address
 from xlprobe.results.frames import frame_of, frame_of_sums
 from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, STRINGS, table_of
 from xlprobe.results.sums import sums_of
 from xlprobe.results.writer import MANIFEST_HASH, MANIFEST_KEY, TABLE, ResultsWriter
+from xlprobe.stores import Directory, fetched, staged
 
 __all__ = ["Results"]
 
 ROWS_AT_ONCE = 10_000_000
 """How many rows a contrast holds at once, of tables with several layers: some hundred bytes each, at most."""
 
+BESIDE = ("patterns.npz", "explorer.html")
+"""What may be beside a table, and is read with it."""
 
 _CHECKED = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 """The table's pages have checksums: changed numbers are an error, not a result."""
@@ -37,13 +37,6 @@ _FORMAT = ds.ParquetFileFormat(
     read_options=ds.ParquetReadOptions(dictionary_columns=list(STRINGS)), default_fragment_scan_options=_CHECKED
 )
 """Texts are read as the numbers that stand for them in the file."""
-
-
-class _Directory:
-    """A temporary directory, removed with the last who holds it, and at the latest when the program ends."""
-
-    def __init__(self, path: Path) -> None:
-        self.remove = weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
 
 
 class Results:
@@ -222,20 +215,23 @@ class Results:
         )
 
     def save(self, directory: str | Path) -> Path:
-        """Write `results.parquet` and `manifest.json` into a directory, atomically; return the table's path."""
-        with ResultsWriter(directory, self.manifest) as writer:
+        """Write `results.parquet` and `manifest.json` into a directory, atomically; return the table's path.
+
+        The directory may be an address (s3://bucket/run).
+        """
+        with staged(directory, lambda name: False) as place, ResultsWriter(place.path, self.manifest) as writer:
             for table in self.tables():
                 writer.append_table(table)
         return Path(directory) / TABLE
 
     @classmethod
-    def load(cls, path: str | Path, *, temporary: bool = False) -> Results:
+    def load(cls, path: str | Path, *, held: Directory | None = None) -> Results:
         """Open a table: a directory that holds `results.parquet`, or the Parquet file itself.
 
-        A `temporary` directory is removed when nobody has the table any more.
+        Of an address (s3://bucket/run) the copy in the cache is opened, which is made again where the store's table has
+        changed. A temporary directory that is `held` is removed when nobody has the table any more.
         """
-        refuse_address(path)
-        path = Path(path)
+        path = fetched(path, names=(TABLE, *BESIDE))
         file = path / TABLE if path.is_dir() else path
         with _reading(file):
             written = pq.read_metadata(file)
@@ -245,7 +241,7 @@ class Results:
             plain = ds.dataset(file, schema=pa.schema([SCHEMA.field(name) for name in present]), format="parquet")
         results = cls(dataset, _checked_manifest(file, written.metadata or {}))
         results.path, results._plain = file, plain
-        results._held = _Directory(path) if temporary else None
+        results._held = held
         return results
 
     @classmethod

@@ -17,9 +17,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from xlprobe.files import disk_errors, refuse_address, write_atomically
+from xlprobe.files import disk_errors, write_atomically
 from xlprobe.results.blocks import RowBlock, table_of_blocks
 from xlprobe.results.schema import CODED, COLUMNS, SCHEMA, coded, table_of
+from xlprobe.stores import refuse_address
 
 if TYPE_CHECKING:
     from types import TracebackType

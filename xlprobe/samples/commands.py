@@ -13,6 +13,7 @@ import typer
 
 from xlprobe.errors import DataError
 from xlprobe.options import DebugOption, words
+from xlprobe.stores import fetched, refuse_address
 
 if TYPE_CHECKING:
     from xlprobe.samples.readers import Rejections
@@ -163,6 +164,7 @@ def _read(spec: str, languages: str | None, rejections: Rejections | None = None
     from xlprobe.samples.types import ParallelSample
 
     path, form = parse_spec(spec)
+    path = fetched(path, DataError)
     options: dict[str, Any] = {}
     if rejections is not None and path.exists() and (form or guess_format(path)) in _REJECTING:
         options["rejections"] = rejections
@@ -194,6 +196,7 @@ def _write_rejections(found: Rejections, path: Path) -> int:
 
 
 def _check_out(out: Path) -> None:
+    refuse_address(out, DataError)
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise DataError(f"got the file {out}; expected a name that ends in .jsonl or .jsonl.gz")
 

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 RecipeArgument = Annotated[Path, typer.Argument(help="A TOML recipe, such as those in recipes/.", metavar="RECIPE")]
-OutOption = Annotated[Path, typer.Option(help="Directory of the run; a run that was killed goes on from there.")]
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        help="Directory of the run; a run that was killed goes on from there.", callback=options.own_directory
+    ),
+]
 DataOption = Annotated[Path | None, typer.Option(help="Directory that the recipe's relative paths are looked up in.")]
 BaseOption = Annotated[
     str | None, typer.Option(help="Start from this checkpoint instead of the recipe's.", metavar="SPEC")
@@ -83,7 +88,9 @@ def evaluate(
     depths: Annotated[str | None, typer.Option(help="Only problems of these proof depths, such as '0 1'.")] = None,
     trained_on: Annotated[str, typer.Option(help="Pairs seen in training; every other cell is marked zero-shot.")] = "",
     by_depth: Annotated[bool, typer.Option("--by-depth", help="One row per proof depth.")] = False,
-    out: Annotated[Path, typer.Option(help="Directory for results.parquet and accuracy.csv.")] = Path("results"),
+    out: Annotated[
+        Path, typer.Option(help="Directory or address for results.parquet and accuracy.csv.", callback=options.place)
+    ] = Path("results"),
     batch_size: options.BatchSizeOption = 64,
     seed: options.SeedOption = 0,
     device: options.DeviceOption = "cpu",
@@ -99,9 +106,10 @@ def evaluate(
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     asked = dict(locals())
     from xlprobe.checkpoints.named import Reading, load_named
-    from xlprobe.measuring.parts import finish_part, start_part
+    from xlprobe.measuring.parts import finish_part, needed, start_part
     from xlprobe.measuring.processes import pin_device, process_number
     from xlprobe.results import Results
+    from xlprobe.stores import staged
     from xlprobe.training.evaluation import evaluate as run
     from xlprobe.training.sources import evaluation_problems
 
@@ -111,24 +119,29 @@ def evaluate(
     asking = options.template_of(template), options.class_names(answers, "--answers")
     reading = Reading(token_types, layout, prefix, *asking, options.class_names(labels))
     checkpoints = load_named(checkpoint, device, reading)
-    in_part = start_part("evaluate", asked)
     more: dict[str, Any] = {"pairs": pairs, "batch_size": batch_size, "show_progress": True, "out": out, "shard": shard}
-    results = Results.concat([run(one, problems, **more) for one in checkpoints])
-    if in_part:
-        typer.echo(finish_part(out, str(shard)))
-    elif process_number() == 0:
-        results.save(out)
-        known = {sample.key: int(sample.label or 0) for sample in problems}
-        _show_accuracy(results, out, by_depth=by_depth, trained_on=seen, labels=known)
+    told = ""
+    with staged(out, needed(shard)) as made:
+        in_part = start_part("evaluate", asked | {"out": made.path})
+        results = Results.concat([run(one, problems, **more) for one in checkpoints])
+        if in_part:
+            told = finish_part(made.path, str(shard), out)
+        elif process_number() == 0:
+            results.save(made.path)
+            known = {sample.key: int(sample.label or 0) for sample in problems}
+            told = _accuracy(results, made.path, by_depth=by_depth, trained_on=seen, labels=known)
+    if told:
+        typer.echo(told)
 
 
-def _show_accuracy(results: Results, out: Path, **how: Any) -> None:
+def _accuracy(results: Results, out: Path, **how: Any) -> str:
+    """Write the table of accuracies, and return it as it is shown."""
     from xlprobe.files import table_text, write_atomically
     from xlprobe.training.evaluation import accuracy_table
 
     table = accuracy_table(results, **how)
     write_atomically(out / "accuracy.csv", table_text(table, float_format="%.4f"))
-    typer.echo(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    return str(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
 
 
 def ablate(

@@ -17,6 +17,8 @@ from xlprobe.encoders.answers import answer_logits
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.inputs import problems_of
+from xlprobe.measuring.parts import needed
+from xlprobe.measuring.processes import refuse_processes
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
 from xlprobe.metrics import correct, gold_margin
 from xlprobe.progress import progress
@@ -24,6 +26,7 @@ from xlprobe.results import Results
 from xlprobe.results.blocks import RowBuffer
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.statistics import summarise
+from xlprobe.stores import address_of, said, staged
 
 __all__ = ["accuracy_table", "evaluate"]
 
@@ -51,6 +54,11 @@ def evaluate(
     `shard`: "3/64" does the third of 64 parts only, "merge" puts parts together. Raises `TrainingError` for a
     checkpoint that gives no answers, `DataError` for labels that it lacks.
     """
+    if out is not None and address_of(out):
+        refuse_processes(f"evaluate into {said(out)}", "let each do a part of its own: --shard 1/2")
+        more: Any = {"pairs": pairs, "batch_size": batch_size, "seed": seed, "show_progress": show_progress}
+        with staged(out, needed(shard)) as place:
+            return evaluate(checkpoint, samples, out=place.path, labels=labels, shard=shard, **more)
     checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
     checkpoint = replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
     samples = problems_of(samples)

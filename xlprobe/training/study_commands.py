@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from xlprobe.errors import TrainingError
-from xlprobe.options import DebugOption
+from xlprobe.options import DebugOption, own_directory
 from xlprobe.training.commands import DataOption
 
 __all__ = ["register"]
@@ -21,7 +21,10 @@ study = typer.Typer(help="Train the runs of a study one after another.", no_args
 StudyArgument = Annotated[
     Path, typer.Argument(help="A TOML file of runs, such as studies/paper.toml.", metavar="STUDY")
 ]
-OutOption = Annotated[Path, typer.Option(help="Directory of the runs; what was interrupted goes on from there.")]
+OutOption = Annotated[
+    Path,
+    typer.Option(help="Directory of the runs; what was interrupted goes on from there.", callback=own_directory),
+]
 DeviceOption = Annotated[str | None, typer.Option(help="'cpu', or 'cuda', instead of the recipes'.")]
 
 

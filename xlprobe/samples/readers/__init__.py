@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from xlprobe.errors import DataError
-from xlprobe.files import refuse_address
 from xlprobe.samples.readers.aligned import chosen
 from xlprobe.samples.readers.columns import format_of, language_of_file
 from xlprobe.samples.readers.containers import rows_of
@@ -24,6 +23,7 @@ from xlprobe.samples.readers.ruletaker import read_ruletaker
 from xlprobe.samples.readers.token_tagged import read_token_tagged
 from xlprobe.samples.readers.xnli import XNLI_LABELS, has_no_header, read_xnli
 from xlprobe.samples.types import ParallelSample, Sample
+from xlprobe.stores import address_of, fetched
 
 __all__ = [
     "FORMATS",
@@ -73,7 +73,7 @@ def parse_spec(spec: str) -> tuple[Path, str | None]:
     path, colon, form = spec.rpartition(":")
     if colon and form in FORMATS:
         return Path(path), form
-    if colon and not Path(spec).exists() and Path(path).exists():
+    if colon and not address_of(spec) and not Path(spec).exists() and Path(path).exists():
         raise DataError(f"got the format {form!r}; expected one of {', '.join(FORMATS)}")
     return Path(spec), None
 
@@ -95,11 +95,11 @@ def read(
 ) -> Iterator[Any]:
     """Read samples of any format, in some languages (all that there are, if None); an iterator, read as it goes.
 
-    `options` are those of the format's reader. Without `format` it is guessed from the first row. Raises `DataError`
-    for what does not exist, is empty, of no known format, or holds nothing that can be used.
+    `path` may be an address that fsspec knows (s3://bucket/file), which is copied into the cache. `options` are those
+    of the format's reader. Without `format` it is guessed from the first row. Raises `DataError` for what does not
+    exist, is empty, of no known format, or holds nothing that can be used.
     """
-    refuse_address(path, DataError)
-    place = Path(path)
+    place = fetched(path, DataError)
     if not place.exists():
         raise DataError(f"{place} does not exist; expected a file or a directory of samples")
     name = format or guess_format(place)
@@ -152,7 +152,7 @@ def _released(place: Path) -> str | None:
 
 def guess_format(path: str | Path) -> str:
     """Guess the format of a file or directory; raise `DataError` where nothing fits."""
-    place = Path(path)
+    place = fetched(path, DataError)
     if place.is_dir():
         if (name := _released(place)) is not None:
             return name
