@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from by_path import ENVIRONMENT
 
 pytestmark = pytest.mark.slow
 
 SCRIPT = """
-import importlib.util, resource, sys
-spec = importlib.util.spec_from_file_location("shared", sys.argv[1])
-shared = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(shared)
+import resource, sys
+from by_path import makers
+shared = makers()
 from xlprobe import measure
 checkpoint = shared.make_checkpoint("xlm-roberta", "ForSequenceClassification", cross_query=True)
-problems = shared.make_problems(int(sys.argv[2]) // 2, 2)
+problems = shared.make_problems(int(sys.argv[1]) // 2, 2)
 names = ["js_stability", "mass_lift", "share_cross", "correct", "instability", "head_rsa", "retrieval_raw", "cka"]
 measure(checkpoint, problems, pairs="en-fr", metrics=names, batch_size=16, show_progress=False)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -25,11 +24,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def peak(problems: int) -> int:
-    here = Path(__file__).resolve()
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(here.parent / "conftest.py"), str(problems)],
-        cwd=here.parent.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [sys.executable, "-c", SCRIPT, str(problems)], env=ENVIRONMENT, capture_output=True, text=True, check=True
+    )
     return int(done.stdout.split()[-1])
 
 

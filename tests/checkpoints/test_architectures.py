@@ -9,6 +9,7 @@ import pytest
 import torch
 import transformers
 from architectures import HEADS, OWN, save_encoder
+from looked_at import eager, patterns
 from measured import check_measured
 
 from xlprobe import effects, encoders, load, measure, save
@@ -58,22 +59,16 @@ def test_looking_changes_nothing_and_shows_what_eager_attention_shows(saved, tin
     model, problems = checkpoint.model, tiny.problems(4, 2, ("en", "fr"))
     batch = checkpoint.encoder().encode([p.pair("en", "fr") for p in problems])
     inputs, real = batch.model_inputs(), batch.attention_mask.bool()
-    seen, hidden = {}, {}
-    watch = {f"blocks.{layer}.attn.hook_pattern": lambda t, hook: seen.update({hook.name: t}) for layer in range(3)}
+    hidden, wanted = {}, eager(model, inputs)
     with torch.no_grad():
         plain = model(**inputs).last_hidden_state
-        with observe(model, watch), observe_hidden(model, lambda layer, states: hidden.update({layer: states})):
-            looked = model(**inputs).last_hidden_state
-        eager = type(model)(model.config).eval()
-        eager.load_state_dict(model.state_dict())
-        eager.set_attn_implementation("eager")
-        wanted = eager(**inputs, output_attentions=True, output_hidden_states=True)
-    torch.testing.assert_close(looked[real], plain[real], atol=1e-4, rtol=1e-4)
+    with observe_hidden(model, lambda layer, states: hidden.update({layer: states})):
+        looked, seen = patterns(model, inputs)
+    torch.testing.assert_close(looked.last_hidden_state[real], plain[real], atol=1e-4, rtol=1e-4)
     assert sorted(hidden) == [0, 1, 2, 3]
     torch.testing.assert_close(hidden[1][real], wanted.hidden_states[1][real], atol=1e-4, rtol=1e-4)
     rows = real[:, None, :, None]
-    for layer, pattern in enumerate(wanted.attentions):
-        own = seen[f"blocks.{layer}.attn.hook_pattern"]
+    for own, pattern in zip(seen, wanted.attentions, strict=True):
         torch.testing.assert_close(own * rows, pattern.nan_to_num() * rows, atol=1e-5, rtol=1e-4)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from decoders import OWN, save_decoder
+from looked_at import eager, patterns
 from measured import METRICS, check_measured
 
 from xlprobe import effects, load, measure, save
@@ -108,22 +109,10 @@ def test_patterns_are_those_of_eager_attention(tmp_path, problems):
     for name in ("Gemma2", "Gemma3", "Qwen3", "XGLM"):
         checkpoint = load(save_decoder(tmp_path, name, "none"))
         batch = checkpoint.encoder().encode([problem.pair("en", "fr") for problem in problems])
-        seen: dict = {}
-
-        def keep(pattern, hook, seen=seen):
-            seen[hook.name] = pattern
-
-        watch = {f"blocks.{layer}.attn.hook_pattern": keep for layer in range(3)}
-        with torch.no_grad(), observe(checkpoint.model, watch):
-            checkpoint.model(**batch.model_inputs())
-        eager = type(checkpoint.model)(checkpoint.model.config).eval()
-        eager.load_state_dict(checkpoint.model.state_dict())
-        eager.set_attn_implementation("eager")
-        with torch.no_grad():
-            wanted = eager(**batch.model_inputs(), output_attentions=True).attentions
+        _, seen = patterns(checkpoint.model, batch.model_inputs())
+        wanted = eager(checkpoint.model, batch.model_inputs()).attentions
         rows = batch.attention_mask.bool()[:, None, :, None]
-        for layer, pattern in enumerate(wanted):
-            own = seen[f"blocks.{layer}.attn.hook_pattern"]
+        for own, pattern in zip(seen, wanted, strict=True):
             torch.testing.assert_close(own * rows, pattern * rows, atol=1e-5, rtol=1e-4)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from looked_at import eager, patterns
 from measured import METRICS, check_measured
 from sequences import OWN, save_sequence_model
 
@@ -77,21 +78,16 @@ def test_looking_changes_nothing_and_shows_what_eager_attention_shows(tmp_path, 
     batch, model = batch_of(checkpoint, problems), checkpoint.model
     assert len(set(batch.lengths.tolist())) > 1
     inputs, real = batch.model_inputs(), batch.attention_mask.bool()
-    seen, hidden = {}, {}
-    watch = {f"blocks.{layer}.attn.hook_pattern": lambda t, hook: seen.update({hook.name: t}) for layer in range(3)}
+    hidden, wanted = {}, eager(model, inputs)
     with torch.no_grad():
         plain = model(**inputs).logits
-        with observe(model, watch), observe_hidden(model, lambda layer, states: hidden.update({layer: states})):
-            torch.testing.assert_close(model(**inputs).logits, plain, atol=1e-3, rtol=1e-4)
-        eager = type(model)(model.config).eval()
-        eager.load_state_dict(model.state_dict())
-        eager.set_attn_implementation("eager")
-        wanted = eager(**inputs, output_attentions=True, output_hidden_states=True)
+    with observe_hidden(model, lambda layer, states: hidden.update({layer: states})):
+        looked, seen = patterns(model, inputs)
+    torch.testing.assert_close(looked.logits, plain, atol=1e-3, rtol=1e-4)
     assert sorted(hidden) == [0, 1, 2, 3]
     torch.testing.assert_close(hidden[2][real], wanted.encoder_hidden_states[2][real], atol=1e-4, rtol=1e-4)
     rows = real[:, None, :, None]
-    for layer, pattern in enumerate(wanted.encoder_attentions):
-        own = seen[f"blocks.{layer}.attn.hook_pattern"]
+    for own, pattern in zip(seen, wanted.encoder_attentions, strict=True):
         torch.testing.assert_close(own * rows, pattern * rows, atol=1e-5, rtol=1e-4)
 
 
@@ -228,18 +224,13 @@ def test_cross_attention_is_that_of_eager_attention(tmp_path, problems, name):
     checkpoint = load(save_sequence_model(tmp_path, name), part="cross", answers=["Vrai b", "Vrai c"])
     batch, model = batch_of(checkpoint, problems), checkpoint.model
     assert batch.decoder_ids.shape[1] > 1
-    seen = {}
-    watch = {f"blocks.{layer}.attn.hook_pattern": lambda t, hook: seen.update({hook.name: t}) for layer in range(2)}
+    inputs, wanted = batch.model_inputs(), eager(model, batch.model_inputs()).cross_attentions
     with torch.no_grad():
-        plain = model(**batch.model_inputs()).logits
-        with observe(model, watch):
-            torch.testing.assert_close(model(**batch.model_inputs()).logits, plain, atol=1e-3, rtol=1e-4)
-        eager = type(model)(model.config).eval()
-        eager.load_state_dict(model.state_dict())
-        eager.set_attn_implementation("eager")
-        wanted = eager(**batch.model_inputs(), output_attentions=True).cross_attentions
-    for layer in range(2):
-        torch.testing.assert_close(seen[f"blocks.{layer}.attn.hook_pattern"], wanted[layer], atol=1e-4, rtol=1e-3)
+        plain = model(**inputs).logits
+    looked, seen = patterns(model, inputs, layers=2)
+    torch.testing.assert_close(looked.logits, plain, atol=1e-3, rtol=1e-4)
+    for own, pattern in zip(seen, wanted[:2], strict=True):
+        torch.testing.assert_close(own, pattern, atol=1e-4, rtol=1e-3)
     frame = measure(checkpoint, problems, pairs="en-fr", metrics=["cross_lingual_mass"], show_progress=False).to_frame()
     own = frame[(frame.question_language == "fr") & (frame.block == "cls->question") & (frame.layer == 1)]
     text = batch.unit_ids >= 0

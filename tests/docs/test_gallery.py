@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from by_path import load
 
 from xlprobe import plots
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.fixture(scope="module")
 def gallery() -> Any:
-    spec = importlib.util.spec_from_file_location("gallery", DOCS / "gallery.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # Dataclasses look for their module by name.
-    import sys
-
-    sys.modules["gallery"] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("docs/gallery.py")
 
 
 @pytest.fixture(scope="module")

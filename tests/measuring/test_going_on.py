@@ -27,11 +27,6 @@ OPTIONS: dict[str, Any] = {"pairs": "en-fr", "metrics": METRICS, "batch_size": 8
 
 
 @pytest.fixture
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint_run, "SHARD_BATCHES", 1)
-
-
-@pytest.fixture
 def checkpoint(tiny: Any) -> Any:
     return tiny.checkpoint("bert", "ForSequenceClassification")
 

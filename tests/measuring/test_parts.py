@@ -17,17 +17,13 @@ from xlprobe.measuring.measurement import measure
 from xlprobe.measuring.parts import part_of
 from xlprobe.results import Results
 
+pytestmark = pytest.mark.usefixtures("small_shards")
+
 
 @pytest.fixture
 def saved(tiny, tmp_path):
     save(tiny.checkpoint("bert", "ForSequenceClassification"), tmp_path / "tiny")
     return tmp_path / "tiny"
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch):
-    monkeypatch.setattr("xlprobe.measuring.checkpoint_run.SHARD_BATCHES", 1)
-    monkeypatch.setattr("xlprobe.training.evaluation.SHARD_BATCHES", 1)
 
 
 def measuring(saved, out, *more):

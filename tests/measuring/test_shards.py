@@ -39,12 +39,6 @@ def same(one, other):
     np.testing.assert_array_equal(left["value"].to_numpy(), right["value"].to_numpy())
 
 
-@pytest.fixture
-def small_shards(monkeypatch):
-    monkeypatch.setattr("xlprobe.measuring.checkpoint_run.SHARD_BATCHES", 1)
-    monkeypatch.setattr("xlprobe.training.evaluation.SHARD_BATCHES", 1)
-
-
 def run_measure(tiny, out):
     checkpoint = tiny.checkpoint("bert", "ForSequenceClassification", cross_query=True)
     return measure(

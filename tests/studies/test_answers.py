@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-
-STUDIES = Path(__file__).resolve().parents[2] / "studies"
+from by_path import ROOT, load
 
 
 @pytest.fixture
 def answers(monkeypatch):
-    monkeypatch.syspath_prepend(str(STUDIES))
-    spec = importlib.util.spec_from_file_location("study_answers", STUDIES / "answers.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
+    monkeypatch.syspath_prepend(str(ROOT / "studies"))
+    yield load("studies/answers.py")
     sys.modules.pop("summarise", None)
 
 

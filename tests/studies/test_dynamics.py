@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from by_path import load
 
 from xlprobe.errors import ResultsError
 from xlprobe.results import COLUMNS, Results
 
-PATH = Path(__file__).resolve().parents[2] / "studies" / "dynamics.py"
-
 
 @pytest.fixture(scope="module")
 def study() -> Any:
-    spec = importlib.util.spec_from_file_location("study_dynamics", PATH)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("studies/dynamics.py")
 
 
 def measured(steps: tuple[int, ...], lost: dict[str, float]) -> Results:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
-
-PATH = Path(__file__).resolve().parents[2] / "studies" / "least_stable_heads.py"
+from by_path import load
 
 
 @pytest.fixture(scope="module")
 def study():
-    spec = importlib.util.spec_from_file_location("least_stable_heads", PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for their module
-    spec.loader.exec_module(module)
-    return module
+    return load("studies/least_stable_heads.py")
 
 
 def test_no_theory_is_both_chosen_by_and_asked(study, tiny):

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from by_path import ROOT, load
 
 from xlprobe.results import COLUMNS, Results
 from xlprobe.statistics import contrast, proportion_interval
 
-PATH = Path(__file__).resolve().parents[2] / "studies" / "summarise.py"
+PATH = ROOT / "studies" / "summarise.py"
 
 
 @pytest.fixture(scope="module")
 def summarise():
-    spec = importlib.util.spec_from_file_location("study_summarise", PATH)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(PATH)
 
 
 def answers(runs=3, theories=10, cells=("baseline", "crossed")):

@@ -6,7 +6,6 @@ own because a process that has started threads should not fork: here nothing has
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import random
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import by_path
 import pandas as pd
 import torch
 
@@ -30,11 +30,7 @@ from xlprobe.training import Method, TrainSettings, finetune
 
 warnings.filterwarnings("ignore")
 torch.set_num_threads(1)
-_spec = importlib.util.spec_from_file_location("makers", Path(__file__).resolve().parents[1] / "conftest.py")
-assert _spec is not None
-assert _spec.loader is not None
-makers: Any = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(makers)
+makers = by_path.makers()
 
 
 def measure(out: Path) -> None:

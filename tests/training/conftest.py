@@ -40,3 +40,21 @@ def settings():
         )
 
     return make
+
+
+@pytest.fixture
+def data(tiny, tmp_path):
+    """A directory with a tiny encoder, problems, and texts that are their contexts alone."""
+    from dataclasses import replace
+
+    from xlprobe.samples.readers import write_jsonl
+
+    base = tiny.checkpoint("bert", "Model")
+    base.model.save_pretrained(tmp_path / "base")
+    base.tokenizer.save_pretrained(tmp_path / "base")
+    problems = tiny.problems(9)
+    write_jsonl(problems, tmp_path / "problems.jsonl")
+    write_jsonl(
+        [replace(p, question={c: p.context[c][0] for c in p.languages}) for p in problems], tmp_path / "texts.jsonl"
+    )
+    return tmp_path

@@ -78,23 +78,6 @@ def make(place: Path, base: Path, steps: int = 6) -> Path:
 
 
 @pytest.fixture
-def data(tiny, tmp_path):
-    from dataclasses import replace
-
-    from xlprobe.samples.readers import write_jsonl
-
-    base = tiny.checkpoint("bert", "Model")
-    base.model.save_pretrained(tmp_path / "base")
-    base.tokenizer.save_pretrained(tmp_path / "base")
-    problems = tiny.problems(9)
-    write_jsonl(problems, tmp_path / "problems.jsonl")
-    write_jsonl(
-        [replace(p, question={c: p.context[c][0] for c in p.languages}) for p in problems], tmp_path / "texts.jsonl"
-    )
-    return tmp_path
-
-
-@pytest.fixture
 def study(data):
     return make(data / "study", data / "base")
 

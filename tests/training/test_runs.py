@@ -14,23 +14,6 @@ from xlprobe.training.recipes import make_recipe
 from xlprobe.training.runs import run_finetune, run_pretrain
 
 
-@pytest.fixture
-def data(tiny, tmp_path):
-    from dataclasses import replace
-
-    from xlprobe.samples.readers import write_jsonl
-
-    base = tiny.checkpoint("bert", "Model")
-    base.model.save_pretrained(tmp_path / "base")
-    base.tokenizer.save_pretrained(tmp_path / "base")
-    problems = tiny.problems(6)
-    write_jsonl(problems, tmp_path / "problems.jsonl")
-    write_jsonl(
-        [replace(p, question={c: p.context[c][0] for c in p.languages}) for p in problems], tmp_path / "texts.jsonl"
-    )
-    return tmp_path
-
-
 def _recipe(data, routine, **more):
     source = {"pretrain": "texts.jsonl", "finetune": "problems.jsonl"}[routine]
     stage = {"source": "file", "path": source, "format": "jsonl"}

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from by_path import ENVIRONMENT
 from safetensors.torch import load_file
 
 from xlprobe.errors import TrainingError
 from xlprobe.training import finetune
 from xlprobe.training import trainer as loop
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
-import importlib.util, sys, time
+import sys, time
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-spec = importlib.util.spec_from_file_location("tiny_conftest", {conftest!r})
-tiny = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(tiny)
+from by_path import makers
+tiny = makers()
 from transformers import TrainerCallback
 from transformers.utils import logging
 from xlprobe.training import Method, TrainSettings, finetune
@@ -41,7 +38,7 @@ class Slow(TrainerCallback):
 
 settings = TrainSettings(steps=12, batch_size=4, learning_rate=1e-2, dropout=0.1, log_every=1, save_every=2)
 made = finetune(
-    tiny.make_checkpoint(), tiny.make_problems(), Method("cross-query", "full", {{"en-en": 1.0, "en-fr": 1.0}}),
+    tiny.make_checkpoint(), tiny.make_problems(), Method("cross-query", "full", {"en-en": 1.0, "en-fr": 1.0}),
     out=sys.argv[1], settings=settings, callbacks=[Slow()],
 )
 print("HASH", made.hash)
@@ -50,11 +47,10 @@ print("HASH", made.hash)
 
 def _start(tmp_path: Path, out: str, pause: float = 0.0, hang_at: int = 10**6) -> subprocess.Popen[str]:
     script = tmp_path / "run.py"
-    script.write_text(textwrap.dedent(SCRIPT.format(conftest=str(ROOT / "tests" / "conftest.py"))))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": "1"}
+    script.write_text(SCRIPT)
     return subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / out), str(pause), str(hang_at)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
     )  # fmt: skip
 
 
