@@ -48,11 +48,6 @@ class Version:
     question_language: str
     routed_as: str | None = None
 
-    @property
-    def in_language(self) -> bool:
-        """Whether context and question are in one language."""
-        return self.context_language == self.question_language
-
 
 @dataclass(frozen=True)
 class Comparison:

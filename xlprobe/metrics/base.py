@@ -23,30 +23,13 @@ Direction = Literal["up", "down", "none"]
 SETS = ("default", "figures", "all")
 """Named sets of metrics, each within the next: what `measure` computes, what figures show as well, everything."""
 
-TAKES: dict[str, tuple[str, ...]] = {
-    "attention": ("pattern", "pooled", "rows", "units", "queries", "sums", "kept"),
-    "comparison": ("rows", "means"),
-    "logits": ("logits",),
-    "vectors": ("pair", "languages"),
-    "intervention": ("run",),
-    "text": ("texts",),
-}
-"""What the computation of each kind may be given; the first is what one's own is given (see `metric`).
-
-*pattern*: (pattern, batch), with a pattern of (batch, head, query, key); *pooled*: a `PooledPattern`; *rows*: one or
-two `Profile` of a block; *units*: (`UnitPattern`, block); *queries*: the same of all attention, of Q_cross's, and
-block;
-*sums*, *means*: what is known only when all problems were seen; *kept*: patterns that were kept; *pair*, *languages*:
-`LanguageVectors`; *run*: a checkpoint's run on one batch; *texts*: tokenizer and problems.
-"""
-
 
 @dataclass(frozen=True, eq=False)
 class Metric:
     """One metric: what it computes, of what, and what its values mean.
 
     `kind` says of what: one version's attention, two versions compared, logits, vectors of parallel texts, an
-    intervention, or texts; `takes` what exactly `compute` is given (see `TAKES`), and `needs` what must be captured
+    intervention, or texts; `takes` what exactly `compute` is given, and `needs` what must be captured
     ("pattern", "queries", "values", "hidden", "logits"). `range` is the least and the largest value; `direction` ("up"
     or "down") where attention is more stable, representations more neutral, or an effect larger; `zero` and `undefined`
     what 0 and NaN mean. `per`: a value for every "head", every "sample", or every "set" of samples. `blocks` and
@@ -60,6 +43,11 @@ class Metric:
     label: str
     compute: Callable[..., Any] | str
     takes: str = ""
+    """Of attention: *pattern*, (pattern, batch) with a pattern of (batch, head, query, key); *pooled*, a
+    `PooledPattern`; *rows*, a `Profile` of a block; *units*, (`UnitPattern`, block); *queries*, the same of all
+    attention, of Q_cross's, and block; *sums*, known only when all problems were seen; *kept*, patterns that were kept.
+    Of comparisons: *rows*, two `Profile` of a block; *means*, known at the end. Of others: *logits*; *pair*,
+    *languages*: `LanguageVectors`; *run*, a checkpoint's run on one batch; *texts*: tokenizer and problems."""
     range: tuple[float, float] = (-math.inf, math.inf)
     direction: Direction = "none"
     zero: str = ""

@@ -95,7 +95,7 @@ class Stream(torch.utils.data.Dataset[tuple[int, T]], Generic[T]):
         return place, self.examples[self._window(place // size)[place % size]]
 
     def _permutation(self, epoch: int) -> Tensor:
-        generator = torch.Generator().manual_seed(int(uniform(self.seed, "epoch", epoch) * 2**63))
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "epoch", epoch))
         return torch.randperm(len(self.examples), generator=generator)
 
     def _ordered(self, window: int) -> list[int]:
@@ -107,7 +107,7 @@ class Stream(torch.utils.data.Dataset[tuple[int, T]], Generic[T]):
         lengths = {index: self.length(self.examples[index]) for index in set(chosen)}
         chosen.sort(key=lambda index: (lengths[index], index))
         batches = [chosen[start : start + self.batch_size] for start in range(0, len(chosen), self.batch_size)]
-        generator = torch.Generator().manual_seed(int(uniform(self.seed, "window", window) * 2**63))
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "window", window))
         order = torch.randperm(len(batches), generator=generator).tolist()
         return [index for batch in order for index in batches[batch]]
 

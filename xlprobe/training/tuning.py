@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from torch import Tensor, nn
 
 from xlprobe.errors import TrainingError
 
-__all__ = ["TUNINGS", "Tuning", "check_frozen", "select", "trained_tensors"]
+__all__ = ["TUNINGS", "check_frozen", "select", "trained_tensors"]
 
-Tuning = Literal["bitfit", "full", "attention"]
 
 _HEAD = ("classifier.", "pooler.")
 _OTHER_HEADS = ("score.", "head.")

@@ -66,10 +66,6 @@ class Vocabulary:
             )
         return trimmed
 
-    def decode(self, ids: Int[Tensor, "*shape"]) -> Int[Tensor, "*shape"]:
-        """Return the tokenizer's ids of trimmed ids."""
-        return torch.tensor(self.kept)[ids]
-
     def trim(self, model: nn.Module) -> Tensor:
         """Cut a model's word embedding (and what is tied to it) down, in place; return the whole embedding."""
         embedding: Any = model.get_input_embeddings()  # type: ignore[operator]
@@ -99,7 +95,7 @@ class Vocabulary:
         trained = embedding.weight.requires_grad
         pad = embedding.padding_idx
         if pad is not None:
-            pad = int(self._table[pad]) if len(weight) == len(self.kept) else self._whole_pad(model, pad)
+            pad = int(self._table[pad]) if len(weight) == len(self.kept) else self._whole_pad(pad)
         fresh = nn.Embedding.from_pretrained(weight, freeze=not trained, padding_idx=pad)
         model.set_input_embeddings(fresh)
         model.config.vocab_size = len(weight)
@@ -107,7 +103,7 @@ class Vocabulary:
         if decoder is not None:
             decoder.weight, decoder.out_features = fresh.weight, len(weight)
 
-    def _whole_pad(self, model: Any, pad: int) -> int:
+    def _whole_pad(self, pad: int) -> int:
         return int(self.kept[pad]) if len(self.kept) != self.size else pad
 
     def _bias(self, model: Any) -> Tensor | None:
