@@ -30,7 +30,9 @@ RUNS = {"baseline": "baseline-short", "cross-query": "cross-query-short"}
 
 OTHER_SEEDS = {
     "baseline@1": "40229e80c393dfd126558a4bf2c8b4cf909d73e6ce8a2f0763f87e7bf83d4053",
+    "baseline@2": "38fa2c348a498dec4f7772a7b9b6aff87c042f9c1fcc2105b396eedd8c4e17c9",
     "cross-query@1": "29c8e82be3401f5a977dd862e89a02217324039fc0d318e0fa1354710872d478",
+    "cross-query@2": "ea0ebda24a71be02a0429ae3434cae5c5102fae3c8ae87436ae755b13a648f9f",
 }
 """Their other runs, `bundled:NAME@SEED`, and the SHA-256 of the archives, which are not in the package."""
 
