@@ -129,8 +129,10 @@ MUTATIONS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
     "floor drawn as chance": (
         "stability_by_layer",
         around(
-            lines, "control",
-            lambda f, axes, rows, kind: f(axes, rows, {"floor": "chance", "chance": "floor"}[kind]),
+            lines, "controls",
+            lambda f, axes, rows: f(
+                axes, rows.assign(condition=rows.condition.map(lambda c: {"floor": "chance", "chance": "floor"}.get(c, c)))
+            ),
         ),
     ),
     "legend mixed up": ("language_identity", around(layout, "_handles", mixed_up_legend)),
