@@ -131,7 +131,7 @@ MUTATIONS: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
         around(
             lines, "controls",
             lambda f, axes, rows: f(
-                axes, rows.assign(condition=rows.condition.map(lambda c: {"floor": "chance", "chance": "floor"}.get(c, c)))
+                axes, rows.replace({"condition": {"floor": "chance", "chance": "floor"}})
             ),
         ),
     ),
