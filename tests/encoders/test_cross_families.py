@@ -261,7 +261,7 @@ def test_cutting_q_cross_cuts_what_a_question_sees_of_its_context(tiny, plain):
         with KnockOut(model, "question", "context", branch="cross").on(batch):
             assert (output_of(model, inputs) - before).abs().amax() > 1e-4
         with KnockOut(model, "question", "context", branch="mono").on(batch):
-            torch.testing.assert_close(output_of(model, inputs), before, atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(output_of(model, inputs), before, atol=5e-5, rtol=1e-5)
 
 
 def test_what_cannot_have_a_second_query_is_refused_with_the_reason(tiny, tmp_path, plain):

@@ -67,8 +67,8 @@ def test_two_processes_leave_the_same_bytes(results: Any, tmp_path: Path, monkey
     monkeypatch.setattr(plots, "FIGURES", {name: plots.FIGURES[name] for name in names})
     results.save(tmp_path / "table")
     made = []
-    for rows in (10**9, 1):
-        monkeypatch.setattr(build_module, "LARGE", rows)
+    for rows in (range(0), range(10**9)):
+        monkeypatch.setattr(build_module, "SHARED_ROWS", rows)
         out = build(ReportOptions(results=tmp_path / "table", out=tmp_path / "out")).parent
         made.append({path.name: path.read_bytes() for path in out.iterdir()})
         shutil.rmtree(out)

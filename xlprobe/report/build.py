@@ -35,8 +35,8 @@ DEFAULT_PROBLEMS = 64
 FEW_THEORIES = 8
 """With fewer theories intervals are wide or absent, which a report of a limited sample says."""
 
-LARGE = 1_000_000
-"""Rows of a table from which a second process is worth its start."""
+SHARED_ROWS = range(1_000_000, 20_000_001)
+"""Rows of a table that two processes draw: of fewer the second is not worth its start, of more not its memory."""
 
 SUMMARY = "summary.csv"
 """The name of the file beside the report that holds the numbers of its first table and sentences."""
@@ -238,7 +238,7 @@ def _draw(results: Results, options: ReportOptions) -> tuple[list[str], dict[str
 
     chosen = {name: one for name, one in plots.FIGURES.items() if options.figures == "all" or not one.appendix}
     last = last_steps(results)
-    share = len(results) >= LARGE and can_share()
+    share = len(results) in SHARED_ROWS and can_share()
     if share:
         reading.theories(last)  # Which most figures read: once, for both processes.
 
