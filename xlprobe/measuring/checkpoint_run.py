@@ -14,7 +14,7 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.measuring.attention import AnswerReader, AttentionReader, read_by
 from xlprobe.measuring.design import Checked
 from xlprobe.measuring.effects.runs import Run, measure_answers, measure_interventions
-from xlprobe.measuring.forward import capture
+from xlprobe.measuring.forward import capture, give_back_memory
 from xlprobe.measuring.head_structure import HeadStructureReader
 from xlprobe.measuring.instability import InstabilityMeans
 from xlprobe.measuring.languages import measure_languages
@@ -74,9 +74,9 @@ class CheckpointRun:
                 self._note(metric.name, "token by token needs whole patterns (queries_at_once)", pooling="token")
         one = replace(self, checked=checked.narrowed(self._narrowed))
         patterns = one._attention()
-        one._answers()
-        one._vectors()
-        one._interventions()
+        for measured in (one._answers, one._vectors, one._interventions):
+            give_back_memory()  # what one pass leaves in pieces the next cannot use
+            measured()
         if self.shards.is_first:
             measure_languages(one.checked.of("text"), self.checkpoint, one.checked, self.writer)
         return patterns

@@ -82,5 +82,7 @@ def _measured(
         kept.extend(patterns)
     with progress("table", 1, show=show and shards.is_first) as advance:
         table = shards.close()
+        del patterns
+        give_back_memory()  # what draws the table next needs room of its own
         advance(1)
     return table
