@@ -11,7 +11,7 @@ from typing import TextIO
 
 __all__ = ["progress"]
 
-SECONDS = 3.0
+SECONDS = 2.0
 """How long work is silent at most in its first minutes; later lines come every twentieth of the time, so that a log of
 a night is no novel."""
 
