@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from summarise import GROUPS, read
+from summarise import GROUPS, as_text, print_table, read
 
 from xlprobe.statistics import summarise
 from xlprobe.training.sources import samples_of
@@ -40,9 +40,7 @@ def answered_true(frame: pd.DataFrame, questions: pd.DataFrame) -> pd.DataFrame:
     cells = [f"{mean:.2f} (of {size:,})" for mean, size in zip(found["mean"], found["size"], strict=True)]
     by_not = summarise(frame.assign(value=(answer == frame["negated"]).astype(float)), by).set_index(by)
     wide = found.assign(cell=cells)["cell"].unstack("kind")
-    wide["by the 'not'"] = [
-        f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" for _, row in by_not.loc[wide.index].iterrows()
-    ]
+    wide["by the 'not'"] = [as_text(row, "mean", "{:.2f}") for _, row in by_not.loc[wide.index].iterrows()]
     places = {name: place for place, name in enumerate([*dict.fromkeys(frame["checkpoint"]), *GROUPS])}
     return wide.reset_index().sort_values(by, key=lambda column: column.map(lambda value: places.get(value, value)))
 
@@ -53,9 +51,7 @@ def main() -> None:
     parser.add_argument("archives", type=Path, nargs="+")
     parser.add_argument("--data", type=Path, required=True)
     arguments = parser.parse_args()
-    found = answered_true(read(arguments.archives), questions_of(arguments.study, arguments.data))
-    for line in (found.columns, ["---"] * len(found.columns), *found.astype(str).to_numpy()):
-        print("| " + " | ".join(line) + " |")
+    print_table(answered_true(read(arguments.archives), questions_of(arguments.study, arguments.data)))
 
 
 if __name__ == "__main__":

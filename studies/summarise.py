@@ -65,21 +65,21 @@ def table(frame: pd.DataFrame, against: str) -> pd.DataFrame:
     """Return accuracy and difference per cell and group of pairs, as text; * where the difference may be claimed."""
     cells = list(dict.fromkeys(frame["checkpoint"]))
     found = summarise(frame, ["checkpoint", "pairs"])
-    found["accuracy"] = [_text(row, "mean", "{:.3f}") for _, row in found.iterrows()]
+    found["accuracy"] = [as_text(row, "mean", "{:.3f}") for _, row in found.iterrows()]
     column = f"minus {against}"
     differences = {}
     for cell in cells:
         if cell != against and against in cells:
             answer = contrast_frame(frame, cell, against, "correct", by=["pairs"])
             for (_, row), claim in zip(answer.iterrows(), verdict(answer), strict=True):
-                differences[cell, row["pairs"]] = _text(row, "estimate", "{:+.3f}") + ("*" if claim else "")
+                differences[cell, row["pairs"]] = as_text(row, "estimate", "{:+.3f}") + ("*" if claim else "")
     found[column] = [differences.get(key, "") for key in zip(found["checkpoint"], found["pairs"], strict=True)]
     order = {name: place for place, name in enumerate([*cells, *GROUPS])}
     found = found.sort_values(["checkpoint", "pairs"], key=lambda values: values.map(order), ignore_index=True)
     return found.rename(columns={"checkpoint": "cell", "n_seeds": "runs", "n_groups": "theories"})[[*SHOWN, column]]
 
 
-def _text(row: pd.Series, name: str, form: str) -> str:
+def as_text(row: pd.Series, name: str, form: str) -> str:
     value = form.format(row[name])
     return (
         f"{value} ({row['reason']})"
@@ -97,6 +97,12 @@ def wide(found: pd.DataFrame) -> pd.DataFrame:
     return table.loc[found["cell"].unique(), [name for name in GROUPS if name in table]].fillna("").reset_index()
 
 
+def print_table(table: pd.DataFrame) -> None:
+    """Print a table as Markdown."""
+    for line in (table.columns, ["---"] * len(table.columns), *table.astype(str).to_numpy()):
+        print("| " + " | ".join(line) + " |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="what xlprobe ablate or xlprobe study run wrote")
@@ -108,9 +114,7 @@ def main() -> None:
     if arguments.depth is not None:
         frame = frame[frame["depth"] == arguments.depth].reset_index(drop=True)
     found = table(frame, arguments.against)
-    shown = wide(found) if arguments.wide else found
-    for line in (shown.columns, ["---"] * len(shown.columns), *shown.astype(str).to_numpy()):
-        print("| " + " | ".join(line) + " |")
+    print_table(wide(found) if arguments.wide else found)
 
 
 if __name__ == "__main__":

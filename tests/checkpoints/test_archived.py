@@ -9,8 +9,7 @@ import torch
 
 from xlprobe import load, save
 from xlprobe.checkpoints import bundled
-from xlprobe.checkpoints.archived import WEIGHTS
-from xlprobe.checkpoints.delta import make_delta, save_delta
+from xlprobe.checkpoints.delta import WEIGHTS, make_delta, save_delta
 from xlprobe.checkpoints.hashing import hash_file
 from xlprobe.errors import CheckpointError
 

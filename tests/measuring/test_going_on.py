@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,9 @@ def rows(results: Results) -> Any:
     return frame.sort_values([name for name in frame if name != "value"], ignore_index=True)
 
 
-@pytest.mark.usefixtures("small_shards")
-def test_a_stopped_run_goes_on(tiny: Any, checkpoint: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
-    problems = tiny.problems(5)
-    whole = measure(checkpoint, problems, show_progress=False, keep_patterns=["t0-q0"], **OPTIONS)
+@contextmanager
+def stopped_midway(monkeypatch: Any) -> Iterator[None]:
+    """Interrupt the measuring within when the sixth layer comes in."""
     done = []
     update = attention.AttentionReader.update
 
@@ -50,13 +51,20 @@ def test_a_stopped_run_goes_on(tiny: Any, checkpoint: Any, tmp_path: Path, monke
             raise KeyboardInterrupt
         update(self, capture)
 
-    monkeypatch.setattr(attention.AttentionReader, "update", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as changed, pytest.raises(KeyboardInterrupt):
+        changed.setattr(attention.AttentionReader, "update", stop)
+        yield
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_stopped_run_goes_on(tiny: Any, checkpoint: Any, tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
+    problems = tiny.problems(5)
+    whole = measure(checkpoint, problems, show_progress=False, keep_patterns=["t0-q0"], **OPTIONS)
+    with stopped_midway(monkeypatch):
         measure(checkpoint, problems, show_progress=False, keep_patterns=["t0-q0"], out=tmp_path, **OPTIONS)
     kept = sorted(path.name for path in tmp_path.glob(".shards-*/*"))
     assert len(kept) == 2
     assert not (tmp_path / "results.parquet").exists()
-    monkeypatch.setattr(attention.AttentionReader, "update", update)
     (tmp_path / ".results.parquet.left").write_text("of a run that was killed")
     results = measure(checkpoint, problems, keep_patterns=["t0-q0"], out=tmp_path, **OPTIONS)
     assert "2 shards of this run were finished before" in capsys.readouterr().err
@@ -73,23 +81,12 @@ def test_so_does_one_whose_table_goes_to_a_store(
 ) -> None:
     problems, more = tiny.problems(5), {"keep_patterns": ["t0-q0"], **OPTIONS}
     whole = measure(checkpoint, problems, show_progress=False, out=tmp_path / "here", **more)
-    done = []
-    update = attention.AttentionReader.update
-
-    def stop(self: Any, capture: Any) -> None:
-        done.append(capture.layer)
-        if len(done) > 5:
-            raise KeyboardInterrupt
-        update(self, capture)
-
-    monkeypatch.setattr(attention.AttentionReader, "update", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with stopped_midway(monkeypatch):
         measure(checkpoint, problems, show_progress=False, out="memory://bucket/run", **more)
     assert len(memory.glob("/bucket/run/.shards-*/*/state.json")) == 2
     _, second = sorted(memory.glob("/bucket/run/.shards-*/*"))
     memory.rm_file(f"{second}/state.json")  # as one that was killed while it sent a shard leaves it
     assert not list((tmp_path / "temporary").iterdir())
-    monkeypatch.setattr(attention.AttentionReader, "update", update)
     results = measure(checkpoint, problems, out="memory://bucket/run", **more)
     assert "2 shards of this run were finished before" in capsys.readouterr().err
     assert rows(results).equals(rows(whole))

@@ -5,19 +5,16 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
-from xlprobe.checkpoints.request import Format, Request
+from xlprobe.checkpoints.delta import WEIGHTS
+from xlprobe.checkpoints.request import Format, Request, named
 from xlprobe.errors import CheckpointError
 
-__all__ = ["ARCHIVED", "WEIGHTS", "read_archived"]
-
-WEIGHTS = "weights.safetensors"
-"""The name of a run's weights, a delta, in its directory and its archive."""
+__all__ = ["ARCHIVED"]
 
 
-def read_archived(request: Request) -> Checkpoint:
+def _read(request: Request) -> Checkpoint:
     """Read the checkpoint of an archive, named as the archive is; raises `CheckpointError` where it holds none."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         try:
@@ -31,8 +28,7 @@ def read_archived(request: Request) -> Checkpoint:
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise CheckpointError(f"cannot read the archive {request.spec}: {error}. Get the file again") from error
         found = request.load(replace(request, spec=file))
-    found.model.name_or_path = request.spec
-    return replace(found, name=Path(request.spec).stem, spec=request.spec)
+    return named(found, request.path.stem, request.spec)
 
 
-ARCHIVED = Format(lambda request: request.path.suffix == ".zip" and request.path.is_file(), read_archived)
+ARCHIVED = Format(lambda request: request.path.suffix == ".zip" and request.path.is_file(), _read)

@@ -11,7 +11,7 @@ from xlprobe.checkpoints.building import build
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.e5 import bundled_file, read_bundled
 from xlprobe.checkpoints.hashing import hash_file
-from xlprobe.checkpoints.request import Format, Request
+from xlprobe.checkpoints.request import Format, Request, named
 from xlprobe.errors import CheckpointError
 
 __all__ = ["BUNDLED", "BUNDLED_NAMES", "SHIPPED", "default_specs", "shipped_file"]
@@ -71,7 +71,7 @@ def _read(request: Request) -> Checkpoint:
     file = shipped_file(name)
     if hash_file(file) != SHIPPED[name]:
         raise CheckpointError(f"{file} is not the file that came with xlprobe; it is damaged. Install xlprobe again")
-    return _named(request.load(replace(request, spec=str(file), head=None)), name, request.spec)
+    return named(request.load(replace(request, spec=str(file), head=None)), name, request.spec)
 
 
 def _other_seed(name: str, request: Request) -> Checkpoint:
@@ -84,12 +84,7 @@ def _other_seed(name: str, request: Request) -> Checkpoint:
         )
     if hash_file(archive) != OTHER_SEEDS[name]:
         raise CheckpointError(f"{archive} is not the archive of {request.spec}; it is damaged. Get the file again")
-    return _named(request.load(replace(request, spec=str(archive), head=None)), name.partition("@")[0], request.spec)
-
-
-def _named(found: Checkpoint, name: str, spec: str) -> Checkpoint:
-    found.model.name_or_path = spec
-    return replace(found, name=name, spec=spec)
+    return named(request.load(replace(request, spec=str(archive), head=None)), name.partition("@")[0], request.spec)
 
 
 def _encoder() -> Checkpoint:

@@ -24,9 +24,12 @@ from xlprobe.checkpoints.tensor_files import read_description, read_tensors, wri
 from xlprobe.encoders.heads import SUFFIXES, Head
 from xlprobe.errors import CheckpointError
 
-__all__ = ["DELTA", "FILES", "Delta", "apply_delta", "make_delta", "read_delta", "save_delta"]
+__all__ = ["DELTA", "FILES", "WEIGHTS", "Delta", "apply_delta", "make_delta", "read_delta", "save_delta"]
 
-FILES = ("delta.safetensors", "weights.safetensors")
+WEIGHTS = "weights.safetensors"
+"""The name of a training run's delta, in its directory and its archive."""
+
+FILES = ("delta.safetensors", WEIGHTS)
 _FORMAT = "xlprobe-delta-2"
 
 

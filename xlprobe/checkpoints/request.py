@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.encoders.heads import Head
 from xlprobe.errors import CheckpointError
 
-__all__ = ["Format", "Request"]
+__all__ = ["Format", "Request", "named"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,12 @@ class Format:
 
     recognise: Callable[[Request], bool]
     read: Callable[[Request], Checkpoint]
+
+
+def named(found: Checkpoint, name: str, spec: str) -> Checkpoint:
+    """Return a checkpoint that another specification led to, under the name and specification that were asked for."""
+    found.model.name_or_path = spec
+    return replace(found, name=name, spec=spec)
 
 
 def _place(spec: str) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -31,42 +32,44 @@ def side_by_side(jobs: Sequence[Callable[[], Any]], label: str, *, share: bool) 
     if it is done twice: one that fails in the copy, or that the copy does not end, is done here again, and its error is
     raised here.
     """
-    answers: dict[int, Any] = {}
-    longest = 0.0
-    context = multiprocessing.get_context("fork" if share else None)
-    turn = context.Value("i", 0)
     with progress(label, len(jobs)) as advance:
-        if share:
-            receiver, sender = context.Pipe(duplex=False)
-            copy = context.Process(target=_in_copy, args=(jobs, turn, sender), daemon=True)  # type: ignore[attr-defined]
-            with warnings.catch_warnings():
-                # Of the threads that the copy does not have: it does without them.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                copy.start()
-            sender.close()
-        try:
-            for place in _turns(turn, len(jobs)):
-                start = time.monotonic()
-                answers[place] = jobs[place]()
-                longest = max(longest, time.monotonic() - start)
-                advance(1)
-            while share and len(answers) < len(jobs) and receiver.poll(max(PATIENCE, 10 * longest)):
-                try:
-                    place, answer = receiver.recv()
-                except EOFError:
-                    break
-                answers[place] = answer
-                advance(1)
-        finally:
-            if share:
-                copy.kill()
-                copy.join()
-                receiver.close()
+        answers = _shared(jobs, advance) if share else {}
         for place in range(len(jobs)):
             if place not in answers:
                 answers[place] = jobs[place]()
                 advance(1)
     return [answers[place] for place in range(len(jobs))]
+
+
+def _shared(jobs: Sequence[Callable[[], Any]], advance: Callable[[int], None]) -> dict[int, Any]:
+    """Do jobs together with a copy; return their answers by place, without those that the copy did not end."""
+    answers: dict[int, Any] = {}
+    longest = 0.0
+    context = multiprocessing.get_context("fork")
+    turn = context.Value("i", 0)
+    receiver, sender = context.Pipe(duplex=False)
+    copy = context.Process(target=_in_copy, args=(jobs, turn, sender), daemon=True)
+    with warnings.catch_warnings():
+        # Of the threads that the copy does not have: it does without them.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        copy.start()
+    sender.close()
+    try:
+        for place in _turns(turn, len(jobs)):
+            start = time.monotonic()
+            answers[place] = jobs[place]()
+            longest = max(longest, time.monotonic() - start)
+            advance(1)
+        with suppress(EOFError):
+            while len(answers) < len(jobs) and receiver.poll(max(PATIENCE, 10 * longest)):
+                place, answer = receiver.recv()
+                answers[place] = answer
+                advance(1)
+    finally:
+        copy.kill()
+        copy.join()
+        receiver.close()
+    return answers
 
 
 def _turns(turn: Any, count: int) -> Iterator[int]:

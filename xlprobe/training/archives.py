@@ -13,11 +13,12 @@ from typing import Any
 import pandas as pd
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
+from xlprobe.checkpoints.delta import WEIGHTS
 from xlprobe.errors import TrainingError
 from xlprobe.files import table_text, write_atomically
 from xlprobe.training.evaluation import accuracy_table, evaluate
 from xlprobe.training.recipes import Recipe
-from xlprobe.training.runs import MANIFEST, QUERY, WEIGHTS
+from xlprobe.training.runs import MANIFEST, QUERY
 from xlprobe.training.sources import samples_of
 from xlprobe.training.study import PlannedRun
 

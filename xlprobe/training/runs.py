@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.checkpoints.building import named_for
 from xlprobe.checkpoints.checkpoint import Checkpoint
-from xlprobe.checkpoints.delta import apply_delta, make_delta, save_delta
+from xlprobe.checkpoints.delta import WEIGHTS, apply_delta, make_delta, save_delta
 from xlprobe.checkpoints.loading import load
 from xlprobe.checkpoints.released import read_query
 from xlprobe.checkpoints.tensor_files import write_tensors
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QUERY", "keep", "run_finetune", "run_pretrain"]
 
-QUERY, WEIGHTS, MANIFEST, MODEL = "query.safetensors", "weights.safetensors", "manifest.json", "model"
+QUERY, MANIFEST, MODEL = "query.safetensors", "manifest.json", "model"
 
 
 def run_pretrain(
