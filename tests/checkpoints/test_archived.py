@@ -11,7 +11,8 @@ from xlprobe import load, save
 from xlprobe.checkpoints import bundled
 from xlprobe.checkpoints.delta import WEIGHTS, make_delta, save_delta
 from xlprobe.checkpoints.hashing import hash_file
-from xlprobe.errors import CheckpointError
+from xlprobe.errors import CheckpointError, TrainingError
+from xlprobe.training.archives import unpack_archive
 
 
 @pytest.fixture
@@ -50,6 +51,20 @@ def test_a_damaged_archive_is_refused(archive, keep):
     archive.write_bytes(archive.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match="cannot read the archive"):
         load(archive)
+
+
+def test_a_damaged_compressed_stream_is_refused(tmp_path):
+    path = tmp_path / "run.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(WEIGHTS, bytes(range(256)) * 40)
+    damaged = bytearray(path.read_bytes())
+    start = 30 + len(WEIGHTS)  # the file's own header
+    damaged[start : start + 8] = b"\xff" * 8
+    path.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match="cannot read the archive"):
+        load(path)
+    with pytest.raises(TrainingError, match="cannot read the archive"):
+        unpack_archive(path, tmp_path / "run")
 
 
 def test_another_run_of_a_bundled_checkpoint_is_taken_from_where_archives_are(archive, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+import zlib
 from dataclasses import replace
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
@@ -25,7 +26,7 @@ def _read(request: Request) -> Checkpoint:
                 f"{request.spec} holds no {WEIGHTS}; expected the archive of a fine-tuned run. A Q_cross alone is "
                 "unpacked by xlprobe.training.archives.unpack_archive"
             ) from error
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
             raise CheckpointError(f"cannot read the archive {request.spec}: {error}. Get the file again") from error
         found = request.load(replace(request, spec=file))
     return named(found, request.path.stem, request.spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from io import BytesIO
@@ -66,7 +67,7 @@ def unpack_archive(path: Path, place: Path) -> Path:
             place.mkdir(parents=True, exist_ok=True)
             for name in file.namelist():
                 write_atomically(place / name, file.read(name))
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise TrainingError(f"cannot read the archive {path}: {error}") from error
     return place
 
