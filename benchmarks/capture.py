@@ -19,7 +19,7 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.measuring.attention import AttentionReader, read_by
 from xlprobe.measuring.forward import capture
 from xlprobe.measuring.plan import PairedBatch, paired_batches, plan
-from xlprobe.metrics import Metric, metrics_in
+from xlprobe.metrics import Metric, metrics_in, tensors
 from xlprobe.results import ResultsWriter
 from xlprobe.samples import Encoder
 
@@ -57,6 +57,15 @@ def unwritten(checkpoint: Checkpoint, batches: Sequence[PairedBatch], metrics: S
         return None
 
     capture(checkpoint, batches, [AttentionReader(sink, metrics)])
+
+
+def without_numba(work: Callable[..., None], *arguments: Any) -> None:
+    """Do what is measured with the reference of what numba compiles."""
+    compiled, tensors._compiled = tensors._compiled, lambda: None  # type: ignore[assignment]
+    try:
+        work(*arguments)
+    finally:
+        tensors._compiled = compiled
 
 
 class Shares:
@@ -111,8 +120,9 @@ def run(quick: bool = False) -> Section:
         "Capture",
         "All attention metrics (similarity, shape, mass, shares of the queries, norm-weighted) of every sample, layer "
         "and head, computed and written as a table, against the bare forward pass with fused attention of the same "
-        "batches. *Default* leaves out the robustness set and the norm-weighted metrics. *Two processes* of one thread "
-        "each share the batches, as shards do; the bare pass beside them has all threads.",
+        "batches. *Default* leaves out the robustness set and the norm-weighted metrics. Where numba is installed it "
+        "compiles the comparisons (*without numba*: their reference). *Two processes* of one thread each share the "
+        "batches, as shards do; the bare pass beside them has all threads.",
     )
     every, chosen = read_by(metrics_in("all")), read_by(metrics_in("default"))
     threads, repeats = torch.get_num_threads(), 3 if quick else 5
@@ -127,10 +137,19 @@ def run(quick: bool = False) -> Section:
             "all metrics, nothing written": lambda c=checkpoint, b=batches: unwritten(c, b, every),
             "default metrics": lambda c=checkpoint, b=batches: measured(c, b, chosen),
         }
+        if tensors._compiled() is not None:
+            timed |= {
+                f"{name} metrics, without numba": partial(without_numba, measured, checkpoint, batches, metrics)
+                for name, metrics in (("all", every), ("default", chosen))
+            }
         shares = Shares(kind, texts[length], ("all", "default"), threads) if threads > 1 else None
         if shares is not None:
             timed |= {f"{name} metrics, {threads} processes": partial(shares, name) for name in ("all", "default")}
-        targets = {name: ALL if name.startswith("all") else DEFAULT for name in timed if "written" not in name}
+        targets = {
+            name: ALL if name.startswith("all") else DEFAULT
+            for name in timed
+            if "without" not in name and "written" not in name
+        }
         section.rows += ratios(timed, targets=targets, prefix=prefix, repeats=repeats)
         if shares is not None:
             shares.close()

@@ -155,7 +155,9 @@ def test_the_citation_reads_and_names_the_paper():
 
 def test_every_library_that_is_imported_is_declared():
     known = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
-    known |= {canonicalize_name(Requirement(text).name) for name in ("bundled", "typology") for text in EXTRAS[name]}
+    known |= {
+        canonicalize_name(Requirement(text).name) for name in ("bundled", "fast", "typology") for text in EXTRAS[name]
+    }
     names = {"sklearn": "scikit-learn", "bidi": "python-bidi"}
     found = set()
     for path in MODULES.values():

@@ -133,7 +133,9 @@ def test_every_module_is_reached_from_the_package():
     for module in pkgutil.iter_modules(xlprobe.metrics.__path__):
         found = importlib.import_module(f"xlprobe.metrics.{module.name}")
         public = {name for name in found.__all__ if getattr(getattr(found, name), "__module__", "") == found.__name__}
-        assert public & set(xlprobe.metrics.__all__) or module.name in ("blocks", "tensors", "registry"), module.name
+        assert public & set(xlprobe.metrics.__all__) or module.name in ("blocks", "compiled", "tensors", "registry"), (
+            module.name
+        )
 
 
 @pytest.mark.parametrize("name", sorted(set(METRICS) - OF_MODELS))

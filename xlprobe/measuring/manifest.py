@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["about_checkpoint", "fingerprint_of", "manifest_of"]
 
 PACKAGES = (
-    "xlprobe", "torch", "transformers", "transformer-lens", "numpy", "scipy", "pandas", "pyarrow", "matplotlib",
+    "xlprobe", "torch", "transformers", "transformer-lens", "numpy", "numba", "scipy", "pandas", "pyarrow",
+    "matplotlib",
 )  # fmt: skip
 """Whose versions are written down."""
 

@@ -13,7 +13,7 @@ from xlprobe.errors import DataError
 from xlprobe.metrics import stability
 from xlprobe.metrics.base import Metric, get_metric
 from xlprobe.metrics.profiles import Profile, align
-from xlprobe.metrics.tensors import at_once, row_entropy, weighted_mean
+from xlprobe.metrics.tensors import at_once, compiled_for, row_entropy, weighted_mean
 
 __all__ = ["SIMILARITIES", "compare", "compare_pairs"]
 
@@ -88,12 +88,34 @@ def compare_pairs(
 
     `alike` says that the two sides of every pair have the same rows and cells.
     """
+    fast = _compiled_means(profile, left, right, metrics, alike)
+    rest = [one for one in metrics if one.name not in fast]
     size = at_once(profile.values[0].numel())
     means = []
-    for one, other in zip(left.split(size), right.split(size), strict=True):
+    for one, other in zip(left.split(size), right.split(size), strict=True) if rest else ():
         p, q = profile.select(one), profile.select(other)
-        means.append(_means(*((p, q) if alike else _cut_alike(p, q)), metrics))
-    return dict(zip([one.name for one in metrics], torch.cat(means, dim=1), strict=True))
+        means.append(_means(*((p, q) if alike else _cut_alike(p, q)), rest))
+    return fast | dict(zip([one.name for one in rest], torch.cat(means, dim=1) if rest else (), strict=True))
+
+
+_COMPILED = (
+    rows_js_stability, rows_total_variation, rows_cosine, rows_hellinger, rows_pearson, rows_argmax_agreement,
+)  # fmt: skip
+"""What `xlprobe.metrics.compiled` computes, in its order."""
+
+
+def _compiled_means(
+    profile: Profile, left: Tensor, right: Tensor, metrics: Sequence[Metric], alike: bool
+) -> dict[str, Float[Tensor, "pair head"]]:
+    """Return, by name, those comparisons that compiled code makes: of single precision, on a processor, not causal."""
+    numbers = {one.name: _COMPILED.index(one.function) for one in metrics if one.function in _COMPILED}
+    if not numbers or profile.open_cells is not None or (code := compiled_for(profile.values, profile.weights)) is None:
+        return {}
+    known = torch.stack([profile.entropy, profile.squares, profile.largest, profile.weights])
+    count = len(_COMPILED) if any(numbers.values()) else 1
+    means = torch.empty(count, len(left), profile.values.shape[1], dtype=torch.float64)
+    code.run(code.compare_rows, profile.values, known, profile.rows, profile.cells, left, right, alike, means)
+    return {name: means[number] for name, number in numbers.items()}
 
 
 def _cut_alike(p: Profile, q: Profile) -> tuple[Profile, Profile]:

@@ -18,7 +18,7 @@ from xlprobe.metrics.pooling import pool_keys
 from xlprobe.metrics.profiles import Profile, same_or_each
 from xlprobe.metrics.reach import Reach
 from xlprobe.metrics.roles import Roles, Span
-from xlprobe.metrics.tensors import as_float, at_once, safe_divide
+from xlprobe.metrics.tensors import as_float, at_once, compiled_for, safe_divide
 
 __all__ = ["Memory", "PooledPattern", "UnitPattern", "profile"]
 
@@ -171,6 +171,7 @@ class PooledPattern:
 
     def _token_profile(self, queries: str, keys: str, memory: Memory | None) -> Profile:
         cells, cell_range = self.roles.spans[keys], self.roles.cell_ranges[keys]
+        known: dict[str, Tensor] = {}
         if queries not in ("context", "text"):
             number = self.roles.row_numbers[queries]
             rows = self.roles.rows_exist[:, number : number + 1]
@@ -183,15 +184,22 @@ class PooledPattern:
         else:
             span = self.roles.spans[queries]
             rows, by_cell = span.mask, _take(self.by_cell, span, 2)
-            values = self._rows(span, cells, memory or Memory())
+            values, known = self._rows(span, cells, memory or Memory())
             open_cells = None if self.reach is None else self.reach.open_tokens(span, cells)
         weights = by_cell[..., cell_range].sum(dim=-1) * rows[:, None].to(by_cell.dtype)
-        return Profile(values, weights, by_cell[..., -1], rows, cells.mask, open_cells)
+        profile = Profile(values, weights, by_cell[..., -1], rows, cells.mask, open_cells)
+        vars(profile).update(known)
+        return profile
 
-    def _rows(self, span: Span, cells: Span, memory: Memory) -> Float[Tensor, "batch head row cell"]:
-        """Rows of tokens, renormalised over a block's cells."""
+    def _rows(self, span: Span, cells: Span, memory: Memory) -> tuple[Tensor, dict[str, Tensor]]:
+        """Rows of tokens, renormalised over a block's cells, and what was found out of them on the way."""
         scale = self._cell_scale(cells)
         values = memory.of((*self.pattern.shape[:2], span.width, cells.width), self.pattern)
+        if (code := compiled_for(self.pattern)) is not None:
+            factors = self.pattern.new_ones(len(values), 1, cells.width) if scale is None else scale[:, :, 0]
+            known = self.pattern.new_empty(4, *values.shape[:3])
+            code.run(code.take_rows, self.pattern, span.index, cells.index, factors, values, known)
+            return values, dict(zip(("entropy", "squares", "largest"), known, strict=False))
         # A few samples at a time, so that what is read again comes from the processor's cache.
         size = at_once(values[0].numel())
         for start in range(0, len(values), size):
@@ -201,7 +209,7 @@ class PooledPattern:
                 block = torch.mul(block, scale[some], out=values[some])
             total = block.sum(dim=-1, keepdim=True)
             torch.mul(block, safe_divide(torch.ones_like(total), total), out=values[some])
-        return values
+        return values, {}
 
     def _mean_row(self, number: int) -> Float[Tensor, "batch head 1 key"]:
         """Mean of a pooled row's queries, over tokens; up to a factor and the norms, which `_cell_scale` brings in."""

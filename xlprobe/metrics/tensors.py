@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,7 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["as_float", "as_float64", "at_once", "by_rows", "row_entropy", "safe_divide", "weighted_mean"]
+__all__ = [
+    "as_float", "as_float64", "at_once", "by_rows", "compiled_for", "row_entropy", "safe_divide", "weighted_mean",
+]  # fmt: skip
 
 CHUNK_ELEMENTS = 2**17
 """How many numbers elementwise work takes at a time on a processor: half a megabyte in single precision."""
@@ -19,6 +25,20 @@ CHUNK_ELEMENTS = 2**17
 def at_once(numbers: int) -> int:
     """Return how many pieces of so many numbers are taken at a time; at least one."""
     return max(CHUNK_ELEMENTS // max(numbers, 1), 1)
+
+
+@cache
+def _compiled() -> Any:
+    if os.environ.get("XLPROBE_COMPILED") == "off" or find_spec("numba") is None:
+        return None
+    return import_module("xlprobe.metrics.compiled")
+
+
+def compiled_for(*arrays: Tensor) -> Any:
+    """Return `xlprobe.metrics.compiled`, or None: without numba, for other than single precision on a processor."""
+    fits = all(one.dtype == torch.float32 and one.device.type == "cpu" and not one.requires_grad for one in arrays)
+    code = _compiled() if fits else None
+    return code if code is not None and os.getpid() == code.PROCESS else None
 
 
 def as_float(values: Any) -> Tensor:
@@ -53,7 +73,11 @@ def weighted_mean(values: Float[Tensor, "*batch row"], weights: Float[Tensor, "*
 
 def row_entropy(values: Float[Tensor, "*batch cell"]) -> Float[Tensor, "*batch"]:
     """Return the entropy of each row in nats, with 0 log 0 = 0."""
-    return by_rows(_entropy, values)
+    if (code := compiled_for(values)) is None:
+        return by_rows(_entropy, values)
+    entropies = values.new_empty(values.shape[:-1])
+    code.run(code.row_entropies, values.reshape(-1, values.shape[-1]), entropies.view(-1))
+    return entropies
 
 
 def _entropy(values: Float[Tensor, "row cell"]) -> Float[Tensor, " row"]:
