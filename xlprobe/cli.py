@@ -167,19 +167,11 @@ def measure(
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
     asked = dict(locals())
-    from xlprobe.measuring.parts import finish_part, needed, start_part
-    from xlprobe.measuring.processes import pin_device, process_number
+    from xlprobe.measuring.parts import command_run
     from xlprobe.report.build import measured
 
-    pin_device()
-    with staged(out, needed(shard)) as made:
-        in_part = start_part("measure", asked | {"out": made.path})
-        table = measured(_options(asked))
-        told = f"{len(table):,} rows in {said(out / 'results.parquet')}"
-        if in_part:
-            told = finish_part(made.path, str(shard), out)
-    if process_number() == 0:
-        typer.echo(told)
+    with command_run("measure", asked) as run:
+        run.said = f"{len(measured(_options(asked))):,} rows in {said(out / 'results.parquet')}"
 
 
 @app.command()

@@ -12,14 +12,12 @@ from xlprobe.measuring.forward import give_back_memory
 from xlprobe.measuring.inputs import checkpoints_of, metrics_of, problems_of
 from xlprobe.measuring.lock import locked
 from xlprobe.measuring.manifest import about_checkpoint, fingerprint_of, manifest_of
-from xlprobe.measuring.parts import needed, part_of
+from xlprobe.measuring.parts import part_of, staged_run
 from xlprobe.measuring.patterns import KeptPattern
-from xlprobe.measuring.processes import refuse_processes
 from xlprobe.measuring.shards import Shards, sweep
 from xlprobe.progress import progress
 from xlprobe.results import Results
 from xlprobe.results.patterns import write_patterns
-from xlprobe.stores import address_of, said, staged
 
 __all__ = ["measure"]
 
@@ -48,9 +46,7 @@ def measure(
     language, unless the design says "skip"."""
     checked = check(with_options(design, options), metrics_of(metrics), problems_of(samples))
     shard = checked.design.shard
-    if out is not None and address_of(out):
-        refuse_processes(f"a run that writes to {said(out)}", "let each do a part of its own: --shard 1/2")
-    with staged(out, needed(shard)) as place:
+    with staged_run(out, shard, "a run that writes") as place:
         part = isinstance(part_of(shard), tuple)  # others are at work on theirs at the same time
         with locked(None if out is None or part else place.path):
             own = _measured(checkpoints, checked, place.path, out is not None, kept)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from xlprobe.errors import ResultsError
 from xlprobe.files import disk_errors, write_atomically
-from xlprobe.measuring.processes import process_count
-from xlprobe.stores import said
+from xlprobe.measuring.processes import pin_device, process_count, process_number, refuse_processes
+from xlprobe.stores import Directory, address_of, said, staged
 
-__all__ = ["MERGE", "Part", "finish_part", "forget_parts", "needed", "part_of", "recorded", "start_part"]
+__all__ = ["MERGE", "CommandRun", "Part", "command_run", "forget_parts", "part_of", "recorded", "staged_run"]
 
 MERGE = "merge"
 """What `--shard` is when the parts are put together."""
@@ -42,7 +44,46 @@ def part_of(shard: str | None) -> Part:
     return int(found[1]) - 1, int(found[2])
 
 
-def needed(shard: str | None) -> Callable[[str], bool]:
+@contextmanager
+def staged_run(out: str | Path | None, shard: str | None, what: str) -> Iterator[Directory]:
+    """Yield the directory in which a run is made (see `xlprobe.stores.staged`).
+
+    Raises `ResultsError` where the processes of a launcher would put `what` to one address.
+    """
+    if out is not None and address_of(out):
+        refuse_processes(f"{what} to {said(out)}", "let each do a part of its own: --shard 1/2")
+    with staged(out, _needed(shard)) as place:
+        yield place
+
+
+@dataclass
+class CommandRun:
+    """A command at work: the directory of its files, whether they are all there at its end, and what it says then."""
+
+    directory: Path
+    is_whole: bool
+    said: str = ""
+
+
+@contextmanager
+def command_run(command: str, options: Mapping[str, Any]) -> Iterator[CommandRun]:
+    """Run a command with these options, `out` and `shard` among them, and say what came of it.
+
+    A part is written down before its work and after it; of the processes of a launcher the first speaks.
+    """
+    pin_device()
+    out, shard = options["out"], options["shard"]
+    with staged(out, _needed(shard)) as made:
+        in_part = _start_part(command, {**options, "out": made.path})
+        run = CommandRun(made.path, not in_part and process_number() == 0)
+        yield run
+        if in_part:
+            run.said = _finish_part(made.path, str(shard), out)
+    if process_number() == 0:
+        print(run.said)
+
+
+def _needed(shard: str | None) -> Callable[[str], bool]:
     """Return what says of a file, by its name in a run's directory, whether the run needs it: a part its own shards."""
     part = part_of(shard)
 
@@ -53,7 +94,7 @@ def needed(shard: str | None) -> Callable[[str], bool]:
     return is_needed
 
 
-def start_part(command: str, options: Mapping[str, Any]) -> bool:
+def _start_part(command: str, options: Mapping[str, Any]) -> bool:
     """Where `options` ask for a part, write down in their `out` of what, so that the parts can be put together.
 
     Returns whether they do. Raises `ResultsError` where the directory holds parts of another command.
@@ -75,7 +116,7 @@ def start_part(command: str, options: Mapping[str, Any]) -> bool:
     return True
 
 
-def finish_part(directory: Path, shard: str, out: str | Path) -> str:
+def _finish_part(directory: Path, shard: str, out: str | Path) -> str:
     """Write down that a part is done; return what to say, of a directory that was given as `out`."""
     part = part_of(shard)
     assert isinstance(part, tuple)
@@ -103,7 +144,7 @@ def recorded(directory: Path) -> dict[str, Any]:
 
 
 def forget_parts(directory: Path) -> None:
-    """Remove what `start_part` and `finish_part` wrote."""
+    """Remove what `command_run` wrote."""
     with disk_errors(directory):
         for file in [directory / _RECORD, *directory.glob(".part-*-of-*")]:
             file.unlink(missing_ok=True)

@@ -106,32 +106,23 @@ def evaluate(
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     asked = dict(locals())
     from xlprobe.checkpoints.named import Reading, load_named
-    from xlprobe.measuring.parts import finish_part, needed, start_part
-    from xlprobe.measuring.processes import pin_device, process_number
+    from xlprobe.measuring.parts import command_run
     from xlprobe.results import Results
-    from xlprobe.stores import staged
-    from xlprobe.training.evaluation import evaluate as run
+    from xlprobe.training.evaluation import evaluate as answers_of
     from xlprobe.training.sources import evaluation_problems
 
-    pin_device()
     seen = _trained_on(trained_on)
     problems = evaluation_problems(samples, languages, limit, depths, seed)
     asking = options.template_of(template), options.class_names(answers, "--answers")
     reading = Reading(token_types, layout, prefix, *asking, options.class_names(labels))
     checkpoints = load_named(checkpoint, device, reading)
     more: dict[str, Any] = {"pairs": pairs, "batch_size": batch_size, "show_progress": True, "out": out, "shard": shard}
-    told = ""
-    with staged(out, needed(shard)) as made:
-        in_part = start_part("evaluate", asked | {"out": made.path})
-        results = Results.concat([run(one, problems, **more) for one in checkpoints])
-        if in_part:
-            told = finish_part(made.path, str(shard), out)
-        elif process_number() == 0:
-            results.save(made.path)
+    with command_run("evaluate", asked) as run:
+        results = Results.concat([answers_of(one, problems, **more) for one in checkpoints])
+        if run.is_whole:
+            results.save(run.directory)
             known = {sample.key: int(sample.label or 0) for sample in problems}
-            told = _accuracy(results, made.path, by_depth=by_depth, trained_on=seen, labels=known)
-    if told:
-        typer.echo(told)
+            run.said = _accuracy(results, run.directory, by_depth=by_depth, trained_on=seen, labels=known)
 
 
 def _accuracy(results: Results, out: Path, **how: Any) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import torch
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
@@ -17,8 +18,7 @@ from xlprobe.encoders.answers import answer_logits
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.inputs import problems_of
-from xlprobe.measuring.parts import needed
-from xlprobe.measuring.processes import refuse_processes
+from xlprobe.measuring.parts import staged_run
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
 from xlprobe.metrics import correct, gold_margin
 from xlprobe.progress import progress
@@ -26,7 +26,6 @@ from xlprobe.results import Results
 from xlprobe.results.blocks import RowBuffer
 from xlprobe.samples import Encoder, ParallelSample, Sample
 from xlprobe.statistics import summarise
-from xlprobe.stores import address_of, said, staged
 
 __all__ = ["accuracy_table", "evaluate"]
 
@@ -54,37 +53,46 @@ def evaluate(
     `shard`: "3/64" does the third of 64 parts only, "merge" puts parts together. Raises `TrainingError` for a
     checkpoint that gives no answers, `DataError` for labels that it lacks.
     """
-    if out is not None and address_of(out):
-        refuse_processes(f"evaluate into {said(out)}", "let each do a part of its own: --shard 1/2")
-        more: Any = {"pairs": pairs, "batch_size": batch_size, "seed": seed, "show_progress": show_progress}
-        with staged(out, needed(shard)) as place:
-            return evaluate(checkpoint, samples, out=place.path, labels=labels, shard=shard, **more)
     checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else load(checkpoint)
     checkpoint = replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
     samples = problems_of(samples)
     _check(checkpoint, samples)
     cells = _cells(pairs, samples)
-    encoder = checkpoint.encoder()
     about = {"routine": "evaluate", "checkpoint": checkpoint.spec, "data_hash": _data_hash(samples)}
     options = {"sha256": checkpoint.hash, "cells": list(cells), "batch_size": batch_size}
     options |= {"encoding": dict(checkpoint.encoding), "labels": checkpoint.labels}
-    shards = Shards.of_run(out, {**about, **options}, say=show_progress, shard=shard)
-    fixed = {"checkpoint": checkpoint.name, "seed": seed}
+    with staged_run(out, shard, "an evaluation that writes") as place:
+        directory = None if out is None else place.path
+        shards = Shards.of_run(directory, {**about, **options}, say=show_progress, shard=shard)
+        table = _answered(checkpoint, samples, cells, batch_size, shards, seed=seed, show=show_progress)
+        own = shards.close()
+    return own if own is not None else Results(table, about)
+
+
+def _answered(
+    checkpoint: Checkpoint,
+    samples: Sequence[ParallelSample],
+    cells: Mapping[tuple[str, str], int],
+    size: int,
+    shards: Shards,
+    *,
+    seed: int | None,
+    show: bool,
+) -> pa.Table:
+    """Answer the problems of all cells, `size` at a time, and return the rows of the shards that are collected here."""
+    encoder, rows = checkpoint.encoder(), RowBuffer()
+    parts = list(_parts(cells, samples, encoder, size * SHARD_BATCHES))
 
     def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
-        for frame in _cell(checkpoint, encoder, part[1], batch_size):
-            target.append_frame(frame.assign(**fixed))
+        for frame in _cell(checkpoint, encoder, part[1], size):
+            target.append_frame(frame.assign(checkpoint=checkpoint.name, seed=seed))
             advance(len(frame) // 2)
         return {}
 
-    rows = RowBuffer()
-    parts = list(_parts(cells, samples, encoder, batch_size * SHARD_BATCHES))
-    show = show_progress and shards.is_first
-    with progress(f"evaluate {checkpoint.name}", sum(cells.values()), show=show) as advance:
+    with progress(f"evaluate {checkpoint.name}", sum(cells.values()), show=show and shards.is_first) as advance:
         for _ in shards.states(f"evaluate-{checkpoint.name}", parts, work, rows):
             pass
-    own = shards.close()
-    return own if own is not None else Results(rows.table(), about)
+    return rows.table()
 
 
 def _check(checkpoint: Checkpoint, samples: Sequence[ParallelSample]) -> None:
