@@ -19,7 +19,7 @@ import torch
 
 from benchmarks.attention import calls, inputs, plan_of
 from xlprobe.cost import SHAPES, costs_of
-from xlprobe.cost.runs import _batch, _plain_model
+from xlprobe.cost.timing import _batch, _plain_model
 from xlprobe.encoders.convert import to_cross_query
 from xlprobe.training.tuning import select
 

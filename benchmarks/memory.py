@@ -12,8 +12,8 @@ import torch
 from benchmarks.child import in_child, peak_mib
 from benchmarks.timing import Row, Section
 from xlprobe.checkpoints.checkpoint import Checkpoint
-from xlprobe.cost.runs import _batch, _plain_model
 from xlprobe.cost.shapes import EncoderShape
+from xlprobe.cost.timing import _batch, _plain_model
 from xlprobe.encoders.convert import to_cross_query
 from xlprobe.measuring.attention import AttentionReader, read_by
 from xlprobe.measuring.forward import capture

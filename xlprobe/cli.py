@@ -167,7 +167,7 @@ def measure(
 ) -> None:
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
     asked = dict(locals())
-    from xlprobe.measuring.parts import command_run
+    from xlprobe.measuring.job_array import command_run
     from xlprobe.report.build import measured
 
     with command_run("measure", asked) as run:
@@ -180,7 +180,7 @@ def merge(
     debug: DebugOption = False,
 ) -> None:
     """Put together what jobs with --shard have done, once all of them are; the table is that of a single process."""
-    from xlprobe.measuring.parts import MERGE, forget_parts, recorded
+    from xlprobe.measuring.job_array import MERGE, forget_parts, recorded
 
     out = directory if address_of(directory) else directory.resolve()
     with staged(out) as made:

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from xlprobe.cli import app
 from xlprobe.cost import SHAPES, EncoderShape, costs_of, read_shape
-from xlprobe.cost.runs import fits, run_costs, runs_text
 from xlprobe.cost.tables import markdown_table
+from xlprobe.cost.timing import fits, run_costs, runs_text
 from xlprobe.encoders import cross_query
 from xlprobe.errors import CheckpointError, DataError
 

@@ -12,7 +12,7 @@ from xlprobe import plots
 from xlprobe.cli import app, run
 from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer import explorer_data
-from xlprobe.plots.explorer.parts import document
+from xlprobe.plots.explorer.document import document
 from xlprobe.plots.scope import checkpoints
 from xlprobe.report import build as build_module
 from xlprobe.report.build import ReportOptions, build, measured, spread

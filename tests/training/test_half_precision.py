@@ -8,7 +8,7 @@ from torch import nn
 
 from xlprobe.training import half_precision
 from xlprobe.training.half_precision import bfloat16_is_faster, computing
-from xlprobe.training.parts import parts_of
+from xlprobe.training.micro_batches import micro_batches
 
 
 class Small(nn.Module):
@@ -84,7 +84,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tiny):
         inputs["labels"][2] = inputs["labels"][3] = -100
         model, found = make_classifier(tiny.checkpoint(), head=FreshHead(dropout=0.0)).eval(), []
         for limit in (None, 3 * inputs["input_ids"].shape[1], 1):
-            parts = list(parts_of(inputs, limit))
+            parts = list(micro_batches(inputs, limit))
             assert sum(share for _, share in parts) == pytest.approx(1)
             assert all(
                 limit is None or part["input_ids"].numel() <= limit or len(part["labels"]) == 1 for part, _ in parts

@@ -37,7 +37,7 @@ def cost(
     typer.echo(cost_text(shape, batch_size, length, 2 if half else 4))
     if not measure:
         return
-    from xlprobe.cost.runs import fits, run_costs, runs_text
+    from xlprobe.cost.timing import fits, run_costs, runs_text
 
     reason = fits(shape, measured_batch, length)
     if reason is not None:

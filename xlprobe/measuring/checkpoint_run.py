@@ -13,7 +13,7 @@ import numpy as np
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.measuring.attention import AnswerReader, AttentionReader, read_by
 from xlprobe.measuring.design import Checked
-from xlprobe.measuring.effects.runs import Run, measure_answers, measure_interventions
+from xlprobe.measuring.effects.batch_run import Run, measure_answers, measure_interventions
 from xlprobe.measuring.forward import capture, give_back_memory
 from xlprobe.measuring.head_structure import HeadStructureReader
 from xlprobe.measuring.instability import InstabilityMeans

@@ -10,9 +10,9 @@ from xlprobe.measuring.checkpoint_run import CheckpointRun
 from xlprobe.measuring.design import DEFAULT_DESIGN, Checked, Design, check, with_options
 from xlprobe.measuring.forward import give_back_memory
 from xlprobe.measuring.inputs import checkpoints_of, metrics_of, problems_of
+from xlprobe.measuring.job_array import part_of, staged_run
 from xlprobe.measuring.lock import locked
 from xlprobe.measuring.manifest import about_checkpoint, fingerprint_of, manifest_of
-from xlprobe.measuring.parts import part_of, staged_run
 from xlprobe.measuring.patterns import KeptPattern
 from xlprobe.measuring.shards import Shards, sweep
 from xlprobe.progress import progress

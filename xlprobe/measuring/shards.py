@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from xlprobe.errors import ResultsError
 from xlprobe.files import disk_errors
-from xlprobe.measuring.parts import MERGE, Part, part_of
+from xlprobe.measuring.job_array import MERGE, Part, part_of
 from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.measuring.states import decoded, encoded
 from xlprobe.results import COLUMNS, Results, ResultsWriter

@@ -17,7 +17,7 @@ from xlprobe.plots.forced_routing import Routing
 from xlprobe.plots.identity import LanguageIdentity
 from xlprobe.plots.importance import HeadImportance
 from xlprobe.plots.instability import InstabilityByLayer
-from xlprobe.plots.kept_rows import attention_rows
+from xlprobe.plots.kept_patterns import attention_rows
 from xlprobe.plots.knock_out import KnockOutEffects
 from xlprobe.plots.masks import QueryMasks
 from xlprobe.plots.mass import CrossLingualMass, MassFromContext

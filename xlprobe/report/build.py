@@ -105,7 +105,7 @@ def build(options: ReportOptions) -> Path:
 def _explorer(results: Results, options: ReportOptions) -> str | None:
     """Write the explorer's page and return its name; where no patterns are left, a page beside the table is taken."""
     from xlprobe.plots.explorer import explorer_data
-    from xlprobe.plots.explorer.parts import document
+    from xlprobe.plots.explorer.document import document
 
     kept = read_patterns(results.path) if results.path is not None else []
     path = options.out / EXPLORER

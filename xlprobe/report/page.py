@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xlprobe.plots import FIGURES
-from xlprobe.plots.explorer.parts import script_of
+from xlprobe.plots.explorer.document import script_of
 from xlprobe.plots.palette import DARK, PAPER, dark_css
 from xlprobe.plots.scope import checkpoints, switched_pairs
 from xlprobe.plots.words import pair_label

@@ -106,7 +106,7 @@ def evaluate(
     """Accuracy for every pair of context and question language, with intervals and baselines."""
     asked = dict(locals())
     from xlprobe.checkpoints.named import Reading, load_named
-    from xlprobe.measuring.parts import command_run
+    from xlprobe.measuring.job_array import command_run
     from xlprobe.results import Results
     from xlprobe.training.evaluation import evaluate as answers_of
     from xlprobe.training.sources import evaluation_problems

@@ -18,7 +18,7 @@ from xlprobe.encoders.answers import answer_logits
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.inputs import problems_of
-from xlprobe.measuring.parts import staged_run
+from xlprobe.measuring.job_array import staged_run
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
 from xlprobe.metrics import correct, gold_margin
 from xlprobe.progress import progress

@@ -25,7 +25,7 @@ from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
 from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.training.half_precision import bfloat16_is_faster, computing
-from xlprobe.training.parts import parts_of
+from xlprobe.training.micro_batches import micro_batches
 from xlprobe.training.settings import TrainSettings
 from xlprobe.training.stream import Stream
 from xlprobe.training.tuning import set_tensors, trained_tensors
@@ -82,7 +82,7 @@ class DeltaTrainer(Trainer):
         return self._computing
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
-        """Return the loss of a part of a batch, by its share of the labels."""
+        """Return the loss of a micro-batch, by its share of the labels."""
         loss: Any = super().compute_loss(*args, **kwargs)
         return loss * self._share
 
@@ -90,8 +90,8 @@ class DeltaTrainer(Trainer):
         """Run forward and backward passes of a batch; raises `TrainingError` where the loss is no number."""
         limit = self._settings.tokens_at_once if process_count() == 1 else None
         losses = []
-        for part, self._share in parts_of(inputs, limit):
-            losses.append(super().training_step(model, part, num_items_in_batch))
+        for some, self._share in micro_batches(inputs, limit):
+            losses.append(super().training_step(model, some, num_items_in_batch))
         loss = torch.stack(losses).sum()
         if not bool(torch.isfinite(loss)):
             last = last_checkpoint(Path(str(self.args.output_dir)))

@@ -8,7 +8,7 @@ from torch import nn
 from xlprobe import effects
 from xlprobe.errors import DataError
 from xlprobe.interventions import HeadImportance, KnockOut
-from xlprobe.measuring.effects.runs import BatchRun, Run
+from xlprobe.measuring.effects.batch_run import BatchRun, Run
 from xlprobe.metrics import METRICS
 from xlprobe.statistics import difference_in_differences, summarise
 

@@ -17,7 +17,7 @@ import pytest
 from browser import choose, press, settle, view, violations, wait
 
 from xlprobe.plots.explorer import explorer_data
-from xlprobe.plots.explorer.parts import document
+from xlprobe.plots.explorer.document import document
 
 READY = "document.getElementById('xp').dataset.ready === 'yes'"
 

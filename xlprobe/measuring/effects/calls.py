@@ -10,9 +10,9 @@ import numpy as np
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.errors import DataError
 from xlprobe.measuring.design import Checked, Design, Interventions, check, with_options
+from xlprobe.measuring.effects.batch_run import Run, measure_answers, measure_interventions
 from xlprobe.measuring.effects.head_effects import checked_patching
 from xlprobe.measuring.effects.knock_outs import checked_cuts
-from xlprobe.measuring.effects.runs import Run, measure_answers, measure_interventions
 from xlprobe.measuring.inputs import problems_of
 from xlprobe.metrics.base import get_metric
 from xlprobe.results import Results

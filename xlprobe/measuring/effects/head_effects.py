@@ -11,7 +11,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.interventions import Ablate, HeadImportance, Patch, head_means
 from xlprobe.measuring.design import DEFAULT_INTERVENTIONS
-from xlprobe.measuring.effects.runs import BatchRun, Run
+from xlprobe.measuring.effects.batch_run import BatchRun, Run
 
 __all__ = ["ablation_effect", "importance", "patching"]
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from xlprobe.errors import DataError
 from xlprobe.interventions import KnockOut
 from xlprobe.measuring.design import Interventions
-from xlprobe.measuring.effects.runs import BatchRun
+from xlprobe.measuring.effects.batch_run import BatchRun
 
 __all__ = ["EDGES", "knock_out_effect"]
 

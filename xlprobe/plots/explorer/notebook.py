@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer.data import explorer_data
-from xlprobe.plots.explorer.parts import document
+from xlprobe.plots.explorer.document import document
 from xlprobe.results import Results
 from xlprobe.results.patterns import read_patterns
 

@@ -1,4 +1,4 @@
-"""A batch in parts that fit into memory."""
+"""A batch in micro-batches that fit into memory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 
-__all__ = ["parts_of"]
+__all__ = ["micro_batches"]
 
 
-def parts_of(inputs: Mapping[str, Tensor], limit: int | None) -> Iterator[tuple[dict[str, Tensor], float]]:
+def micro_batches(inputs: Mapping[str, Tensor], limit: int | None) -> Iterator[tuple[dict[str, Tensor], float]]:
     """Yield consecutive rows of a batch, at most `limit` tokens with padding, and their share of the batch's labels.
 
-    Each part is as wide as its longest row. The losses, as means over a part's labels, times the shares add up to the
-    batch's loss; parts without a label are left out. A row with more tokens is a part of its own; without a limit the
-    batch is one part.
+    Each micro-batch is as wide as its longest row. The losses, as means over its labels, times the shares add up to the
+    batch's loss; those without a label are left out. A row with more tokens is one of its own; without a limit the
+    batch is one.
     """
     ids, labels = inputs["input_ids"], inputs["labels"]
     count, width = ids.shape
@@ -30,9 +30,9 @@ def parts_of(inputs: Mapping[str, Tensor], limit: int | None) -> Iterator[tuple[
         while stop < count and max(longest, lengths[stop]) * (stop + 1 - start) <= limit:
             longest = max(longest, lengths[stop])
             stop += 1
-        part = {name: _narrowed(tensor[start:stop], width, longest) for name, tensor in inputs.items()}
-        if share := int((part["labels"] != -100).sum()):
-            yield part, share / whole
+        some = {name: _narrowed(tensor[start:stop], width, longest) for name, tensor in inputs.items()}
+        if share := int((some["labels"] != -100).sum()):
+            yield some, share / whole
         start = stop
 
 

@@ -12,9 +12,9 @@ from xlprobe.cli import app, run
 from xlprobe.errors import ResultsError
 from xlprobe.measuring.design import Design, check
 from xlprobe.measuring.inputs import metrics_of
+from xlprobe.measuring.job_array import part_of
 from xlprobe.measuring.manifest import fingerprint_of, manifest_of
 from xlprobe.measuring.measurement import measure
-from xlprobe.measuring.parts import part_of
 from xlprobe.results import Results
 
 pytestmark = pytest.mark.usefixtures("small_shards")
