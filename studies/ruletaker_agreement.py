@@ -14,7 +14,7 @@ from pathlib import Path
 
 from xlprobe.samples.readers import Rejections, read_ruletaker
 from xlprobe.samples.readers.lines import json_lines
-from xlprobe.samples.readers.theories import Told, told
+from xlprobe.samples.readers.theories import TheoryText, read_theory
 from xlprobe.samples.rulebase import Literal, Theory, parse_statement
 from xlprobe.samples.rulebase.prover import Model, solve
 
@@ -40,9 +40,9 @@ def row_of(path: Path, found: Rejections) -> str:
     return f"| {path.parent.name} | {' | '.join(cells)} |"
 
 
-def solved(path: Path) -> Iterator[tuple[Told, Theory, Model]]:
+def solved(path: Path) -> Iterator[tuple[TheoryText, Theory, Model]]:
     for where, row in json_lines(path):
-        one = told(row, where)
+        one = read_theory(row, where)
         theory = Theory(tuple(map(parse_statement, one.context)))
         yield one, theory, solve(theory)
 
@@ -88,7 +88,7 @@ def question(text: str) -> Literal:
     return literal
 
 
-def agrees(believed: set[Literal], one: Told) -> bool:
+def agrees(believed: set[Literal], one: TheoryText) -> bool:
     for asked in one.questions:
         literal = question(asked.text)
         holds = literal in believed if literal.positive else literal.negated() not in believed

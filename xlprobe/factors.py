@@ -73,15 +73,15 @@ def per_language(
         if direction in ("both", name):
             chosen = chosen & (other != base)
             means.append(rows[chosen].groupby(other[chosen])["value"].mean())
-    found: dict[str, float] = {}
+    averages: dict[str, float] = {}
     for code in sorted({str(code) for part in means for code in part.index}):
         values = [float(part[code]) for part in means if code in part.index]
-        found[code] = sum(values) / len(values)
-    if not found:
+        averages[code] = sum(values) / len(values)
+    if not averages:
         raise ResultsError(
             f"the table has no code-switched rows of {metric!r} with {base!r}; expected such as {base}-fr"
         )
-    return found
+    return averages
 
 
 def relate(

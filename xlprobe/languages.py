@@ -47,12 +47,12 @@ _UNSEPARATED = {"Hans", "Jpan"}
 
 
 def _table(*rows: tuple[str, str, str, str, str]) -> dict[str, Language]:
-    found = {}
+    languages = {}
     for code, name, endonym, script, family in rows:
         direction: Literal["ltr", "rtl"] = "rtl" if script in _RIGHT_TO_LEFT else "ltr"
         separator = "" if script in _UNSEPARATED else " "
-        found[code] = Language(code, name, endonym, script, direction, family, separator)
-    return found
+        languages[code] = Language(code, name, endonym, script, direction, family, separator)
+    return languages
 
 
 LANGUAGES: dict[str, Language] = _table(
@@ -202,7 +202,7 @@ def expand_pairs(
     is kept and repetitions are dropped.
     """
     items = re.split(r"[,\s]+", pairs.strip()) if isinstance(pairs, str) else list(pairs)
-    found: dict[tuple[str, str], None] = {}
+    expanded: dict[tuple[str, str], None] = {}
     for item in items:
         match = re.fullmatch(r"([a-z]{2,4}|\*)-([a-z]{2,4}|\*)", item)
         if match is None:
@@ -222,5 +222,5 @@ def expand_pairs(
         for left in lefts:
             for right in rights:
                 if not (one_sided and left == right):
-                    found[left, right] = None
-    return list(found)
+                    expanded[left, right] = None
+    return list(expanded)

@@ -174,19 +174,19 @@ def words(text: str | None) -> tuple[str, ...]:
 
 def numbers(option: str, text: str, low: float = 0, high: float = 1) -> list[float]:
     """Return the numbers of an option, each once; raise `DataError` for what is none, or outside `low` to `high`."""
-    found = []
+    values = []
     for word in words(text):
         if not re.fullmatch(r"\d{1,10}(\.\d{1,10})?", word) or not low <= float(word) <= high:
             raise DataError(f"got {option} {text!r:.60}; expected numbers from {low:g} to {high:g}, such as '0.3 0.7'")
-        found.append(float(word))
-    if not found:
+        values.append(float(word))
+    if not values:
         raise DataError(f"got {option} {text!r:.60}; expected at least one number")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(values))
 
 
 def seeds(option: str, text: str, high: int = LARGEST_SEED) -> list[int]:
     """Return the whole numbers from 0 of an option, each once; raise `DataError` for what is none."""
-    found = words(text)
-    if not found or not all(re.fullmatch(r"\d{1,10}", word) and int(word) <= high for word in found):
+    digits = words(text)
+    if not digits or not all(re.fullmatch(r"\d{1,10}", word) and int(word) <= high for word in digits):
         raise DataError(f"got {option} {text!r:.60}; expected whole numbers from 0 to {high}, such as '0 1 2'")
-    return list(dict.fromkeys(map(int, found)))
+    return list(dict.fromkeys(map(int, digits)))

@@ -41,16 +41,16 @@ _UNUSED = 24 * 3600.0
 
 def address_of(path: str | Path) -> str | None:
     """Return the address that a text or a path is; None for a path of this machine, which file:// is, too."""
-    found = _match(path)
-    return f"{found[1]}://{found[2].rstrip('/')}" if found and found[1] not in _HERE else None
+    match = _match(path)
+    return f"{match[1]}://{match[2].rstrip('/')}" if match and match[1] not in _HERE else None
 
 
 def local_path(path: str | Path) -> Path:
     """Return a path of this machine as a `Path`, without file://."""
-    found = _match(path)
-    if found is None or found[1] not in _HERE:
+    match = _match(path)
+    if match is None or match[1] not in _HERE:
         return Path(path)
-    return Path(found[2].lstrip("/") if os.name == "nt" else f"/{found[2].lstrip('/')}")
+    return Path(match[2].lstrip("/") if os.name == "nt" else f"/{match[2].lstrip('/')}")
 
 
 def _match(path: str | Path) -> re.Match[str] | None:
@@ -261,8 +261,8 @@ def _opened(address: str) -> tuple[Any, str]:
 
 def _files(fs: Any, root: str) -> dict[str, dict[str, Any]]:
     """Return what the store says of each file below a path, by its name from there."""
-    found = {path[len(root) :].lstrip("/"): about for path, about in fs.find(root, detail=True).items()}
-    return {name: about for name, about in found.items() if name and ".." not in name.split("/")}
+    files = {path[len(root) :].lstrip("/"): about for path, about in fs.find(root, detail=True).items()}
+    return {name: about for name, about in files.items() if name and ".." not in name.split("/")}
 
 
 def _copy(fs: Any, root: str, names: Sequence[str], directory: Path) -> None:

@@ -28,8 +28,8 @@ def _read(request: Request) -> Checkpoint:
             ) from error
         except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
             raise CheckpointError(f"cannot read the archive {request.spec}: {error}. Get the file again") from error
-        found = request.load(replace(request, spec=file))
-    return named(found, request.path.stem, request.spec)
+        checkpoint = request.load(replace(request, spec=file))
+    return named(checkpoint, request.path.stem, request.spec)
 
 
 ARCHIVED = Format(lambda request: request.path.suffix == ".zip" and request.path.is_file(), _read)

@@ -206,5 +206,5 @@ class Checkpoint:
 @lru_cache(maxsize=256)
 def _say_order(name: str, classes: tuple[str, ...], labels: tuple[str, ...]) -> None:
     """Say once what is taken for what, where the order of the samples' labels is not the classifier's."""
-    told = ", ".join(f"{label!r} is {one!r}" for label, one in zip(labels, classes, strict=True))
-    logger.warning("%s: the samples' labels are matched with its classes by name: %s", name, told)
+    order = ", ".join(f"{label!r} is {one!r}" for label, one in zip(labels, classes, strict=True))
+    logger.warning("%s: the samples' labels are matched with its classes by name: %s", name, order)

@@ -233,7 +233,7 @@ def _decode(raw: np.ndarray[Any, Any], dtype: int, count: int, path: Path, name:
 def _shapes(config: BertConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
     """Return, for each name in the file, the name and the shape that `BertModel` gives it."""
     hidden, feed_forward = config.hidden_size, config.intermediate_size
-    found: dict[str, tuple[str, tuple[int, ...]]] = {
+    shapes: dict[str, tuple[str, tuple[int, ...]]] = {
         "emb.word": ("embeddings.word_embeddings.weight", (config.vocab_size, hidden)),
         "emb.pos": ("embeddings.position_embeddings.weight", (config.max_position_embeddings, hidden)),
         "emb.type": ("embeddings.token_type_embeddings.weight", (config.type_vocab_size, hidden)),
@@ -253,9 +253,9 @@ def _shapes(config: BertConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
         ):
             modules[f"l{layer}.{short}"] = (f"{stem}.{name}", shape)
     for short, (name, size) in modules.items():
-        found[f"{short}.w"] = (f"{name}.weight", size)
-        found[f"{short}.b"] = (f"{name}.bias", size[:1])
-    return found
+        shapes[f"{short}.w"] = (f"{name}.weight", size)
+        shapes[f"{short}.b"] = (f"{name}.bias", size[:1])
+    return shapes
 
 
 def _read_vocabulary(reader: _Reader) -> E5Vocabulary:
@@ -272,10 +272,10 @@ def _read_vocabulary(reader: _Reader) -> E5Vocabulary:
 
 def _read_normaliser(raw: bytes, entries: int) -> dict[str, str]:
     """Return what each character is replaced by before tokenisation (nmt_nfkc)."""
-    found, position = {}, 0
+    replacements, position = {}, 0
     for _ in range(entries):
         code, length = struct.unpack_from("<IB", raw, position)
         replacement = struct.unpack_from(f"<{length}I", raw, position + 5)
-        found[chr(code)] = "".join(map(chr, replacement))
+        replacements[chr(code)] = "".join(map(chr, replacement))
         position += 5 + 4 * length
-    return found
+    return replacements

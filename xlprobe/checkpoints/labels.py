@@ -54,8 +54,8 @@ def class_order(classes: Sequence[str], labels: Sequence[str]) -> tuple[int, ...
 
 
 def _are_numbered(names: Sequence[str]) -> bool:
-    found = [_NUMBERED.fullmatch(name.strip()) for name in names]
-    return [match and int(match[1]) for match in found] == list(range(len(names)))
+    matches = [_NUMBERED.fullmatch(name.strip()) for name in names]
+    return [match and int(match[1]) for match in matches] == list(range(len(names)))
 
 
 def _meaning(name: str, count: int) -> str:

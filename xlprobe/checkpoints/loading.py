@@ -182,9 +182,9 @@ def _spread(model: Any, device_map: str | Mapping[str, Any]) -> None:
     from accelerate import dispatch_model, infer_auto_device_map
 
     if isinstance(device_map, Mapping):
-        parts = dict(device_map)
+        devices = dict(device_map)
     elif device_map == "auto":
-        parts = infer_auto_device_map(model, no_split_module_classes=list(model._no_split_modules or ()))
+        devices = infer_auto_device_map(model, no_split_module_classes=list(model._no_split_modules or ()))
     else:
         raise CheckpointError(f"got device_map={device_map!r}; expected 'auto', or a device for each part by name")
-    dispatch_model(model, device_map=parts)
+    dispatch_model(model, device_map=devices)

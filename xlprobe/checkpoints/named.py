@@ -59,7 +59,7 @@ def load_named(specs: Sequence[str], device: str = "cpu", reading: Reading | Non
     Raises `CheckpointError` where two have one name (and training seed), as tables and figures tell them apart by it.
     """
     reading = reading or Reading()
-    found = []
+    checkpoints = []
     for text in specs:
         name, spec = _name_and_spec(text) or (None, text)
         part: dict[str, Any] = {} if reading.part is None else {"part": reading.part}
@@ -67,12 +67,12 @@ def load_named(specs: Sequence[str], device: str = "cpu", reading: Reading | Non
         if reading.encoding:
             checkpoint = replace(checkpoint, encoding={**checkpoint.encoding, **reading.encoding})
             checkpoint.encoder()
-        found.append(checkpoint)
-    names = Counter((checkpoint.name, checkpoint.provenance.get("seed")) for checkpoint in found)
+        checkpoints.append(checkpoint)
+    names = Counter((checkpoint.name, checkpoint.provenance.get("seed")) for checkpoint in checkpoints)
     if twice := [name for (name, _), count in names.items() if count > 1]:
-        several = ", ".join(checkpoint.spec for checkpoint in found if checkpoint.name == twice[0])
+        several = ", ".join(checkpoint.spec for checkpoint in checkpoints if checkpoint.name == twice[0])
         raise CheckpointError(
             f"got several checkpoints named {twice[0]} ({several}); expected different names. Say them, as in "
-            f"--checkpoint first={found[0].spec}"
+            f"--checkpoint first={checkpoints[0].spec}"
         )
-    return found
+    return checkpoints

@@ -36,7 +36,7 @@ def _untouched() -> Iterator[tuple[int, int]]:
     """Yield from where to where files are mapped that nothing was written to."""
     mapped: tuple[int, int] | None = None
     for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
-        if found := _HEADER.match(line):
-            mapped = (int(found[1], 16), int(found[2], 16)) if int(found[3]) else None  # no file: inode 0
+        if header := _HEADER.match(line):
+            mapped = (int(header[1], 16), int(header[2], 16)) if int(header[3]) else None  # no file: inode 0
         elif mapped and line.startswith("Anonymous:") and line.split()[1] == "0":
             yield mapped

@@ -209,7 +209,7 @@ def read_pickle(path: str | Path) -> Any:
 
 def module_tensors(module: StandIn) -> dict[str, Tensor]:
     """Return the parameters and saved buffers of a pickled module by name, as its state dict would have."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     pending: list[tuple[str, Any, int]] = [("", module, 0)]
     while pending:
         path, part, depth = pending.pop()
@@ -218,10 +218,10 @@ def module_tensors(module: StandIn) -> dict[str, Tensor]:
         for kind in ("_parameters", "_buffers"):
             for name, tensor in _named(part, kind).items():
                 if isinstance(tensor, Held) and not (kind == "_buffers" and name in _NOT_SAVED):
-                    found[f"{path}{name}"] = tensor.tensor
+                    tensors[f"{path}{name}"] = tensor.tensor
         children = _named(part, "_modules")
         pending += [(f"{path}{name}.", child, depth + 1) for name, child in children.items() if child is not None]
-    return found
+    return tensors
 
 
 _NOT_SAVED = ("position_ids", "token_type_ids")
@@ -229,8 +229,8 @@ _NOT_SAVED = ("position_ids", "token_type_ids")
 
 
 def _named(part: StandIn, kind: str) -> dict[str, Any]:
-    found = part.__dict__.get(kind)
-    return {str(name)[:_LONGEST_NAME]: value for name, value in found.items()} if isinstance(found, dict) else {}
+    entries = part.__dict__.get(kind)
+    return {str(name)[:_LONGEST_NAME]: value for name, value in entries.items()} if isinstance(entries, dict) else {}
 
 
 def _short(text: str) -> str:

@@ -41,10 +41,10 @@ def _read(request: Request) -> Checkpoint:
     if request.spec.endswith(".safetensors"):
         query = _only_queries(request.spec, read_tensors(request.path)[0])
         return _with_query(request, query, {})
-    found = read_pickle(request.path)
-    if isinstance(found, StandIn):
-        return _whole_model(request, _released(request.spec, found))
-    return _with_query(request, _only_queries(request.spec, _tensors(request.spec, found)), _LAYOUT)
+    content = read_pickle(request.path)
+    if isinstance(content, StandIn):
+        return _whole_model(request, _released(request.spec, content))
+    return _with_query(request, _only_queries(request.spec, _tensors(request.spec, content)), _LAYOUT)
 
 
 def _with_query(request: Request, query: dict[str, Tensor], layout: Mapping[str, Any]) -> Checkpoint:
@@ -87,20 +87,20 @@ def read_query(path: str | Path) -> dict[str, Tensor]:
     return _only_queries(path, _tensors(path, read_pickle(path)))
 
 
-def _tensors(path: str | Path, found: Any) -> dict[str, Tensor]:
-    if not isinstance(found, dict) or not found or not all(isinstance(value, Held) for value in found.values()):
-        parts = [str(name)[:40] for name in found][:4] if isinstance(found, dict) else []
-        what = f"dictionary of {', '.join(parts) or 'nothing'}" if isinstance(found, dict) else type(found).__name__
+def _tensors(path: str | Path, content: Any) -> dict[str, Tensor]:
+    if not isinstance(content, dict) or not content or not all(isinstance(value, Held) for value in content.values()):
+        names = [str(name)[:40] for name in content][:4] if isinstance(content, dict) else []
+        what = f"dictionary of {', '.join(names) or 'nothing'}" if isinstance(content, dict) else type(content).__name__
         raise CheckpointError(
             f"{path}: holds a {what.removeprefix('_')[:200]}; expected query.pt, the tensors of Q_cross by name, or "
             "model.pt, a whole pickled model. Of a training's own checkpoint (PyTorch Lightning, a trainer's state) "
             "load the state dict into the model that it is of, and save that by save_pretrained(directory)"
         )
-    return {str(name): value.tensor for name, value in found.items()}
+    return {str(name): value.tensor for name, value in content.items()}
 
 
 def _only_queries(path: str | Path, loaded: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
+    query: dict[str, Tensor] = {}
     for key, tensor in loaded.items():
         match = _QUERY_KEY.fullmatch(key)
         if ".lora_" in key:
@@ -114,16 +114,16 @@ def _only_queries(path: str | Path, loaded: Mapping[str, Tensor]) -> dict[str, T
                 "and .bias, with or without the prefix bert. or roberta. A whole model's state dict does not say its "
                 "configuration: load it into the model that it is of, and save that by save_pretrained(directory)"
             )
-        found[match[1]] = tensor
-    alone = sorted(k for k in found if (k[:-6] + "bias" if k.endswith("weight") else k[:-4] + "weight") not in found)
-    if alone or not found:
+        query[match[1]] = tensor
+    alone = sorted(k for k in query if (k[:-6] + "bias" if k.endswith("weight") else k[:-4] + "weight") not in query)
+    if alone or not query:
         raise CheckpointError(
             f"{path}: lacks the counterpart of {alone[0] if alone else 'everything'}; expected weight and bias of "
             "each layer"
         )
-    if broken := [key for key, tensor in found.items() if not bool(torch.isfinite(tensor).all())]:
+    if broken := [key for key, tensor in query.items() if not bool(torch.isfinite(tensor).all())]:
         raise CheckpointError(f"{path}: holds NaN or infinite values in {broken[0]}; use an earlier checkpoint")
-    return found
+    return query
 
 
 def apply_query(model: PreTrainedModel, query: Mapping[str, Tensor], pair: str | None = None) -> PreTrainedModel:

@@ -60,10 +60,10 @@ class Format:
     read: Callable[[Request], Checkpoint]
 
 
-def named(found: Checkpoint, name: str, spec: str) -> Checkpoint:
+def named(checkpoint: Checkpoint, name: str, spec: str) -> Checkpoint:
     """Return a checkpoint that another specification led to, under the name and specification that were asked for."""
-    found.model.name_or_path = spec
-    return replace(found, name=name, spec=spec)
+    checkpoint.model.name_or_path = spec
+    return replace(checkpoint, name=name, spec=spec)
 
 
 def _place(spec: str) -> str:

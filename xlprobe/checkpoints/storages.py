@@ -60,10 +60,10 @@ class Storages:
             raise CheckpointError("expected one model or state dict, as torch.save writes it")
         if sum(item.file_size for item in archive.infolist()) > (archive.fp.seek(0, 2) if archive.fp else 0):
             raise CheckpointError("its members are larger than the file; expected the plain archive of torch.save")
-        found = cls(archive, roots[0])
-        if f"{roots[0]}/byteorder" in names and found.member("byteorder") != b"little":
+        storages = cls(archive, roots[0])
+        if f"{roots[0]}/byteorder" in names and storages.member("byteorder") != b"little":
             raise CheckpointError("is of a big-endian machine; expected little-endian data")
-        return found
+        return storages
 
     @property
     def program(self) -> bytes:

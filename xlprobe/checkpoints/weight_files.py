@@ -31,7 +31,7 @@ def find_weights(spec: str) -> list[Path]:
         if (file := _file(spec, name)) is not None:
             return [file]
         if (index := _file(spec, f"{name}.index.json")) is not None:
-            return [_part(spec, part, index) for part in _parts(index)]
+            return [_part(spec, part, index) for part in _file_names(index)]
     other = next((what for name, what in _ELSEWHERE.items() if (Path(spec) / name).is_file()), None)
     raise CheckpointError(
         f"{spec}: its weights cannot be read: there is no {' or '.join(_WHOLE)}"
@@ -51,10 +51,10 @@ def read_weights(spec: str, files: Sequence[Path]) -> dict[str, Tensor]:
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a state dict that torch.save wrote, read without running any of its code."""
-    found = read_pickle(path)
-    if not isinstance(found, dict) or not all(isinstance(tensor, Held) for tensor in found.values()):
-        raise CheckpointError(f"{path}: holds a {type(found).__name__[:80]}; expected a state dict: tensors by name")
-    return {str(name): tensor.tensor for name, tensor in found.items()}
+    content = read_pickle(path)
+    if not isinstance(content, dict) or not all(isinstance(tensor, Held) for tensor in content.values()):
+        raise CheckpointError(f"{path}: holds a {type(content).__name__[:80]}; expected a state dict: tensors by name")
+    return {str(name): tensor.tensor for name, tensor in content.items()}
 
 
 def _file(spec: str, name: str) -> Path | None:
@@ -63,11 +63,11 @@ def _file(spec: str, name: str) -> Path | None:
     from transformers.utils import cached_file
 
     options = {"_raise_exceptions_for_missing_entries": False, "_raise_exceptions_for_connection_errors": False}
-    found = called(f"{spec}: {name} cannot be fetched", lambda: cached_file(spec, name, **options))
-    return Path(found) if found else None
+    file = called(f"{spec}: {name} cannot be fetched", lambda: cached_file(spec, name, **options))
+    return Path(file) if file else None
 
 
-def _parts(index: Path) -> list[str]:
+def _file_names(index: Path) -> list[str]:
     try:
         names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:

@@ -137,12 +137,12 @@ def read_shape(spec: str) -> EncoderShape:
     file = path / "config.json" if path.is_dir() else path
     if file.is_file():
         try:
-            found = json.loads(file.read_text(encoding="utf-8"))
+            config = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CheckpointError(f"{file}: cannot be read as a configuration ({error}); expected JSON") from error
-        if not isinstance(found, dict):
-            raise CheckpointError(f"{file}: holds a {type(found).__name__}; expected a configuration's fields")
-        return _shape_of(spec, found)
+        if not isinstance(config, dict):
+            raise CheckpointError(f"{file}: holds a {type(config).__name__}; expected a configuration's fields")
+        return _shape_of(spec, config)
     return _shape_of(spec, _from_hub(spec))
 
 

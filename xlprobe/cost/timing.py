@@ -160,12 +160,12 @@ def _run(model: Any, batch: Any, mechanism: Mechanism, repeats: int) -> Run:
 
 def _seconds(call: Callable[[], None], repeats: int) -> float:
     call()
-    found = []
+    durations = []
     for _ in range(repeats):
         start = time.perf_counter()
         call()
-        found.append(time.perf_counter() - start)
-    return median(found)
+        durations.append(time.perf_counter() - start)
+    return median(durations)
 
 
 def runs_text(runs: list[Run], batch: int, length: int) -> str:

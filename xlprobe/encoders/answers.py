@@ -74,8 +74,8 @@ def decoder_start(model: nn.Module) -> tuple[int, ...]:
     sources = [getattr(unwrapped(model), name, None) for name in ("generation_config", "config")]
 
     def said(name: str) -> int | None:
-        found = (getattr(source, name, None) for source in sources)
-        return next((one for one in found if one is not None), None)
+        values = (getattr(source, name, None) for source in sources)
+        return next((value for value in values if value is not None), None)
 
     start, forced = said("decoder_start_token_id"), said("forced_bos_token_id")
     if start is None:

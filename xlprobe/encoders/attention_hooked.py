@@ -103,9 +103,9 @@ def _refuse_sinks(module: nn.Module, options: dict[str, Any]) -> None:
         )
 
 
-def is_causal(module: Any, told: bool | None) -> bool:
+def is_causal(module: Any, argument: bool | None) -> bool:
     """Whether later tokens are closed in a pass: its argument, or where it has none the module's own."""
-    return bool(getattr(module, "is_causal", False) if told is None else told)
+    return bool(getattr(module, "is_causal", False) if argument is None else argument)
 
 
 def asked_for(module: Any, options: dict[str, Any]) -> bool:
@@ -194,8 +194,8 @@ def _pattern_by_parts(
     """Softmax of the scores, a few samples at a time: where nobody looks at scores they never leave the cache."""
     pattern = query.new_empty(*query.shape[:3], key.shape[2])
     biases = None if bias is None else bias.expand(len(query), *bias.shape[1:])
-    for samples, parts in in_parts(query, key):
-        for heads in parts:
+    for samples, slices in in_parts(query, key):
+        for heads in slices:
             scores = score(query[samples, heads], key[samples, heads])
             if biases is not None:
                 scores += biases[samples] if biases.shape[1] == 1 else biases[samples, heads]

@@ -44,15 +44,15 @@ class _Attention(torch.autograd.Function):
         queries = [(q * scale).contiguous() for q in qs]
         k, v = k.contiguous(), v.contiguous()
         output, patterns = torch.empty_like(queries[0]), []
-        for part, count in _parts(queries[0], k, mixed):
-            scores = [torch.matmul(query[part], k[part].transpose(-1, -2)) for query in queries[:count]]
+        for samples, count in _slices(queries[0], k, mixed):
+            scores = [torch.matmul(query[samples], k[samples].transpose(-1, -2)) for query in queries[:count]]
             for score, bias in zip(scores, biases[:count], strict=True):
                 if bias is not None:
-                    score += bias[part]
+                    score += bias[samples]
             side_by_side = scores[0] if count == 1 else torch.cat(scores, dim=-1)
             pattern = torch.softmax(side_by_side, dim=-1)
             patterns.append(pattern)
-            output[part] = torch.matmul(_sum(pattern, count), v[part])
+            output[samples] = torch.matmul(_sum(pattern, count), v[samples])
         ctx.save_for_backward(k, v, output, *queries, *patterns)
         ctx.scale, ctx.mixed, ctx.count = scale, mixed, len(qs)
         return output
@@ -65,23 +65,23 @@ class _Attention(torch.autograd.Function):
         grad = grad.contiguous()
         d_k, d_v, d_queries = torch.empty_like(k), torch.empty_like(v), [torch.zeros_like(q) for q in queries]
         through = (grad * output).sum(dim=-1, keepdim=True)
-        for (part, count), pattern in zip(_parts(queries[0], k, ctx.mixed), patterns, strict=True):
-            d_v[part] = torch.matmul(_sum(pattern, count).transpose(-1, -2), grad[part])
-            d_pattern = torch.matmul(grad[part], v[part].transpose(-1, -2)).sub_(through[part])
+        for (samples, count), pattern in zip(_slices(queries[0], k, ctx.mixed), patterns, strict=True):
+            d_v[samples] = torch.matmul(_sum(pattern, count).transpose(-1, -2), grad[samples])
+            d_pattern = torch.matmul(grad[samples], v[samples].transpose(-1, -2)).sub_(through[samples])
             terms = pattern.chunk(count, dim=-1)
             d_scores = [d_pattern.mul_(terms[0])] if count == 1 else [d_pattern * term for term in terms]
             for number, d_score in enumerate(d_scores):
-                d_queries[number][part] = torch.matmul(d_score, k[part])
+                d_queries[number][samples] = torch.matmul(d_score, k[samples])
             pairs = zip(d_scores, queries[:count], strict=True)
-            d_keys = [torch.matmul(d_score.transpose(-1, -2), query[part]) for d_score, query in pairs]
-            d_k[part] = d_keys[0] if count == 1 else d_keys[0].add_(d_keys[1])
+            d_keys = [torch.matmul(d_score.transpose(-1, -2), query[samples]) for d_score, query in pairs]
+            d_k[samples] = d_keys[0] if count == 1 else d_keys[0].add_(d_keys[1])
         return d_k, d_v, None, None, None, *(d_query.mul_(ctx.scale) for d_query in d_queries)
 
 
-def _parts(q: Heads, k: Heads, mixed: list[bool]) -> Iterator[tuple[slice, int]]:
+def _slices(q: Heads, k: Heads, mixed: list[bool]) -> Iterator[tuple[slice, int]]:
     """Cut a batch into parts that the cache holds, each with the number of queries that its samples need."""
-    for part, _ in in_parts(q, k):
-        yield part, 2 if any(mixed[part]) else 1
+    for samples, _ in in_parts(q, k):
+        yield samples, 2 if any(mixed[samples]) else 1
 
 
 def _sum(pattern: Tensor, count: int) -> Tensor:

@@ -40,11 +40,11 @@ class CrossQueryOptions:
     @classmethod
     def get_config_dict(cls, *args: Any, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """As transformers'; a plain encoder's configuration may be read without a warning about another type."""
-        found, unused = super().get_config_dict(*args, **kwargs)  # type: ignore[misc]
+        config, unused = super().get_config_dict(*args, **kwargs)  # type: ignore[misc]
         plain = cls.__mro__[2].model_type  # type: ignore[attr-defined]
-        if found.get("model_type") == plain:
-            found = {**found, "model_type": cls.model_type}  # type: ignore[attr-defined]
-        return found, unused
+        if config.get("model_type") == plain:
+            config = {**config, "model_type": cls.model_type}  # type: ignore[attr-defined]
+        return config, unused
 
 
 @strict

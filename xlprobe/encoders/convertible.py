@@ -65,9 +65,9 @@ def check_converted(made: nn.Module, plain: nn.Module) -> None:
         real = inputs["attention_mask"].bool()
         expected = output_of(plain.base_model, inputs)[real]  # type: ignore[arg-type]
         with _seen(made.base_model, ("hook_q", "hook_q_cross")) as seen:  # type: ignore[arg-type]
-            found = output_of(made.base_model, {**inputs, **languages})[real]  # type: ignore[arg-type]
-    allowed = max(1e-4, 64 * torch.finfo(found.dtype).eps) * (1.0 + float(expected.abs().amax()))
-    if not float((found - expected).abs().amax()) <= allowed:
+            output = output_of(made.base_model, {**inputs, **languages})[real]  # type: ignore[arg-type]
+    allowed = max(1e-4, 64 * torch.finfo(output.dtype).eps) * (1.0 + float(expected.abs().amax()))
+    if not float((output - expected).abs().amax()) <= allowed:
         raise CheckpointError(f"{name} cannot be given a Q_cross: with a copy of its query it computes something else")
     if made.config.pairs:  # type: ignore[union-attr]
         return  # a Q_cross of a pair has nothing to do in one language
@@ -84,8 +84,8 @@ def _refusals(name: str) -> Iterator[None]:
     except CheckpointError:
         raise
     except Exception as error:
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise CheckpointError(f"{name} cannot be given a Q_cross: {told}") from error
+        message = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise CheckpointError(f"{name} cannot be given a Q_cross: {message}") from error
 
 
 def _activations(model: nn.Module) -> dict[str, Tensor]:

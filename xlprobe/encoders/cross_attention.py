@@ -63,12 +63,12 @@ class CrossQueries(nn.Module):
             name, rows = next(iter(plan.pair_rows.items()))
             if len(rows) == len(hidden_states):
                 return queries[name](hidden_states)  # type: ignore[no-any-return]
-        parts = [(rows, queries[name](hidden_states[rows])) for name, rows in plan.pair_rows.items()]
-        dtype = parts[0][1].dtype if parts else hidden_states.dtype
+        projections = [(rows, queries[name](hidden_states[rows])) for name, rows in plan.pair_rows.items()]
+        dtype = projections[0][1].dtype if projections else hidden_states.dtype
         width = next(iter(queries.values())).out_features
         projected = torch.zeros((*hidden_states.shape[:-1], width), dtype=dtype, device=hidden_states.device)
-        for rows, part in parts:
-            projected = projected.index_copy(0, rows, part)
+        for rows, projection in projections:
+            projected = projected.index_copy(0, rows, projection)
         return projected
 
 
@@ -188,16 +188,16 @@ def _terms_by_parts(
 ) -> tuple[Tensor, ...]:
     """Compute both terms of P, or, where nobody looks at them, P alone; a few samples at a time."""
     apart = points is not None and any(is_hooked(points[f"hook_pattern_{term}"]) for term in ("mono", "cross"))
-    found = tuple(q.new_empty(*q.shape[:3], k.shape[2]) for _ in range(2 if apart else 1))
-    for samples, parts in in_parts(q, k):
+    terms = tuple(q.new_empty(*q.shape[:3], k.shape[2]) for _ in range(2 if apart else 1))
+    for samples, slices in in_parts(q, k):
         bias1, bias2 = (bias_of(mask[samples, None], q.dtype) for mask in plan.openable_masks)
-        for heads in parts:
+        for heads in slices:
             some = samples, heads
             s1 = scores_of(q[some], k[some], scale, bias1)
             s2 = scores_of(q_cross[some], k[some], scale, bias2)
             mono, cross = joint_softmax(s1, s2)
             if apart:
-                found[0][some], found[1][some] = mono, cross
+                terms[0][some], terms[1][some] = mono, cross
             else:
-                torch.add(mono, cross, out=found[0][some])
-    return found
+                torch.add(mono, cross, out=terms[0][some])
+    return terms

@@ -87,14 +87,14 @@ def attention_modules(model: nn.Module) -> list[nn.Module]:
     _run_as_written(model)
     what = "cross_attentions" if looks_across(model) else "attentions"
     known = encoder is not None and what in (getattr(encoder, "_can_record_outputs", None) or {})
-    found = _in_order(encoder, what) if known else []
-    if not found or not (dispatches(encoder) or all(map(has_projections, found))):
+    modules = _in_order(encoder, what) if known else []
+    if not modules or not (dispatches(encoder) or all(map(has_projections, modules))):
         raise CaptureError(
             f"got a {type(model).__name__}; expected a transformers encoder whose attention goes through the attention "
             "interface (BERT, XLM-R, ModernBERT and most others). A model that computes its attention by code of its "
             "own (DeBERTa, RemBERT) shows no pattern to look at. Use another encoder"
         )
-    return found
+    return modules
 
 
 def dispatches(encoder: Any) -> bool:
@@ -110,19 +110,19 @@ def layer_modules(model: nn.Module) -> list[nn.Module]:
 def _in_order(encoder: Any, what: str) -> list[nn.Module]:
     listed = encoder._can_record_outputs[what]
     listed = listed if isinstance(listed, list) else [listed]
-    found = [
+    modules = [
         module if what == "hidden_states" else _projecting(module)
         for name, module in encoder.named_modules()
         if any(_is_listed(item, name, module) for item in listed)
     ]
-    if not found:
+    if not modules:
         raise CaptureError(f"the {type(encoder).__name__} has no self-attention layers; expected at least one")
-    if len(found) == encoder.config.num_hidden_layers or what == "cross_attentions":
-        return found
+    if len(modules) == encoder.config.num_hidden_layers or what == "cross_attentions":
+        return modules
     traced = _TRACED.setdefault(encoder, {})
     if what not in traced:
-        traced[what] = [found.index(module) for module in _order_of_calls(encoder, found)]
-    return [found[place] for place in traced[what]]
+        traced[what] = [modules.index(module) for module in _order_of_calls(encoder, modules)]
+    return [modules[place] for place in traced[what]]
 
 
 def _is_listed(item: Any, name: str, module: nn.Module) -> bool:

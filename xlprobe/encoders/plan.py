@@ -222,4 +222,4 @@ def _rows_by_pair(config: CrossQueryOptions, language_ids: Tensor, valid: Tensor
                 )
             name = canonical_pair(config.fallback_pair)
         rows.setdefault(name, []).append(row)
-    return {name: torch.tensor(found, device=language_ids.device) for name, found in rows.items()}
+    return {name: torch.tensor(numbers, device=language_ids.device) for name, numbers in rows.items()}

@@ -51,7 +51,7 @@ def make_points(modules: list[nn.Module]) -> list[Points]:
     """Return the points of each layer's attention module, made where there were none."""
     from transformer_lens.hook_points import HookPoint
 
-    found: list[Points] = []
+    points: list[Points] = []
     seen: dict[int, int] = {}
     for module in modules:
         turn = seen[id(module)] = seen.get(id(module), -1) + 1
@@ -59,8 +59,8 @@ def make_points(modules: list[nn.Module]) -> list[Points]:
         if turn == len(layers):
             crossed = hasattr(module, "cross_queries")
             layers.append({name: HookPoint() for name in PLAIN_POINTS + (CROSS_POINTS if crossed else ())})
-        found.append(layers[turn])
-    return found
+        points.append(layers[turn])
+    return points
 
 
 def points_of(module: nn.Module) -> Points | None:

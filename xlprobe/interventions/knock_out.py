@@ -98,8 +98,8 @@ class KnockOut:
         cut = self.edges(batch)
         if not bool(cut.any()):
             raise CaptureError(
-                f"no token of this batch is both asked for as query ({_told(self.queries)}) and has a key "
-                f"({_told(self.keys)}) to be kept from, so nothing would change; expected at least one such edge"
+                f"no token of this batch is both asked for as query ({_text(self.queries)}) and has a key "
+                f"({_text(self.keys)}) to be kept from, so nothing would change; expected at least one such edge"
             )
         # All positions of a decoder look in the place of the first token.
         with observe(self.model, self._hooks(cut[:, :1] if looks_across(self.model) else cut)):
@@ -159,5 +159,5 @@ def _generator(batch: Batch, row: int, seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(number)
 
 
-def _told(tokens: Tokens) -> str:
+def _text(tokens: Tokens) -> str:
     return "a tensor" if isinstance(tokens, Tensor) else tokens if isinstance(tokens, str) else ", ".join(tokens)

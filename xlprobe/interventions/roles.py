@@ -35,10 +35,10 @@ def role_mask(batch: Batch, tokens: Tokens) -> Bool[Tensor, "batch position"]:
                 f"{tuple(valid.shape)}"
             )
         return tokens.to(valid.device) & valid
-    found = torch.zeros_like(valid)
+    mask = torch.zeros_like(valid)
     for name in (tokens,) if isinstance(tokens, str) else tokens:
-        found |= _named(batch, name)
-    return found & valid
+        mask |= _named(batch, name)
+    return mask & valid
 
 
 def _named(batch: Batch, name: str) -> Bool[Tensor, "batch position"]:

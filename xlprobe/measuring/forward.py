@@ -249,15 +249,15 @@ def _row_hooks(
     if looks_across(checkpoint.model):
         raise CaptureError(f"got queries_at_once for {checkpoint.name!r}, whose cross attention has one; leave it out")
     layout, layers = layout_of(checkpoint.model), range(checkpoint.num_layers)
-    parts: list[list[Tensor]] = [[] for _ in readers]
+    pieces: list[list[Tensor]] = [[] for _ in readers]
 
     def take(start: int, pattern: Tensor) -> None:
-        for reader, kept in zip(readers, parts, strict=True):
+        for reader, kept in zip(readers, pieces, strict=True):
             kept.append(reader.reduce(pattern, current[0]))
 
     def hand_on(layer: int, tensor: Tensor, hook: HookPoint) -> None:
         window = layout.windows[layer] if layout.causal else None
-        for reader, kept in zip(readers, parts, strict=True):
+        for reader, kept in zip(readers, pieces, strict=True):
             rows = tuple(kept)
             kept.clear()
             reader.update(AttentionCapture(layer, current[0], None, causal=layout.causal, window=window, rows=rows))

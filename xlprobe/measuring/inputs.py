@@ -97,8 +97,8 @@ def metrics_of(metrics: Any) -> tuple[Metric, ...]:
     chosen: dict[str, Metric] = {}
     for item in items:
         for one in item.split(",") if isinstance(item, str) else [item]:
-            for found in _named(one.strip()) if isinstance(one, str) else [_declared(one)]:
-                chosen[found.name] = found
+            for metric in _named(one.strip()) if isinstance(one, str) else [_declared(one)]:
+                chosen[metric.name] = metric
     return tuple(chosen.values())
 
 

@@ -33,15 +33,15 @@ def part_of(shard: str | None) -> Part:
     """Read "3/64", the third of 64 parts; raises `ResultsError` for what is none."""
     if shard is None or shard == MERGE:
         return None if shard is None else "merge"
-    found = _SHARD.fullmatch(shard.strip())
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
+    match = _SHARD.fullmatch(shard.strip())
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise ResultsError(f"got the shard {shard!r:.40}; expected NUMBER/COUNT from 1/COUNT on, such as '3/64'")
     if process_count() > 1:
         raise ResultsError(
             f"got the shard {shard!r} in one of {process_count()} processes of a launcher, which share a run already; "
             "use one or the other"
         )
-    return int(found[1]) - 1, int(found[2])
+    return int(match[1]) - 1, int(match[2])
 
 
 @contextmanager

@@ -92,13 +92,13 @@ class Profile:
         return cls(joined[0], joined[1], joined[2], first.rows, first.cells, counts)
 
 
-def same_or_each(parts: Sequence[Tensor], heads: int) -> Tensor | None:
+def same_or_each(layers: Sequence[Tensor], heads: int) -> Tensor | None:
     """Join what is known of several layers, (batch, 1, ...) each, head by head; one stands for all. None of nothing."""
-    if not parts:
+    if not layers:
         return None
-    if all(part is parts[0] for part in parts):
-        return parts[0]
-    return torch.cat([part.expand(-1, heads, *part.shape[2:]) for part in parts], dim=1)
+    if all(layer is layers[0] for layer in layers):
+        return layers[0]
+    return torch.cat([layer.expand(-1, heads, *layer.shape[2:]) for layer in layers], dim=1)
 
 
 def _picked(array: Tensor, samples: Int[Tensor, " picked"]) -> Tensor:

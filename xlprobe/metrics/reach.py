@@ -44,12 +44,12 @@ class Reach:
     @cached_property
     def uniform(self) -> Float[Tensor, "batch 1 row cell"]:
         """Uniform attention over the open keys, special ones included, pooled as `UnitPattern.pooled` is."""
-        parts = []
+        pooled = []
         for opened in self.opened.split(_QUERIES_AT_ONCE, dim=1):
             even = opened.double()
             even = even / even.sum(dim=-1, keepdim=True).clamp_min(1.0)
-            parts.append(pool_keys(even[:, None], self.roles.cells))
-        by_cell = torch.cat(parts, dim=2)
+            pooled.append(pool_keys(even[:, None], self.roles.cells))
+        by_cell = torch.cat(pooled, dim=2)
         return self.roles.row_means.transpose(1, 2).double().unsqueeze(1) @ by_cell
 
     def open_units(self, rows: slice, cells: slice) -> Float[Tensor, "batch 1 row"]:

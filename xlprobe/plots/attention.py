@@ -38,9 +38,9 @@ def mapped_problem(results: Results) -> dict[str, Any] | None:
 def telling_pair(results: Results) -> tuple[str, str]:
     """Return the kept pair whose question is in another script, as that shows best where the border is."""
     base = base_language(results)
-    found = [pair for pair in pairs(rows_of(theories(results), metric="attention")) if pair[0] != pair[1]]
+    kept = [pair for pair in pairs(rows_of(theories(results), metric="attention")) if pair[0] != pair[1]]
     script = get_language(base).script
-    return max(found, key=lambda pair: (pair[0] == base, get_language(pair[1]).script != script), default=(base, base))
+    return max(kept, key=lambda pair: (pair[0] == base, get_language(pair[1]).script != script), default=(base, base))
 
 
 class AttentionMaps(Figure):
@@ -86,20 +86,20 @@ class AttentionMaps(Figure):
         places = rows["block"].astype(str).str.split("->", expand=True).astype(int)
         rows = rows.assign(query=places[0], key=places[1])
         rows = rows[(rows["query"] > 0) & (rows["key"] > 0)]
-        parts = []
+        versions = []
         for version, (context, question) in ((ONE, (pair[0], pair[0])), (SWITCHED, pair)):
             own = rows_of(rows, context_language=context, question_language=question)
             total = own.groupby(["checkpoint", "query"], observed=True)["value"].transform("sum")
             own = own.assign(value=own["value"] / total.where(total > 0), version=version)
-            parts.append(
+            versions.append(
                 own[
                     ["checkpoint", "context_language", "question_language", "layer", "version", "query", "key", "value"]
                 ]
             )
         keys = ["checkpoint", "query", "key"]
-        both = parts[0][[*keys, "value"]].merge(parts[1], on=keys, suffixes=("_one", ""))
+        both = versions[0][[*keys, "value"]].merge(versions[1], on=keys, suffixes=("_one", ""))
         change = both.assign(value=both["value"] - both["value_one"], version=CHANGE).drop(columns="value_one")
-        return pd.concat([*parts, change], ignore_index=True).sort_values(
+        return pd.concat([*versions, change], ignore_index=True).sort_values(
             ["checkpoint", "version", *keys[1:]], ignore_index=True
         )
 
@@ -159,12 +159,12 @@ class AttentionMaps(Figure):
         one, two = (problem["texts"].get(f"{context}-{code}", []) for code in (context, question))
         absent = missing_note([*one, *two[-1:]])
         listing = " ".join(f"{number}: {text}" for number, text in enumerate(one[:-1], start=1))
-        told = "" if _wide(view) else f" {listing} Q: {visual(' / '.join([*one[-1:], *two[-1:]]))}"
+        texts = "" if _wide(view) else f" {listing} Q: {visual(' / '.join([*one[-1:], *two[-1:]]))}"
         return (
             f"Problem {problem.get('sample')}, layer {int(view.table['layer'].iloc[0])}, mean of the heads. Rows ask, "
             "columns are looked at, in the same order; Q: the question. Special tokens are left out. Change: "
             "code-switched minus one language; strokes: below 0. One problem shows no tendency."
-            f"{' ' + absent if absent else ''}{told}"
+            f"{' ' + absent if absent else ''}{texts}"
         )
 
 
@@ -193,11 +193,11 @@ def _labels(view: View, names: list[str]) -> list[tuple[str, str]]:
         return [(name, context) for name in names[:-1]] + [(names[-1], question)]
     one, two = texts.get(f"{context}-{context}", []), texts.get(f"{context}-{question}", [])
     named = zip(one, names, strict=False)  # a row may have no text of its own
-    found = [(f"{_shown(text)}  {name}", context) for text, name in named]
-    found += [(name, context) for name in names[len(found) :]]
+    labels = [(f"{_shown(text)}  {name}", context) for text, name in named]
+    labels += [(name, context) for name in names[len(labels) :]]
     asked = _shown(two[-1]) if two else ""
     # An empty line above, so that the first one of two is level with its row, and the other below it.
-    return [*found[:-1], (f"\n{found[-1][0]}\n{asked}    ", question)]
+    return [*labels[:-1], (f"\n{labels[-1][0]}\n{asked}    ", question)]
 
 
 def _shown(text: str) -> str:

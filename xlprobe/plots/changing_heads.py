@@ -45,10 +45,10 @@ class HeadsThatChange(StabilityByHead):
         """Return why no two checkpoints can be compared head by head."""
         if reason := super().missing(results, options):
             return reason
-        found = self._changes(results, options)
-        if any(one["mean"].notna().any() for one in found):
+        tables = self._changes(results, options)
+        if any(one["mean"].notna().any() for one in tables):
             return None
-        return "every change is undefined" if found else "it takes two checkpoints measured on the same problems"
+        return "every change is undefined" if tables else "it takes two checkpoints measured on the same problems"
 
     def _changes(self, results: Results, options: Mapping[str, Any]) -> tuple[pd.DataFrame, ...]:
         return changes(
@@ -61,11 +61,11 @@ class HeadsThatChange(StabilityByHead):
         import pandas as pd
 
         most = options["most"]
-        parts = [
-            found.head(most).assign(rank=np.arange(min(most, len(found))), tests=len(found))
-            for found in self._changes(results, options)
+        tables = [
+            table.head(most).assign(rank=np.arange(min(most, len(table))), tests=len(table))
+            for table in self._changes(results, options)
         ]
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(tables, ignore_index=True)
 
     def height_of(self, view: View, panel_width: float) -> float:
         """Return the height that so many rows need."""
@@ -101,7 +101,7 @@ class HeadsThatChange(StabilityByHead):
         paired = "floor taken off, paired by problem" if "raw" in view.table else "no floor was measured"
         tests, most = int(view.table["tests"].iloc[0]), int(view.table["rank"].max()) + 1
         return (
-            f"Attention {block_label(view.options['block'])}. {self.facts(view, 'Whiskers')} The {most} largest of "
-            f"{tests:,} changes (heads times pairs), {paired}. Dots: q < .05 among all of them, and the interval "
+            f"Attention {block_label(view.options['block'])}. {self.sample_note(view, 'Whiskers')} The {most} largest "
+            f"of {tests:,} changes (heads times pairs), {paired}. Dots: q < .05 among all of them, and the interval "
             "excludes 0."
         )

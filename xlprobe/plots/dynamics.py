@@ -64,7 +64,7 @@ class DynamicsOverSteps(Figure):
 
         every = theories(results)
         every = every[every["step"].notna()]
-        parts = []
+        estimates = []
         for metric, (_, filters) in METRICS.items():
             if options["metric"] not in (None, metric):
                 continue
@@ -76,12 +76,12 @@ class DynamicsOverSteps(Figure):
             for languages, own in ((ONE, rows[~switched(rows)]), (ACROSS, rows[switched(rows)])):
                 # In one language stability is that of the whole problem's language, which is another question.
                 if len(own) and own["step"].nunique() > 1 and not (metric == "js_stability" and languages == ONE):
-                    parts.append(estimate(own, ["checkpoint", "step"]).assign(quantity=metric, languages=languages))
-        return pd.concat(parts, ignore_index=True)
+                    estimates.append(estimate(own, ["checkpoint", "step"]).assign(quantity=metric, languages=languages))
+        return pd.concat(estimates, ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per metric: in one language, and across languages."""
-        found = []
+        panels = []
         for metric, (label, _) in METRICS.items():
             own = view.table[view.table["quantity"] == metric]
             row = [
@@ -89,8 +89,8 @@ class DynamicsOverSteps(Figure):
                 for languages in (ONE, ACROSS) if (own["languages"] == languages).any()
             ]  # fmt: skip
             if row:
-                found.append(row)
-        return found
+                panels.append(row)
+        return panels
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one line per checkpoint."""
@@ -110,7 +110,7 @@ class DynamicsOverSteps(Figure):
     def note(self, view: View) -> str:
         """Say what a line is the mean of, and whether a floor was measured."""
         shown = set(view.table["quantity"])
-        floor = f" {NO_FLOOR.strip()}" if "js_stability" in shown and "above_floor" not in shown else ""
+        note = f"{self.sample_note(view)} Lines: mean over pairs of languages, on the same problems at every step."
         if "above_floor" in shown:
-            floor = " S − floor: floor (another question about the same facts, in one language) taken off by problem."
-        return f"{self.facts(view)} Lines: mean over pairs of languages, on the same problems at every step.{floor}"
+            note += " S − floor: floor (another question about the same facts, in one language) taken off by problem."
+        return f"{note} {NO_FLOOR.strip()}" if "js_stability" in shown and "above_floor" not in shown else note

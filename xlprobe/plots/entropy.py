@@ -83,8 +83,8 @@ class EntropyAndStability(Figure):
     def note(self, view: View) -> str:
         """Say what a point is."""
         return (
-            f"{self.facts(view, '')} One point per head: attention {block_label(view.options['block'])}, mean across "
-            "languages. ρ: Spearman over heads. The axis of S is spaced by the root of 1 − S."
+            f"{self.sample_note(view, '')} One point per head: attention {block_label(view.options['block'])}, mean "
+            "across languages. ρ: Spearman over heads. The axis of S is spaced by the root of 1 − S."
         )
 
 

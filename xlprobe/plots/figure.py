@@ -59,12 +59,12 @@ class View:
         return reading.rows_of(rows, **filters)
 
 
-def by_quantity(view: View, *parts: str) -> list[list[Panel]]:
+def by_quantity(view: View, *quantities: str) -> list[list[Panel]]:
     """Return a row of panels over layers, one per checkpoint, for each of these quantities that the table has."""
     return [
-        [Panel(name, part, name if part == parts[0] else "", "layer", part) for name in view.checkpoints]
-        for part in parts
-        if (view.table["quantity"] == part).any()
+        [Panel(name, quantity, "" if row else name, "layer", quantity) for name in view.checkpoints]
+        for row, quantity in enumerate(quantities)
+        if (view.table["quantity"] == quantity).any()
     ]
 
 
@@ -147,7 +147,7 @@ class Figure:
 
     def note(self, view: View) -> str:
         """Return who, how many, and how to read it, for below the figure."""
-        return self.facts(view)
+        return self.sample_note(view)
 
     # What every figure does.
 
@@ -200,6 +200,6 @@ class Figure:
             raise ResultsError(f"got {', '.join(unknown)} for the figure {self.name}; expected some of {known}")
         return {**self.choices, **options}
 
-    def facts(self, view: View, bands: str = "Bands") -> str:
+    def sample_note(self, view: View, bands: str = "Bands") -> str:
         """Return checkpoints, numbers of problems and theories, intervals and undefined values, in sentences."""
         return scope.describe(view.results, view.table, view.checkpoints, self.metrics, bands, self.runs)

@@ -78,7 +78,7 @@ class Routing(Figure):
     def note(self, view: View) -> str:
         """Say what the lines are means of."""
         return (
-            f"Attention {block_label(view.options['block'])}, mean over the pairs of languages. {self.facts(view)} "
-            "Floor: another question about the same facts, in one language. The axis of S is spaced by the root of 1 "
-            "− S."
+            f"Attention {block_label(view.options['block'])}, mean over the pairs of languages. "
+            f"{self.sample_note(view)} Floor: another question about the same facts, in one language. The axis of S is "
+            "spaced by the root of 1 − S."
         )

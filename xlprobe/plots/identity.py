@@ -59,8 +59,8 @@ class LanguageIdentity(Figure):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per quantity."""
-        found = [part for part in PANELS if (view.table["metric"] == part).any()]
-        return [[Panel("", part, PANELS[part][0], "layer", PANELS[part][1]) for part in found]]
+        metrics = [metric for metric in PANELS if (view.table["metric"] == metric).any()]
+        return [[Panel("", metric, PANELS[metric][0], "layer", PANELS[metric][1]) for metric in metrics]]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one line per checkpoint, and thin dotted ones for the control task."""
@@ -80,7 +80,7 @@ class LanguageIdentity(Figure):
     def note(self, view: View) -> str:
         """Say what the control is, and why there is no interval."""
         return (
-            f"{self.facts(view, '')} Layer 0: embeddings. Code length: bits to tell the language. Thin dotted: the "
-            "same probe on random labels of sentences (control); both on held-out sentences. One value per set of "
+            f"{self.sample_note(view, '')} Layer 0: embeddings. Code length: bits to tell the language. Thin dotted: "
+            "the same probe on random labels of sentences (control); both on held-out sentences. One value per set of "
             "sentences, so without an interval."
         )

@@ -49,21 +49,19 @@ class HeadImportance(Figure):
         rows = heads(results, "head_importance", "", "")
         rows = rows[rows["layer"].notna() & rows["head"].notna()]
         rows = rows.assign(languages=np.where(switched(rows), ACROSS, ONE))
-        by = ["checkpoint", "languages", "layer", "head"]
-        found = (
-            rows.groupby(by, observed=True).agg(value=("value", "mean"), n_groups=("group", "nunique")).reset_index()
-        )
-        grouped = found.groupby(["checkpoint", "languages"], observed=True)["value"]
+        cells = rows.groupby(["checkpoint", "languages", "layer", "head"], observed=True)
+        means = cells.agg(value=("value", "mean"), n_groups=("group", "nunique")).reset_index()
+        grouped = means.groupby(["checkpoint", "languages"], observed=True)["value"]
         total = grouped.transform("sum", min_count=1)
-        return found.assign(
+        return means.assign(
             total=total,
-            share=100 * found["value"] / total.where(total > 0),
+            share=100 * means["value"] / total.where(total > 0),
             rank=grouped.rank(ascending=False, method="first"),
         )
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row in one language and a row across, one panel per checkpoint."""
-        found = []
+        panels = []
         for part in (ONE, ACROSS):
             rows = view.table[view.table["languages"] == part]
             totals = rows.groupby("checkpoint", observed=True)["total"].first()
@@ -72,8 +70,8 @@ class HeadImportance(Figure):
                 for name in view.checkpoints if name in totals.index
             ]  # fmt: skip
             if row:
-                found.append(row)
-        return found
+                panels.append(row)
+        return panels
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one map of shares, with rings around the largest."""
@@ -90,8 +88,9 @@ class HeadImportance(Figure):
     def note(self, view: View) -> str:
         """Say what importance is."""
         return (
-            f"{self.facts(view, '')} Importance: gradient of the loss to a head's strength, without its sign; its sum "
-            f"over heads stands above each map (nats). Rings: the {MOST} largest. Colours end at the 99th percentile."
+            f"{self.sample_note(view, '')} Importance: gradient of the loss to a head's strength, without its sign; "
+            f"its sum over heads stands above each map (nats). Rings: the {MOST} largest. Colours end at the "
+            "99th percentile."
         )
 
 

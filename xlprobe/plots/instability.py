@@ -73,8 +73,8 @@ class InstabilityByLayer(StabilityByLayer):
         """Say what 0 and 1 are, and count what is undefined or beyond the axis."""
         whole = view.table[view.table["seed"].isna()]
         undefined = int(whole["reason"].str.startswith("chance is").sum())
-        told = f" Undefined where chance is near floor: {undefined} of {len(whole)}." if undefined else ""
+        sentence = f" Undefined where chance is near floor: {undefined} of {len(whole)}." if undefined else ""
         return (
-            f"Attention {block_label(view.options['block'])}. {self.facts(view)} 0: as between two questions about the "
-            f"same facts; 1: as between two theories.{told}{lines.beyond(view.table, LOW, HIGH)}"
+            f"Attention {block_label(view.options['block'])}. {self.sample_note(view)} 0: as between two questions "
+            f"about the same facts; 1: as between two theories.{sentence}{lines.beyond(view.table, LOW, HIGH)}"
         )

@@ -49,24 +49,24 @@ class KnockOutEffects(Figure):
         import pandas as pd
 
         rows = rows_of(theories(results), metric="knock_out_effect")
-        parts = []
+        tables = []
         for quantity, some in ((WHOLE, rows[rows["layer"].isna()]), (WINDOWS, rows[rows["layer"].notna()])):
             net = some[some["condition"] == "net"]
             some = net if len(net) else some[some["condition"] == "observed"]
             for languages, own in ((ONE, some[~switched(some)]), (ACROSS, some[switched(some)])):
                 if len(own):
-                    found = estimate(own, ["checkpoint", "block", "layer"])
+                    effects = estimate(own, ["checkpoint", "block", "layer"])
                     beyond = "random edges" if len(net) else ""
-                    parts.append(found.assign(languages=languages, quantity=quantity, beyond=beyond))
-        return pd.concat(parts, ignore_index=True)
+                    tables.append(effects.assign(languages=languages, quantity=quantity, beyond=beyond))
+        return pd.concat(tables, ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return bars above lines, one panel per checkpoint."""
-        found = [part for part in (WHOLE, WINDOWS) if (view.table["quantity"] == part).any()]
+        quantities = [part for part in (WHOLE, WINDOWS) if (view.table["quantity"] == part).any()]
         names = {WHOLE: ("change (logits)", WHOLE), WINDOWS: ("middle layer", "windows: change")}
         return [
-            [Panel(name, part, name if part == found[0] else "", *names[part]) for name in view.checkpoints]
-            for part in found
+            [Panel(name, part, "" if row else name, *names[part]) for name in view.checkpoints]
+            for row, part in enumerate(quantities)
         ]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
@@ -113,7 +113,7 @@ class KnockOutEffects(Figure):
             else ""
         )
         return (
-            f"{self.facts(view, 'Whiskers and bands')}{net} Change: of the gold margin, in logits; below 0 "
+            f"{self.sample_note(view, 'Whiskers and bands')}{net} Change: of the gold margin, in logits; below 0 "
             "the answer needs these edges."
         )
 

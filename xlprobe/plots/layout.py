@@ -35,7 +35,7 @@ def one_panel(spec: Figure, view: View, axes: Axes, legend: bool) -> Drawn:
     axes.set_ylabel(panel.y)
     if legend and (handles := _handles(spec, view, [axes])):
         axes.legend(handles=handles)
-    return _told(axes.figure, spec, view)
+    return _captioned(axes.figure, spec, view)
 
 
 def whole_figure(spec: Figure, view: View, caption: bool, legend: bool) -> Drawn:
@@ -66,7 +66,7 @@ def whole_figure(spec: Figure, view: View, caption: bool, legend: bool) -> Drawn
     spec.finish(figure, panels, view)
     handles = _handles(spec, view, list(panels.values())) if legend else []
     _arrange(figure, spec, view, (len(rows), len(rows[0])), handles, caption)
-    return _told(figure, spec, view)
+    return _captioned(figure, spec, view)
 
 
 def _wrapped(rows: list[list[Panel]], columns: int) -> list[list[Panel | None]]:
@@ -74,13 +74,13 @@ def _wrapped(rows: list[list[Panel]], columns: int) -> list[list[Panel | None]]:
     longest = max(map(len, rows))
     # Even shares: six panels in rows of four are two rows of three.
     step = -(-longest // -(-longest // columns))
-    found: list[list[Panel | None]] = []
+    lines: list[list[Panel | None]] = []
     for start in range(0, longest, step):
         for row in rows:
             part = row[start : start + step]
             if part:
-                found.append([*part, *[None] * (step - len(part))])
-    return found
+                lines.append([*part, *[None] * (step - len(part))])
+    return lines
 
 
 def _share(rows: list[list[Panel | None]], grid: Any, share: tuple[str, str]) -> None:
@@ -131,7 +131,7 @@ def _arrange(
     import matplotlib as mpl
 
     width, (lines, columns) = view.width, shape
-    parts = {"top": 0.0, "note": 0.0, "legend": 0.0}
+    heights = {"top": 0.0, "note": 0.0, "legend": 0.0}
     texts = []
     if caption:
         title, note = mpl.rcParams["figure.titlesize"], mpl.rcParams["figure.labelsize"]
@@ -139,21 +139,21 @@ def _arrange(
             _text(figure, spec.question, title, "bold", True),
             _text(figure, spec.note(view), note, "normal", False),
         ]
-        parts["top"], parts["note"] = (_height(figure, text) + _GAP for text in texts)
+        heights["top"], heights["note"] = (_height(figure, text) + _GAP for text in texts)
     box = _legend(figure, handles, width) if handles else None
     if box is not None:
-        parts["legend"] = _height(figure, box) + _GAP
-    around = sum(parts.values())
+        heights["legend"] = _height(figure, box) + _GAP
+    around = sum(heights.values())
     height = min(MAX_HEIGHT, lines * spec.height_of(view, width / columns) + around)
     figure.set_size_inches(width, height)
-    bottom = (parts["note"] + parts["legend"]) / height
+    bottom = (heights["note"] + heights["legend"]) / height
     engine: Any = figure.get_layout_engine()
     engine.set(
-        w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02, rect=(0, bottom, 1, 1 - bottom - parts["top"] / height)
+        w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02, rect=(0, bottom, 1, 1 - bottom - heights["top"] / height)
     )
     if box is not None:
-        box.set_bbox_to_anchor((0.5, (parts["note"] + _GAP / 3) / height), transform=figure.transFigure)
-    places = (1 - _GAP / 2 / height, (parts["note"] - _GAP / 2) / height)
+        box.set_bbox_to_anchor((0.5, (heights["note"] + _GAP / 3) / height), transform=figure.transFigure)
+    places = (1 - _GAP / 2 / height, (heights["note"] - _GAP / 2) / height)
     for text, place in zip(texts, places, strict=False):  # without a caption there are no texts
         text.set_y(place)
 
@@ -183,8 +183,7 @@ def _columns(labels: list[str], room: float) -> int:
     beside = mpl.rcParams["legend.handlelength"] + 2.5
     wide = [(len(label) * _LETTER + beside) * size for label in labels]
     for columns in range(len(labels), 1, -1):
-        parts = np.array_split(wide, columns)
-        if sum(part.max() for part in parts) <= room:
+        if sum(column.max() for column in np.array_split(wide, columns)) <= room:
             # No more columns than the rows that they leave need.
             return -(-len(labels) // -(-len(labels) // columns))
     return 1
@@ -195,7 +194,7 @@ def _height(figure: Drawn, artist: Any) -> float:
     return float(artist.get_window_extent(renderer).height) / figure.dpi
 
 
-def _told(figure: Any, spec: Figure, view: View) -> Drawn:
+def _captioned(figure: Any, spec: Figure, view: View) -> Drawn:
     figure.caption = f"{spec.question} {spec.note(view)}"
     figure.numbers = view.table
     return figure  # type: ignore[no-any-return]

@@ -46,8 +46,8 @@ def pair_look(pair: tuple[str, str], base: str) -> dict[str, Any]:
 
 def ordered_pairs(rows: pd.DataFrame, base: str) -> list[tuple[str, str]]:
     """Return the pairs of some rows, code-switched ones first, those with the base language as context leading."""
-    found = rows[["context_language", "question_language"]].drop_duplicates().astype(str)
-    pairs = list(found.itertuples(index=False, name=None))
+    languages = rows[["context_language", "question_language"]].drop_duplicates().astype(str)
+    pairs = list(languages.itertuples(index=False, name=None))
     return sorted(pairs, key=lambda pair: (pair[0] == pair[1], pair[0] != base, pair[1] != base, pair))
 
 

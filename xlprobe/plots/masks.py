@@ -100,13 +100,13 @@ class QueryMasks(Figure):
         for line in (axes.axhline, axes.axvline):
             line(border, color=QUIET, linewidth=1, label="_border")
         middles = [border / 2, (border + count) / 2]
-        parts = rows.groupby("part", sort=False)["language"].first()
-        names = [f"{part}\n({language})" for part, language in parts.items()]
+        languages = rows.groupby("part", sort=False)["language"].first()
+        names = [f"{part}\n({language})" for part, language in languages.items()]
         axes.set_xticks(middles[: len(names)], names)
         axes.set_yticks(middles[: len(names)], names, rotation=90, va="center")
         axes.tick_params(length=0)
         for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
-            for tick, language in zip(ticks, parts, strict=True):
+            for tick, language in zip(ticks, languages, strict=True):
                 tick.set_color(language_colour(language))
 
     def handles(self, view: View) -> list[Any]:

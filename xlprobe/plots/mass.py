@@ -55,11 +55,11 @@ class CrossLingualMass(Figure):
         # One line in one language is enough to compare with: that of the base.
         base = base_language(results)
         lifts = rows[switched(rows) | (rows["context_language"] == base)]
-        parts = [estimate(lifts if len(lifts) else rows, by).assign(quantity=LIFT)]
+        estimates = [estimate(lifts if len(lifts) else rows, by).assign(quantity=LIFT)]
         if switched(rows).any():
             changed = changed_by_the_border(results, "mass_lift", options["block"])
-            parts.append(estimate(changed, by).assign(quantity=CHANGE))
-        return pd.concat(parts, ignore_index=True)
+            estimates.append(estimate(changed, by).assign(quantity=CHANGE))
+        return pd.concat(estimates, ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return two rows, lift and change, of one panel per checkpoint."""
@@ -73,8 +73,8 @@ class CrossLingualMass(Figure):
     def note(self, view: View) -> str:
         """Say what 0 is."""
         return (
-            f"Attention {block_label(view.options['block'])}. {self.facts(view)} Lift 0: as if spread evenly over "
-            "tokens, special tokens left out. Change: code-switched minus in-language lift of the same problem."
+            f"Attention {block_label(view.options['block'])}. {self.sample_note(view)} Lift 0: as if spread evenly "
+            "over tokens, special tokens left out. Change: code-switched minus in-language lift of the same problem."
         )
 
 

@@ -55,20 +55,19 @@ class NeutralityByLayer(Figure):
         with_base = (rows["context_language"] == base) | (rows["question_language"] == base)
         if not options["every_pair"] and with_base.any():
             rows = rows[with_base]
-        found = estimate(rows, ["checkpoint", "context_language", "question_language", "metric", "layer"])
+        means = estimate(rows, ["checkpoint", "context_language", "question_language", "metric", "layer"])
         sentences = problems(results).query("metric == 'retrieval_raw'")["sample"].nunique()
         # Each half is searched by itself.
         chance = 2 / sentences if sentences else float("nan")
-        return found.assign(chance=[0.0 if name == "neutrality_gap" else chance for name in found["metric"]])
+        return means.assign(chance=[0.0 if name == "neutrality_gap" else chance for name in means["metric"]])
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per quantity of one panel per checkpoint."""
-        found = [part for part in PARTS if (view.table["metric"] == part).any()]
+        quantities = [part for part in PARTS if (view.table["metric"] == part).any()]
         return [
-            [Panel(name, part, name if part == found[0] else "", "layer (0: embeddings)", PARTS[part])
-             for name in view.checkpoints]
-            for part in found
-        ]  # fmt: skip
+            [Panel(name, part, "" if row else name, "layer (0: embeddings)", PARTS[part]) for name in view.checkpoints]
+            for row, part in enumerate(quantities)
+        ]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw lines of pairs beside chance."""
@@ -82,10 +81,9 @@ class NeutralityByLayer(Figure):
     def note(self, view: View) -> str:
         """Say what chance is and which pairs are drawn."""
         chance = view.table[view.table["metric"] != "neutrality_gap"]["chance"]
-        told = (
-            f" Chance: one of {counted(round(1 / chance.iloc[0]), 'sentence')} (each half is searched by itself)."
-            if len(chance)
-            else ""
-        )
-        pairs = "" if view.options["every_pair"] else f" Pairs with {view.base}, both directions together."
-        return f"{self.facts(view)} Rows: share of translations retrieved first, and the gap between both.{told}{pairs}"
+        note = f"{self.sample_note(view)} Rows: share of translations retrieved first, and the gap between both."
+        if len(chance):
+            note += (
+                f" Chance: one of {counted(round(1 / chance.iloc[0]), 'sentence')} (each half is searched by itself)."
+            )
+        return note if view.options["every_pair"] else f"{note} Pairs with {view.base}, both directions together."

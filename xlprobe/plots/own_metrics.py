@@ -12,6 +12,7 @@ from xlprobe.plots import heat, lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.knock_out import ACROSS, ONE
 from xlprobe.plots.reading import estimate, heads, own_reference, rows_of, switched, theories
+from xlprobe.plots.scope import describe
 from xlprobe.plots.words import block_label
 
 if TYPE_CHECKING:
@@ -63,11 +64,11 @@ class ByLayer(Figure):
         rows = rows[own_reference(rows) | rows["reference"].isna()]
         control = ~switched(rows) & rows["condition"].isin(list(lines.CONTROLS))
         pair = ["checkpoint", "context_language", "question_language", "condition", "layer"]
-        parts = [estimate(rows[rows["condition"] == "observed"], pair)]
+        estimates = [estimate(rows[rows["condition"] == "observed"], pair)]
         if control.any():
-            parts.append(estimate(rows[control], ["checkpoint", "condition", "layer"]))
+            estimates.append(estimate(rows[control], ["checkpoint", "condition", "layer"]))
         first = rows.iloc[0]
-        return pd.concat(parts, ignore_index=True).assign(
+        return pd.concat(estimates, ignore_index=True).assign(
             metric=options["metric"], block=first["block"], pooling=first["pooling"]
         )
 
@@ -83,11 +84,10 @@ class ByLayer(Figure):
 
     def note(self, view: View) -> str:
         """Say which block and pooling it is."""
-        return f"{_where(view)}{self._facts(view)}"
+        return f"{_where(view)}{self.sample_note(view)}"
 
-    def _facts(self, view: View, bands: str = "Bands") -> str:
-        from xlprobe.plots.scope import describe
-
+    def sample_note(self, view: View, bands: str = "Bands") -> str:
+        """Return checkpoints, numbers of problems and theories, intervals and undefined values, in sentences."""
         return describe(view.results, view.table, view.checkpoints, [view.options["metric"]], bands, self.runs)
 
 
@@ -117,8 +117,8 @@ class ByHead(ByLayer):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row in one language and a row across languages."""
-        found = [part for part in (ONE, ACROSS) if (view.table["languages"] == part).any()]
-        return [[Panel(name, part, f"{name}, {part}", "head", "layer") for name in view.checkpoints] for part in found]
+        kinds = [kind for kind in (ONE, ACROSS) if (view.table["languages"] == kind).any()]
+        return [[Panel(name, kind, f"{name}, {kind}", "head", "layer") for name in view.checkpoints] for kind in kinds]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one map."""
@@ -134,7 +134,7 @@ class ByHead(ByLayer):
 
     def note(self, view: View) -> str:
         """Say which block and pooling it is."""
-        return f"{_where(view)}{self._facts(view, '')}"
+        return f"{_where(view)}{self.sample_note(view, '')}"
 
 
 def figure_of(metric: str, question: str = "How does it change from layer to layer?") -> Figure:
@@ -151,13 +151,13 @@ def figure_of(metric: str, question: str = "How does it change from layer to lay
 
 def _chosen(rows: pd.DataFrame, options: Mapping[str, Any]) -> dict[str, str]:
     """Return block and pooling: those asked for, else the usual ones where the table has them, else the first."""
-    found = {}
+    chosen = {}
     for name, usual in (("block", "question->context"), ("pooling", "token")):
         present = sorted(map(str, rows[name].unique()))
-        found[name] = options[name] or (usual if usual in present else present[0] if present else "")
-        if present and found[name] not in present:
-            raise ResultsError(f"got {name}={found[name]!r}; the table has {', '.join(present)}")
-    return found
+        chosen[name] = options[name] or (usual if usual in present else present[0] if present else "")
+        if present and chosen[name] not in present:
+            raise ResultsError(f"got {name}={chosen[name]!r}; the table has {', '.join(present)}")
+    return chosen
 
 
 def _label(view: View) -> str:

@@ -109,7 +109,7 @@ def adaptable(svg: str) -> str:
     """
     known = {light.lower(): light for light in DARK}
     pattern = re.compile("|".join(map(re.escape, known)), re.IGNORECASE)
-    return pattern.sub(lambda found: f"var(--{_variable(found[0])}, {found[0].lower()})", svg)
+    return pattern.sub(lambda match: f"var(--{_variable(match[0])}, {match[0].lower()})", svg)
 
 
 def dark_css(where: str = ":root") -> str:

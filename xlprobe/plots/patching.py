@@ -40,8 +40,8 @@ class PatchingRecovery(Figure):
 
     def missing(self, results: Results, options: Mapping[str, Any]) -> str | None:
         """Return which of gain and gap has no number."""
-        found = (scope.needs_rows(results, f"{metric}", metric=metric) for metric in self.metrics)
-        return next((reason for reason in found if reason), None)
+        reasons = (scope.needs_rows(results, f"{metric}", metric=metric) for metric in self.metrics)
+        return next((reason for reason in reasons if reason), None)
 
     def numbers(self, results: Results, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return recovery per checkpoint, pair and layer, with the number of problems and theories."""
@@ -54,13 +54,13 @@ class PatchingRecovery(Figure):
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per checkpoint, with the number of theories in its title."""
         most = view.table.groupby("checkpoint", observed=True)["n_groups"].agg(["min", "max"])
-        found = []
+        panels = []
         for name in view.checkpoints:
             low, high = (int(end) for end in most.loc[name])
             count = counted(high, "theory", "theories") if low == high else f"{low} to {high} theories"
-            told = f"n = {count}" if high else "undefined"
-            found.append(Panel(name, "", f"{name} ({told})", "layer patched", "margin recovered"))
-        return [found]
+            size = f"n = {count}" if high else "undefined"
+            panels.append(Panel(name, "", f"{name} ({size})", "layer patched", "margin recovered"))
+        return [panels]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw lines of pairs between 0 and 1."""
@@ -73,9 +73,9 @@ class PatchingRecovery(Figure):
         """Say what was patched, what is undefined, and count what lies beyond the axis."""
         whole = view.table[view.table["seed"].isna()]
         undefined = int(whole["reason"].str.startswith("the mean below").sum())
-        told = f" Undefined where less than a logit was lost: {undefined} of {len(whole)}." if undefined else ""
+        sentence = f" Undefined where less than a logit was lost: {undefined} of {len(whole)}." if undefined else ""
         return (
-            f"{self.facts(view)} Outputs of a layer's heads at the first token and the context are taken from the run "
-            f"in one language; mean gain over mean loss. 0: nothing recovered; 1: all.{told}"
+            f"{self.sample_note(view)} Outputs of a layer's heads at the first token and the context are taken from "
+            f"the run in one language; mean gain over mean loss. 0: nothing recovered; 1: all.{sentence}"
             f"{lines.beyond(view.table, -1, 2)}"
         )

@@ -41,23 +41,23 @@ OF_SETS = frozenset(
 """Metrics of all those sentences at once."""
 
 
-def checkpoint_facts(results: Results) -> dict[str, dict[str, Any]]:
+def checkpoint_entries(results: Results) -> dict[str, dict[str, Any]]:
     """Return what the manifest says of each checkpoint, in the order of the run; joined tables are looked through."""
-    found: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for manifest in manifests(results):
         known = manifest.get("checkpoints", {})
         # A part that tells less of a checkpoint must not hide what another one tells.
-        for name, facts in known.items() if isinstance(known, dict) else ():
-            found[name] = {**facts, **found.get(name, {})}
-    return found
+        for name, entry in known.items() if isinstance(known, dict) else ():
+            entries[name] = {**entry, **entries.get(name, {})}
+    return entries
 
 
 def manifests(results: Results) -> list[dict[str, Any]]:
     """Return the table's manifest, and those of the tables that it was joined from, however deep."""
-    found = [results.manifest]
-    for part in found:
-        found += part.get("parts", [])
-    return found
+    joined = [results.manifest]
+    for one in joined:
+        joined += one.get("parts", [])
+    return joined
 
 
 def checkpoints(results: Results) -> list[str]:
@@ -68,8 +68,8 @@ def checkpoints(results: Results) -> list[str]:
 def contrasts(results: Results) -> list[tuple[str, str]]:
     """Return (cross-query, baseline) for every cross-query checkpoint; else the first checkpoint is the baseline."""
     names = checkpoints(results)
-    facts = checkpoint_facts(results)
-    crossed = [name for name in names if facts.get(name, {}).get("is_cross_query")]
+    entries = checkpoint_entries(results)
+    crossed = [name for name in names if entries.get(name, {}).get("is_cross_query")]
     if not crossed:
         shares = rows_of(theories(results), metric="share_cross")
         crossed = in_order(results, shares[shares["n"] > 0]["checkpoint"].unique())
@@ -81,16 +81,16 @@ def contrasts(results: Results) -> list[tuple[str, str]]:
 
 def pairs(frame: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the pairs of context and question language of rows, in-language ones first, then by name."""
-    found = frame[["context_language", "question_language"]].drop_duplicates().astype(str)
-    known = {(c, q) for c, q in found.itertuples(index=False) if c and q and "nan" not in (c, q)}
+    languages = frame[["context_language", "question_language"]].drop_duplicates().astype(str)
+    known = {(c, q) for c, q in languages.itertuples(index=False) if c and q and "nan" not in (c, q)}
     return sorted(known, key=lambda pair: (pair[0] != pair[1], pair))
 
 
 def switched_pairs(results: Results) -> list[tuple[str, str]]:
     """Return the pairs whose languages differ; those with the base language as context first."""
     base = base_language(results)
-    found = [pair for pair in pairs(theories(results)) if pair[0] != pair[1]]
-    return sorted(found, key=lambda pair: (pair[0] != base, pair[1] != base, pair))
+    switched = [pair for pair in pairs(theories(results)) if pair[0] != pair[1]]
+    return sorted(switched, key=lambda pair: (pair[0] != base, pair[1] != base, pair))
 
 
 def base_language(results: Results) -> str:
@@ -113,19 +113,18 @@ def language_order(codes: Iterable[str], base: str) -> list[str]:
 
 def guessing(results: Results, names: Iterable[str]) -> float:
     """Return the accuracy of guessing: one of a classifier's labels, of two where the manifest names none."""
-    facts = checkpoint_facts(results)
-    counts = {len(labels) for name in names if (labels := facts.get(name, {}).get("labels"))}
+    entries = checkpoint_entries(results)
+    counts = {len(labels) for name in names if (labels := entries.get(name, {}).get("labels"))}
     return 1 / min(counts, default=2)
 
 
 def trained_pairs(results: Results) -> dict[str, frozenset[str]]:
     """Return the pairs of languages that each checkpoint was fine-tuned on ("en-fr"), where the manifest says."""
-    found = {}
-    for name, facts in checkpoint_facts(results).items():
-        told = facts.get("trained_on") or facts.get("mix") or facts.get("recipe", {}).get("mix")
-        if told:
-            found[name] = frozenset(map(str, told))
-    return found
+    trained = {}
+    for name, entry in checkpoint_entries(results).items():
+        if mix := entry.get("trained_on") or entry.get("mix") or entry.get("recipe", {}).get("mix"):
+            trained[name] = frozenset(map(str, mix))
+    return trained
 
 
 def last_steps(results: Results) -> Results:
@@ -134,11 +133,11 @@ def last_steps(results: Results) -> Results:
     if len(steps) < 2:
         return results
     ends = results.means(["checkpoint", "step"]).groupby("checkpoint")["step"].max()
-    parts = []
+    tables = []
     for name in results.unique("checkpoint"):
         rows = results.select(checkpoint=name)
-        parts.append(rows.select(step=int(ends[name])) if ends.get(name) == ends.get(name) else rows)
-    joined = Results.concat(parts)
+        tables.append(rows.select(step=int(ends[name])) if ends.get(name) == ends.get(name) else rows)
+    joined = Results.concat(tables)
     joined.manifest = results.manifest
     return joined
 
@@ -157,7 +156,7 @@ def needs_rows(results: Results, what: str, **filters: Any) -> str | None:
 def in_order(results: Results, names: Iterable[Any]) -> list[str]:
     """Return checkpoints in the order of the run; those that it does not know last."""
     wanted = {str(name) for name in names}
-    known = [name for name in checkpoint_facts(results) if name in wanted]
+    known = [name for name in checkpoint_entries(results) if name in wanted]
     return known + sorted(wanted.difference(known))
 
 
@@ -169,29 +168,29 @@ def describe(
     bands: str = "Bands",
     runs: str = "thin lines",
 ) -> str:
-    """Return the facts under a figure: checkpoints, problems, theories, runs, intervals, undefined values.
+    """Return the sentences under a figure: checkpoints, problems, theories, runs, intervals, undefined values.
 
     `bands` is what shows the intervals, or empty where none are drawn; `runs` how several training runs are drawn.
     """
     known = problems(results)
-    found = known[known["metric"].isin(metrics)]
-    if found["sample"].isna().all() and set(metrics) & OF_SETS:
-        found = known[known["metric"] == "retrieval_raw"]
-    samples, groups = found["sample"].nunique(), found["group"].nunique()
-    datasets = ", ".join(sorted({str(name) for name in found["dataset"].dropna() if name}))
+    items = known[known["metric"].isin(metrics)]
+    if items["sample"].isna().all() and set(metrics) & OF_SETS:
+        items = known[known["metric"] == "retrieval_raw"]
+    samples, groups = items["sample"].nunique(), items["group"].nunique()
+    datasets = ", ".join(sorted({str(name) for name in items["dataset"].dropna() if name}))
     unit = "sentence" if set(metrics) <= SENTENCES | OF_SETS else "problem"
-    parts = [f"{'Checkpoints' if len(names) > 1 else 'Checkpoint'}: {listed(names)}." if names else ""]
+    sentences = [f"{'Checkpoints' if len(names) > 1 else 'Checkpoint'}: {listed(names)}." if names else ""]
     if samples:
         theories_of = f" from {counted(groups, 'theory', 'theories')}" if groups else ""
-        parts.append(f"n = {counted(samples, unit)}{theories_of}{f' of {datasets}' if datasets else ''}.")
+        sentences.append(f"n = {counted(samples, unit)}{theories_of}{f' of {datasets}' if datasets else ''}.")
     elif datasets:
-        parts.append(f"Data: {datasets}.")
-    parts.append(_runs(results, names, runs))
-    parts.append(_intervals(table, groups, bands) if bands else "")
+        sentences.append(f"Data: {datasets}.")
+    sentences.append(_runs(results, names, runs))
+    sentences.append(_intervals(table, groups, bands) if bands else "")
     rows = rows_of(theories(results), metric=list(metrics), checkpoint=list(names))
     if undefined := int(rows["n_nan"].sum()):
-        parts.append(f"{undefined:,} of {undefined + int(rows['n'].sum()):,} values are undefined and left out.")
-    return " ".join(filter(None, parts))
+        sentences.append(f"{undefined:,} of {undefined + int(rows['n'].sum()):,} values are undefined and left out.")
+    return " ".join(filter(None, sentences))
 
 
 def _runs(results: Results, names: Sequence[str], how: str) -> str:

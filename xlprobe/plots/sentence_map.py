@@ -62,8 +62,8 @@ class MapOfSentences(Figure):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per kind of one panel per checkpoint."""
-        found = [kind for kind in KINDS if (view.table["kind"] == kind).any()]
-        return [[Panel(name, kind, f"{name}: {KINDS[kind]}") for name in view.checkpoints] for kind in found]
+        kinds = [kind for kind in KINDS if (view.table["kind"] == kind).any()]
+        return [[Panel(name, kind, f"{name}: {KINDS[kind]}") for name in view.checkpoints] for kind in kinds]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw points by language, and shapes that join some translations."""
@@ -90,6 +90,6 @@ class MapOfSentences(Figure):
         layer = ", ".join(str(int(number)) for number in sorted(view.table["layer"].dropna().unique()))
         joined = view.table[view.table["joined"]]["sample"].nunique()
         return (
-            f"{self.facts(view, '')} Layer {layer}; first two principal axes of each panel. Black: the translations of "
-            f"{counted(joined, 'sentence')} joined; small shapes lie by meaning, wide ones by language."
+            f"{self.sample_note(view, '')} Layer {layer}; first two principal axes of each panel. Black: the "
+            f"translations of {counted(joined, 'sentence')} joined; small shapes lie by meaning, wide ones by language."
         )

@@ -75,14 +75,14 @@ class QueryShares(Figure):
         fixed = [
             f"{block_label(block)} {share:.0f}" for block, share in _shares(view.table).items() if share is not None
         ]
-        told = f" Fixed by the masks, so not drawn: {', '.join(fixed)}." if fixed else ""
-        return f"{self.facts(view)} 1: all from the cross-lingual query; 0: all from the query of one language.{told}"
+        note = f"{self.sample_note(view)} 1: all from the cross-lingual query; 0: all from the query of one language."
+        return f"{note} Fixed by the masks, so not drawn: {', '.join(fixed)}." if fixed else note
 
 
 def _shares(table: pd.DataFrame) -> dict[str, float | None]:
     """Return each block's share where it is 0 or 1 everywhere, and None where it is not."""
-    found: dict[str, float | None] = {}
+    shares: dict[str, float | None] = {}
     for block, own in table.groupby("block", observed=True)["mean"]:
         whole = own.min() == own.max() and own.min() in (0, 1)
-        found[str(block)] = float(own.min()) if whole else None
-    return found
+        shares[str(block)] = float(own.min()) if whole else None
+    return shares

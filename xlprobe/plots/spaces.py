@@ -86,8 +86,8 @@ class CkaMatrix(Figure):
     def note(self, view: View) -> str:
         """Say what 0 and 1 are, and why there is no interval."""
         return (
-            f"{self.facts(view, '')} Mean-pooled vectors of parallel sentences. 0: unrelated; 1: equal up to rotation, "
-            "scale and shift. One value per set of sentences, so without an interval."
+            f"{self.sample_note(view, '')} Mean-pooled vectors of parallel sentences. 0: unrelated; 1: equal up to "
+            "rotation, scale and shift. One value per set of sentences, so without an interval."
         )
 
 

@@ -63,14 +63,14 @@ class StabilityByLayer(Figure):
         rows = self._rows(results, options)
         pair = ["checkpoint", "context_language", "question_language", "condition", "layer"]
         crossed = rows[switched(rows) & (rows["condition"] == "observed")]
-        parts = [estimate(crossed, pair).assign(quantity=RAW)]
+        estimates = [estimate(crossed, pair).assign(quantity=RAW)]
         controls = rows[~switched(rows) & rows["condition"].isin(["floor", "chance"])]
         if len(controls):
-            parts.append(estimate(controls, ["checkpoint", "condition", "layer"]).assign(quantity=RAW))
+            estimates.append(estimate(controls, ["checkpoint", "condition", "layer"]).assign(quantity=RAW))
         above = rows_of(floored(results, options["block"], options["pooling"]), condition="observed")
         if len(above):
-            parts.append(estimate(above, pair).assign(quantity=ABOVE))
-        return pd.concat(parts, ignore_index=True)
+            estimates.append(estimate(above, pair).assign(quantity=ABOVE))
+        return pd.concat(estimates, ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return two rows, as measured and above floor, of one panel per checkpoint."""
@@ -94,7 +94,7 @@ class StabilityByLayer(Figure):
             "language border costs more than another question does. "
         )
         return (
-            f"Attention {block_label(view.options['block'])}. {self.facts(view)} "
+            f"Attention {block_label(view.options['block'])}. {self.sample_note(view)} "
             f"{floor if (view.table['quantity'] == ABOVE).any() else NO_FLOOR}"
             "The axis of S is spaced by the root of 1 − S."
         )

@@ -60,14 +60,14 @@ def changes(
         rows = results.select(metric="js_stability", block=block, pooling=pooling, condition="observed", **narrow)
         frame = rows.lean_frame()
         frame = frame[own_reference(frame) & switched(frame)].reset_index(drop=True)
-    found = []
+    tables = []
     for crossed, base in contrasts(results):
         try:
             change = heads_that_change(frame, base, crossed, by=by, block=block, pooling=pooling, reference=None)
         except ResultsError:  # measured on different problems, or not at all
             continue
-        found.append(as_drawn(change, crossed, base))
-    return tuple(found)
+        tables.append(as_drawn(change, crossed, base))
+    return tuple(tables)
 
 
 class StabilityByHead(StabilityByLayer):
@@ -102,18 +102,18 @@ class StabilityByHead(StabilityByLayer):
 
         raw, above = crossing_rows(results, options)
         by = ["checkpoint", "layer", "head"]
-        parts = []
+        tables = []
         for rows, quantity in ((raw, RAW), (above, ABOVE)):
             if len(rows):
                 means = estimate(rows, by)
-                parts.append(means[means["seed"].isna()][[*by, "mean", "n", "n_nan"]].assign(quantity=quantity))
-        parts += [one.assign(quantity=CHANGE) for one in changes(results, **options)]
+                tables.append(means[means["seed"].isna()][[*by, "mean", "n", "n_nan"]].assign(quantity=quantity))
+        tables += [one.assign(quantity=CHANGE) for one in changes(results, **options)]
         # One checkpoint has nothing to be compared with.
-        return pd.concat([*parts, pd.DataFrame({"other": [], "q": [], "held": []})], ignore_index=True)
+        return pd.concat([*tables, pd.DataFrame({"other": [], "q": [], "held": []})], ignore_index=True)
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per quantity of one panel per checkpoint, the changes below."""
-        found = []
+        panels = []
         for part in (RAW, ABOVE, CHANGE):
             rows = view.table[(view.table["quantity"] == part) & view.table["checkpoint"].isin(view.checkpoints)]
             names = [name for name in view.checkpoints if name in set(rows["checkpoint"])]
@@ -123,8 +123,8 @@ class StabilityByHead(StabilityByLayer):
                 others = rows.groupby("checkpoint", observed=True)["other"].first()
                 row = [Panel(name, part, f"{name} − {others[name]}", "head", "layer") for name in names]
             if row:
-                found.append(row)
-        return found
+                panels.append(row)
+        return panels
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one map, with dots where a change holds up."""
@@ -164,7 +164,7 @@ class StabilityByHead(StabilityByLayer):
         return (
             f"Attention {block_label(view.options['block'])}, "
             f"{pair_label(*pair) if pair else 'mean over the pairs of languages'}. "
-            f"{self.facts(view, '')}{held}{hatched} Strokes: below 0."
+            f"{self.sample_note(view, '')}{held}{hatched} Strokes: below 0."
         )
 
 

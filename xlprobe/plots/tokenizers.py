@@ -50,12 +50,12 @@ class TokensPerWord(Figure):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return one panel per tokenizer, named by its checkpoints."""
-        found: dict[str, list[str]] = {}
+        alike: dict[str, list[str]] = {}
         for name in view.checkpoints:
             same = view.table[view.table["checkpoint"] == name]["same_as"].iloc[0]
-            found.setdefault(same, []).append(name)
+            alike.setdefault(same, []).append(name)
         unit = f"tokens per word of {view.base}"
-        return [[Panel(names[0], "", ", ".join(names), unit) for names in found.values()]]
+        return [[Panel(names[0], "", ", ".join(names), unit) for names in alike.values()]]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one bar per language, with its number."""

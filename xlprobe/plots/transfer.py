@@ -53,17 +53,17 @@ class TransferMatrix(Figure):
         import pandas as pd
 
         rows = rows_of(theories(results), metric="correct", condition="observed")
-        parts = [estimate(rows, ["checkpoint", *_PAIR]).assign(quantity=ACCURACY)]
-        parts[0] = parts[0][parts[0]["seed"].isna()]
+        accuracies = estimate(rows, ["checkpoint", *_PAIR]).assign(quantity=ACCURACY)
+        tables = [accuracies[accuracies["seed"].isna()]]
         for crossed, base in contrasts(results):
             try:
                 change = results.contrast(crossed, base, "correct", by=_PAIR)
             except ResultsError:  # answers to different problems, or of one of them only
                 continue
-            parts.append(as_drawn(change, crossed, base).assign(quantity=CHANGE))
+            tables.append(as_drawn(change, crossed, base).assign(quantity=CHANGE))
         trained = trained_pairs(results)
         # One checkpoint has nothing to be compared with.
-        table = pd.concat([*parts, pd.DataFrame({"other": [], "q": [], "held": []})], ignore_index=True)
+        table = pd.concat([*tables, pd.DataFrame({"other": [], "q": [], "held": []})], ignore_index=True)
         pairs = table["context_language"].astype(str) + "-" + table["question_language"].astype(str)
         table["trained"] = [
             pair in trained.get(name, ()) for pair, name in zip(pairs, table["checkpoint"], strict=True)
@@ -79,11 +79,11 @@ class TransferMatrix(Figure):
         change = view.table[(view.table["quantity"] == CHANGE) & view.table["checkpoint"].isin(view.checkpoints)]
         # One checkpoint alone changes nothing.
         others = {} if change.empty else change.groupby("checkpoint", observed=True)["other"].first()
-        found = [Panel(name, ACCURACY, name, "question in", "context in") for name in view.checkpoints]
-        found += [
+        panels = [Panel(name, ACCURACY, name, "question in", "context in") for name in view.checkpoints]
+        panels += [
             Panel(name, CHANGE, f"{name} − {other}", "question in", "context in") for name, other in others.items()
         ]
-        return [found]
+        return [panels]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
         """Draw one matrix with its outlines or dots."""
@@ -110,8 +110,8 @@ class TransferMatrix(Figure):
 
     def handles(self, view: View) -> list[Any]:
         """Explain outlines and dots."""
-        found = [heat.outline_handle("trained on")] if view.table["trained"].any() else []
-        return [*found, *([heat.dot_handle()] if _some_hold(view) else [])]
+        outlines = [heat.outline_handle("trained on")] if view.table["trained"].any() else []
+        return [*outlines, *([heat.dot_handle()] if _some_hold(view) else [])]
 
     def note(self, view: View) -> str:
         """Say how wide the intervals are and what guessing gives."""
@@ -127,7 +127,7 @@ class TransferMatrix(Figure):
             change = f" Changes are in percentage points, paired by problem; {dots}."
         return (
             f"Accuracy in percent; guessing gives {100 * guessing(view.results, view.checkpoints):.0f}. "
-            f"{self.facts(view, '' if wide else 'Intervals')}{wide}{unseen}{change}"
+            f"{self.sample_note(view, '' if wide else 'Intervals')}{wide}{unseen}{change}"
         )
 
 

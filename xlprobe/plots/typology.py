@@ -81,11 +81,11 @@ class TypologicalDistance(Figure):
 
     def panels(self, view: View) -> list[list[Panel]]:
         """Return a row per outcome of one panel per checkpoint."""
-        found = [part for part in OUTCOMES if (view.table["metric"] == part).any()]
+        outcomes = [part for part in OUTCOMES if (view.table["metric"] == part).any()]
         distance = f"syntactic distance to {view.base}"
         return [
-            [Panel(name, part, name if part == found[0] else "", distance, OUTCOMES[part]) for name in view.checkpoints]
-            for part in found
+            [Panel(name, part, "" if row else name, distance, OUTCOMES[part]) for name in view.checkpoints]
+            for row, part in enumerate(outcomes)
         ]
 
     def draw(self, axes: Axes, view: View, panel: Panel) -> None:
@@ -120,7 +120,7 @@ class TypologicalDistance(Figure):
             else f"{count} languages are too few for a rank correlation."
         )  # fmt: skip
         return (
-            f"{self.facts(view, 'Whiskers')} One point per language: its pairs with {view.base}, both "
+            f"{self.sample_note(view, 'Whiskers')} One point per language: its pairs with {view.base}, both "
             f"directions. {enough}"
         )
 
@@ -131,8 +131,8 @@ def _outcomes(results: Results, base: str) -> pd.DataFrame:
 
     stable = rows_of(floored(results, "question->context", "token"), condition="observed")
     right = rows_of(theories(results), metric="correct", condition="observed")
-    parts = [stable.assign(n=1), right[switched(right)]]
-    rows = pd.concat([part for part in parts if len(part)] or parts[1:], ignore_index=True)
+    frames = [stable.assign(n=1), right[switched(right)]]
+    rows = pd.concat([frame for frame in frames if len(frame)] or frames[1:], ignore_index=True)
     context, question = (rows[name].astype(str) for name in ("context_language", "question_language"))
     return rows.assign(language=question.where(context == base, context))[(context == base) | (question == base)]
 

@@ -173,8 +173,8 @@ def _samples(options: ReportOptions) -> list[ParallelSample]:
     from xlprobe.samples.readers import parse_spec, read
 
     path, form = parse_spec(options.samples)
-    found = list(read(path, format=form, languages=options.languages))
-    return found if options.limit is None else spread(found, options.limit)
+    problems = list(read(path, format=form, languages=options.languages))
+    return problems if options.limit is None else spread(problems, options.limit)
 
 
 def spread(problems: Sequence[ParallelSample], limit: int) -> list[ParallelSample]:
@@ -250,12 +250,12 @@ def _draw(results: Results, options: ReportOptions) -> tuple[list[str], dict[str
             plots.save(chosen[name](rows), name, options.out)
         return reason
 
-    def opening() -> Summary:
-        found = summary(results)
-        write_atomically(options.out / SUMMARY, table_text(found.numbers))
-        return found
+    def write_opening() -> Summary:
+        opening = summary(results)
+        write_atomically(options.out / SUMMARY, table_text(opening.numbers))
+        return opening
 
-    jobs: list[Callable[[], Any]] = [partial(_explorer, results, options), opening]
+    jobs: list[Callable[[], Any]] = [partial(_explorer, results, options), write_opening]
     jobs += [partial(figure, name) for name in chosen]
     explorer, head, *reasons = side_by_side(jobs, "figures and pages", share=share)
     left_out = {name: reason for name, reason in zip(chosen, reasons, strict=True) if reason is not None}

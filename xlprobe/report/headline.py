@@ -75,7 +75,7 @@ def measured(results: Results) -> Measured:
     )
 
 
-def as_table(found: Measured) -> pd.DataFrame:
+def as_table(numbers: Measured) -> pd.DataFrame:
     """Return all numbers of the opening in one table, one row per cell and per difference that a sentence speaks of.
 
     Columns: quantity, checkpoint, and those of `statistics.summarise` or `contrast_frame`; a difference has the other
@@ -86,21 +86,21 @@ def as_table(found: Measured) -> pd.DataFrame:
     from xlprobe.statistics import verdict
 
     cells = {
-        "accuracy": found.accuracy, "stability above floor": found.stability, "change of lift": found.lift,
-        "retrieval": found.retrieval,
+        "accuracy": numbers.accuracy, "stability above floor": numbers.stability, "change of lift": numbers.lift,
+        "retrieval": numbers.retrieval,
     }  # fmt: skip
-    parts = [rows.assign(quantity=name) for name, rows in cells.items() if rows is not None]
+    tables = [rows.assign(quantity=name) for name, rows in cells.items() if rows is not None]
     answers = {
-        "difference of stability above floor": found.differs,
-        "difference of stability above floor, both queries": found.routed,
-        "difference of change of lift": found.crosses,
+        "difference of stability above floor": numbers.differs,
+        "difference of stability above floor, both queries": numbers.routed,
+        "difference of change of lift": numbers.crosses,
     }
     for name, answer in answers.items():
-        if answer is not None and found.pair is not None:
+        if answer is not None and numbers.pair is not None:
             row = pd.DataFrame([answer.drop(["mean_a", "mean_b"]).rename({"estimate": "mean"})]).infer_objects()
-            about = {"quantity": name, "checkpoint": found.pair[0], "other": found.pair[1]}
-            parts.append(row.assign(**about, verdict=verdict(answer)))
-    table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"checkpoint": found.names})
+            about = {"quantity": name, "checkpoint": numbers.pair[0], "other": numbers.pair[1]}
+            tables.append(row.assign(**about, verdict=verdict(answer)))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"checkpoint": numbers.names})
     first = [name for name in ("quantity", "checkpoint", "other") if name in table]
     return table[[*first, *(name for name in table if name not in first)]]
 

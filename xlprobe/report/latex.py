@@ -59,42 +59,42 @@ def to_latex(
     )
     if unknown := [name for name in [*chosen, *([across] if across else [])] if name not in what]:
         raise ResultsError(f"got the columns {', '.join(unknown)}; the answer has {', '.join(map(str, what.columns))}")
-    told = _told(what, chosen, number, digits)
-    beside = [name for name in told if name in (number, *_BESIDE)]
+    cells = _cells(what, chosen, number, digits)
+    beside = [name for name in cells if name in (number, *_BESIDE)]
     if across is not None:
-        told = _side_by_side(told, across, beside)
+        cells = _side_by_side(cells, across, beside)
     elsewise = "Means, with 95 % intervals over theories in brackets."
     known = what["low"].notna().any() if "low" in what else False
     words = caption if caption is not None else elsewise if known else "Means."
-    numeric = [name in beside or (across is not None and name not in chosen) for name in told]
-    heads = [_NAMES.get(str(name), _escaped(str(name).replace("_", " "))) for name in told]
-    return _table(heads, told.to_numpy().tolist(), numeric, words, label)
+    numeric = [name in beside or (across is not None and name not in chosen) for name in cells]
+    heads = [_NAMES.get(str(name), _escaped(str(name).replace("_", " "))) for name in cells]
+    return _table(heads, cells.to_numpy().tolist(), numeric, words, label)
 
 
 def _summary(results: Results, caption: str | None, label: str) -> str:
     """Return the page's first table; its first sentence, on what was measured, opens the caption."""
     from xlprobe.report.summary import plain, summary
 
-    found = summary(results)
-    words = caption if caption is not None else f"{found.sentences[0]} In brackets: 95 % intervals."
-    heads = [_escaped(plain(name)) for name in found.columns]
-    rows = [[_escaped(cell) for cell in row] for row in found.rows]
+    opening = summary(results)
+    words = caption if caption is not None else f"{opening.sentences[0]} In brackets: 95 % intervals."
+    heads = [_escaped(plain(name)) for name in opening.columns]
+    rows = [[_escaped(cell) for cell in row] for row in opening.rows]
     return _table(heads, rows, [False, *[True] * (len(heads) - 1)], plain(words), label)
 
 
-def _told(answer: pd.DataFrame, chosen: Sequence[str], number: str, digits: int) -> pd.DataFrame:
+def _cells(answer: pd.DataFrame, chosen: Sequence[str], number: str, digits: int) -> pd.DataFrame:
     """Return the cells as text, the interval behind its number."""
     import pandas as pd
 
-    told = {}
+    cells = {}
     for name in chosen:
         values = list(answer[name])
         if name == number and {"low", "high"} <= set(answer):
             ends = zip(values, answer["low"], answer["high"], strict=True)
-            told[name] = [_interval(*one, digits) for one in ends]
+            cells[name] = [_interval(*one, digits) for one in ends]
         else:
-            told[name] = [_cell(name, value, digits) for value in values]
-    return pd.DataFrame(told)
+            cells[name] = [_cell(name, value, digits) for value in values]
+    return pd.DataFrame(cells)
 
 
 def _interval(value: float, low: float, high: float, digits: int) -> str:
@@ -119,21 +119,21 @@ def _cell(name: str, value: Any, digits: int) -> str:
     return str(int(number)) if number.is_integer() and name not in _NUMBERS else _signed(number, digits)
 
 
-def _side_by_side(told: pd.DataFrame, across: str, beside: Sequence[str]) -> pd.DataFrame:
+def _side_by_side(cells: pd.DataFrame, across: str, beside: Sequence[str]) -> pd.DataFrame:
     """Return the cells with one column's values next to each other: a column for each of them and each number."""
-    keys = [name for name in told if name not in (across, *beside)]
-    if told.duplicated([*keys, across]).any():
+    keys = [name for name in cells if name not in (across, *beside)]
+    if cells.duplicated([*keys, across]).any():
         raise ResultsError(f"got several rows of one {across} and {', '.join(keys) or 'table'}; print more columns")
-    parts = None
-    for value in told[across].drop_duplicates():
-        own = told[told[across] == value].drop(columns=across)
+    table = None
+    for value in cells[across].drop_duplicates():
+        own = cells[cells[across] == value].drop(columns=across)
         names = {name: value if len(beside) == 1 else f"{value}, {_NAMES.get(name, name)}" for name in beside}
         own = own.rename(columns=names)
-        parts = (
-            own if parts is None else parts.merge(own, on=keys, how="outer", sort=False) if keys else parts.join(own)
+        table = (
+            own if table is None else table.merge(own, on=keys, how="outer", sort=False) if keys else table.join(own)
         )
-    assert parts is not None
-    return parts.fillna("--")
+    assert table is not None
+    return table.fillna("--")
 
 
 def _escaped(text: str) -> str:

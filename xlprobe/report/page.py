@@ -79,17 +79,17 @@ def render(
     )
 
 
-def _opening(found: Summary) -> dict[str, Any]:
+def _opening(opening: Summary) -> dict[str, Any]:
     """Return the page's first table and sentences, in parts of (text, anchor of its definition or None)."""
     return {
-        "columns": [_anchored(linked(column)) for column in found.columns],
-        "rows": found.rows,
-        "sentences": [_anchored(linked(sentence)) for sentence in found.sentences],
+        "columns": [_anchored(linked(column)) for column in opening.columns],
+        "rows": opening.rows,
+        "sentences": [_anchored(linked(sentence)) for sentence in opening.sentences],
     }
 
 
-def _anchored(parts: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
-    return [(part, None if term is None else _anchor(term)) for part, term in parts]
+def _anchored(pieces: Sequence[tuple[str, str | None]]) -> list[tuple[str, str | None]]:
+    return [(text, None if term is None else _anchor(term)) for text, term in pieces]
 
 
 def _anchor(term: str) -> str:
@@ -99,8 +99,8 @@ def _anchor(term: str) -> str:
 def _grouped(drawn: Sequence[str]) -> dict[str, list[str]]:
     known = {name for members in GROUPS.values() for name in members}
     wanted = {**GROUPS, "More": tuple(name for name in drawn if name not in known)}
-    found = {group: [name for name in members if name in drawn] for group, members in wanted.items()}
-    return {group: members for group, members in found.items() if members}
+    groups = {group: [name for name in members if name in drawn] for group, members in wanted.items()}
+    return {group: members for group, members in groups.items() if members}
 
 
 def _figure(name: str, directory: Path) -> dict[str, Any]:
@@ -118,17 +118,17 @@ def _figure(name: str, directory: Path) -> dict[str, Any]:
 
 def _flat(manifest: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     """Return the manifest as (dotted name, text), in its own order."""
-    found: list[tuple[str, str]] = []
+    entries: list[tuple[str, str]] = []
     for name, value in manifest.items():
         if isinstance(value, Mapping) and value:
-            found += _flat(value, f"{prefix}{name}.")
+            entries += _flat(value, f"{prefix}{name}.")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             for number, part in enumerate(value):
-                found += _flat(part, f"{prefix}{name}.{number}.")
+                entries += _flat(part, f"{prefix}{name}.{number}.")
         elif isinstance(value, list):
-            found.append((prefix + name, ", ".join(map(str, value)) or "none"))
+            entries.append((prefix + name, ", ".join(map(str, value)) or "none"))
         else:
-            found.append(
+            entries.append(
                 (prefix + name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
             )
-    return found
+    return entries

@@ -63,27 +63,27 @@ class Summary:
 
 def summary(results: Results) -> Summary:
     """Return the page's opening, as far as the table's rows go."""
-    found = measured(results)
-    columns = _columns(found)
-    said = [_scope(found), _solved(found), _stable(found), _crosses(found)]
+    numbers = measured(results)
+    columns = _columns(numbers)
+    said = [_scope(numbers), _solved(numbers), _stable(numbers), _crosses(numbers)]
     return Summary(
         ["checkpoint", *(name for name, _ in columns)],
-        [[name, *(cells.get(name, "not measured") for _, cells in columns)] for name in found.names],
+        [[name, *(cells.get(name, "not measured") for _, cells in columns)] for name in numbers.names],
         [sentence for sentence in said if sentence],
-        as_table(found),
+        as_table(numbers),
     )
 
 
 def linked(text: str) -> list[tuple[str, str | None]]:
     """Return a text in parts, each with the term that it links to, or None."""
-    parts: list[tuple[str, str | None]] = []
+    pieces: list[tuple[str, str | None]] = []
     end = 0
     for match in _LINK.finditer(text):
         term = match[2] or match[1]
         if term in TERMS:
-            parts += [(text[end : match.start()], None), (match[1], term)]
+            pieces += [(text[end : match.start()], None), (match[1], term)]
             end = match.end()
-    return [part for part in [*parts, (text[end:], None)] if part[0]]
+    return [piece for piece in [*pieces, (text[end:], None)] if piece[0]]
 
 
 def with_terms(text: str) -> list[tuple[str, str | None]]:
@@ -107,19 +107,19 @@ def plain(text: str) -> str:
     return "".join(part for part, _ in linked(text))
 
 
-def _columns(found: Measured) -> list[tuple[str, dict[str, str]]]:
+def _columns(numbers: Measured) -> list[tuple[str, dict[str, str]]]:
     """Return the table's columns: heading, and a cell per checkpoint."""
-    columns = [("[training runs|training run]", {name: str(count) for name, count in found.runs.items()})]
+    columns = [("[training runs|training run]", {name: str(count) for name, count in numbers.runs.items()})]
     for across, heading in ((False, "right in one language"), (True, "right across languages")):
-        rows = None if found.accuracy is None else found.accuracy[found.accuracy["across"] == across]
+        rows = None if numbers.accuracy is None else numbers.accuracy[numbers.accuracy["across"] == across]
         columns.append((heading, _cells(rows, percent=True)))
     for block in BLOCKS:
-        rows = found.stability
+        rows = numbers.stability
         if rows is not None:
             rows = rows[(rows["block"] == block) & (rows["condition"] == "observed")]
         columns.append((f"stability [above floor], {_NAMES[block]}", _cells(rows, signed=True)))
-    columns.append(("change of [lift] at the border", _cells(found.lift, signed=True)))
-    columns.append(("[retrieval]", _cells(found.retrieval, percent=True)))
+    columns.append(("change of [lift] at the border", _cells(numbers.lift, signed=True)))
+    columns.append(("[retrieval]", _cells(numbers.retrieval, percent=True)))
     return [(name, cells) for name, cells in columns if cells]
 
 
@@ -147,31 +147,31 @@ def _count(number: int, one: str) -> str:
     return f"{number:,} {one if number == 1 else one + 's'}"
 
 
-def _scope(found: Measured) -> str:
+def _scope(numbers: Measured) -> str:
     """What was measured, and what the numbers can speak of."""
-    theories = f"{found.theories:,} {'[theory]' if found.theories == 1 else '[theories|theory]'}"
-    what = f"{_count(found.problems, 'problem')} from {theories}" if found.problems else "sets of sentences"
-    text = f"{_count(len(found.names), 'checkpoint')} on {what}"
-    if found.problems and found.theories < MIN_GROUPS:
+    theories = f"{numbers.theories:,} {'[theory]' if numbers.theories == 1 else '[theories|theory]'}"
+    what = f"{_count(numbers.problems, 'problem')} from {theories}" if numbers.problems else "sets of sentences"
+    text = f"{_count(len(numbers.names), 'checkpoint')} on {what}"
+    if numbers.problems and numbers.theories < MIN_GROUPS:
         return f"{text}: too few for an interval or a claim, which need {MIN_GROUPS} [theories|theory]."
-    runs = sorted({found.runs.get(name, 1) for name in found.names})
+    runs = sorted({numbers.runs.get(name, 1) for name in numbers.names})
     if runs == [1]:
-        which, each = ("this checkpoint", "") if len(found.names) == 1 else ("these checkpoints", " each")
+        which, each = ("this checkpoint", "") if len(numbers.names) == 1 else ("these checkpoints", " each")
         return f"{text}, one [training run]{each}: this speaks of {which}, not of the mechanism."
     count = " to ".join(str(number) for number in dict.fromkeys((runs[0], runs[-1])))
     return f"{text}, {count} [training runs|training run] each: what has several speaks of new runs."
 
 
-def _solved(found: Measured) -> str | None:
+def _solved(numbers: Measured) -> str | None:
     """How well each solves problems in one language, and whether that confounds the rest."""
-    rows, answer = found.accuracy, found.solved
-    if rows is None or found.pair is None:
+    rows, answer = numbers.accuracy, numbers.solved
+    if rows is None or numbers.pair is None:
         return None
-    own = rows[(~rows["across"]) & rows["checkpoint"].isin(found.pair) & rows["mean"].notna()]
+    own = rows[(~rows["across"]) & rows["checkpoint"].isin(numbers.pair) & rows["mean"].notna()]
     shares = {str(row["checkpoint"]): 100 * float(row["mean"]) for _, row in own.iterrows()}
-    if set(shares) != set(found.pair):
+    if set(shares) != set(numbers.pair):
         return None
-    first, second = found.pair
+    first, second = numbers.pair
     text = f"In one language {first} solves {shares[first]:.1f} % of the problems and {second} {shares[second]:.1f} %"
     gap, most = abs(shares[first] - shares[second]), 100 * CONFOUNDED
     if gap > most:
@@ -185,12 +185,12 @@ def _solved(found: Measured) -> str | None:
     return f"{text}: their difference lies {between}, so that the comparison may be [confounded] with training success."
 
 
-def _stable(found: Measured) -> str | None:
+def _stable(numbers: Measured) -> str | None:
     """Whether attention is more or less stable above floor in one checkpoint than in the other."""
-    if found.pair is None or found.differs is None:
-        return _alone(found)
-    first, second = found.pair
-    answer = found.differs
+    if numbers.pair is None or numbers.differs is None:
+        return _alone(numbers)
+    first, second = numbers.pair
+    answer = numbers.differs
     if math.isnan(answer["estimate"]):
         return None
     if verdict(answer)[0]:
@@ -201,18 +201,18 @@ def _stable(found: Measured) -> str | None:
     else:
         claim = f"no difference in [stability] [above floor] is shown between {first} and {second}"
     text = (
-        f"When the question changes language, {claim}: {_difference(answer, found)}; as observed, with [floor] left "
+        f"When the question changes language, {claim}: {_difference(answer, numbers)}; as observed, with [floor] left "
         f"on, {_signed(answer['raw'])}"
     )
-    if found.routed is not None and not math.isnan(found.routed["estimate"]):
-        text += f". With [both queries] of {first} at work in one language too: {_difference(found.routed, found)}"
+    if numbers.routed is not None and not math.isnan(numbers.routed["estimate"]):
+        text += f". With [both queries] of {first} at work in one language too: {_difference(numbers.routed, numbers)}"
     return text + "."
 
 
-def _alone(found: Measured) -> str | None:
+def _alone(numbers: Measured) -> str | None:
     """Whether a language border costs one checkpoint more than another question does."""
-    rows = found.stability
-    if rows is None or len(found.names) != 1:
+    rows = numbers.stability
+    if rows is None or len(numbers.names) != 1:
         return None
     rows = rows[(rows["block"] == BLOCKS[0]) & (rows["condition"] == "observed")]
     if rows.empty or math.isnan(rows.iloc[0]["mean"]):
@@ -223,19 +223,19 @@ def _alone(found: Measured) -> str | None:
     )
 
 
-def _crosses(found: Measured) -> str | None:
+def _crosses(numbers: Measured) -> str | None:
     """Whether a language border takes more attention away in one checkpoint than in the other."""
-    if found.pair is None or found.crosses is None or math.isnan(found.crosses["estimate"]):
+    if numbers.pair is None or numbers.crosses is None or math.isnan(numbers.crosses["estimate"]):
         return None
-    first, second = found.pair
-    answer = found.crosses
+    first, second = numbers.pair
+    answer = numbers.crosses
     if verdict(answer)[0]:
         claim = f"leaves {_more(answer)} [lift] of attention from question to context in {first} than in {second}"
     else:
         claim = (
             f"is not shown to change the [lift] from question to context by another amount in {first} than in {second}"
         )
-    return f"A language border {claim}: {_difference(answer, found)}."
+    return f"A language border {claim}: {_difference(answer, numbers)}."
 
 
 def _more(answer: pd.Series) -> str:
@@ -246,18 +246,18 @@ def _signed(value: float) -> str:
     return _minus(f"{value:+.3f}")
 
 
-def _difference(answer: pd.Series, found: Measured) -> str:
+def _difference(answer: pd.Series, numbers: Measured) -> str:
     """Return a difference with its interval and p, or why it has none, and over how many training runs it is."""
     if math.isnan(answer["low"]):
         return f"{_signed(answer['estimate'])} ({answer['reason']})"
     ends = f"[{_signed(answer['low'])}, {_signed(answer['high'])}]"
-    return f"{_signed(answer['estimate'])} {ends}, {_chance(answer['p'])}, {_over(answer, found)}"
+    return f"{_signed(answer['estimate'])} {ends}, {_chance(answer['p'])}, {_over(answer, numbers)}"
 
 
-def _over(answer: pd.Series, found: Measured) -> str:
+def _over(answer: pd.Series, numbers: Measured) -> str:
     if answer["n_seeds"] > 1:
         return f"over {answer['n_seeds']} runs"
-    alone = all(found.runs.get(name, 1) == 1 for name in found.pair or ())
+    alone = all(numbers.runs.get(name, 1) == 1 for name in numbers.pair or ())
     return "one run each" if alone else "over the one run that both have"
 
 

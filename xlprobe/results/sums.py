@@ -20,16 +20,16 @@ def sums_of(batches: Iterable[pa.RecordBatch], by: Sequence[str]) -> pa.Table:
 
     Each batch holds `by` and `value`. Texts are coded; rows are in the order of the columns, null last.
     """
-    parts: list[pa.Table] = []
+    tables: list[pa.Table] = []
     waiting, allowed = 0, _ROWS
     for batch in batches:
         if batch.num_rows:
-            parts.append(_together([_of_batch(batch, by)], by))
-            waiting += len(parts[-1])
+            tables.append(_together([_of_batch(batch, by)], by))
+            waiting += len(tables[-1])
         if waiting > allowed:
-            parts = [_together(parts, by)]
-            waiting, allowed = len(parts[0]), max(_ROWS, 2 * len(parts[0]))
-    return _together(parts, by) if parts else pa.table({name: [] for name in (*by, *_SUMS)})
+            tables = [_together(tables, by)]
+            waiting, allowed = len(tables[0]), max(_ROWS, 2 * len(tables[0]))
+    return _together(tables, by) if tables else pa.table({name: [] for name in (*by, *_SUMS)})
 
 
 def _of_batch(batch: pa.RecordBatch, by: Sequence[str]) -> pa.Table:
@@ -39,9 +39,9 @@ def _of_batch(batch: pa.RecordBatch, by: Sequence[str]) -> pa.Table:
     return pa.table({name: batch.column(name).dictionary_encode() for name in by} | sums)
 
 
-def _together(parts: Sequence[pa.Table], by: Sequence[str]) -> pa.Table:
+def _together(tables: Sequence[pa.Table], by: Sequence[str]) -> pa.Table:
     """Put the rows together that agree in `by`, in their order."""
-    table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     code = _combinations(len(table), [table[name].chunk(0) for name in by])
     distinct, first, number = np.unique(code, return_index=True, return_inverse=True)
     sums = {name: np.bincount(number, table[name].to_numpy(), len(distinct)) for name in _SUMS}

@@ -173,9 +173,9 @@ class Results:
         if (size := len(rows)) == 0:
             raise ResultsError(f"the table has no {metric!r}; it has {', '.join(self.unique('metric'))}")
         more = [by] if isinstance(by, str) else by
-        parts = [rows] if size <= ROWS_AT_ONCE else [rows.select(layer=one) for one in (*rows.unique("layer"), None)]
-        for part in parts:
-            if len(frame := part.lean_frame(more)):
+        tables = [rows] if size <= ROWS_AT_ONCE else [rows.select(layer=one) for one in (*rows.unique("layer"), None)]
+        for table in tables:
+            if len(frame := table.lean_frame(more)):
                 yield frame
             del frame  # before the next is read
 
@@ -251,8 +251,8 @@ class Results:
             raise ResultsError("got no tables to join; expected at least one")
         if len(parts) == 1:
             return parts[0]
-        tables = [part._table() for part in parts]
-        return cls(pa.concat_tables(tables), {"parts": [part.manifest for part in parts]})
+        tables = [table._table() for table in parts]
+        return cls(pa.concat_tables(tables), {"parts": [table.manifest for table in parts]})
 
 
 @contextmanager
@@ -276,8 +276,8 @@ def _checked_manifest(file: Path, metadata: Mapping[bytes, bytes]) -> dict[str, 
         manifest = json.loads(text)
         waiting = [manifest]
         for one in waiting:
-            facts, parts = one.get("checkpoints", {}), one.get("parts", [])
-            tables = [one.get("arguments", {}), one.get("attention_maps", {}), facts, *facts.values(), *parts]
+            models, parts = one.get("checkpoints", {}), one.get("parts", [])
+            tables = [one.get("arguments", {}), one.get("attention_maps", {}), models, *models.values(), *parts]
             if not all(isinstance(table, dict) for table in tables):
                 raise ValueError("an entry is of another type")
             waiting += parts

@@ -101,14 +101,14 @@ def convert(
     from xlprobe.samples.readers import Rejections, write_jsonl
 
     _check_out(out)
-    found = Rejections()
-    read = islice(_read(samples, languages, found), limit)
+    rejections = Rejections()
+    read = islice(_read(samples, languages, rejections), limit)
     count = write_jsonl(_counted(read, quiet), out)
     typer.echo(f"{count:,} problems: {out}")
-    if found.items:
-        typer.echo(found.summary(), err=True)
+    if rejections.items:
+        typer.echo(rejections.summary(), err=True)
     if rejected is not None:
-        typer.echo(f"{_write_rejections(found, rejected):,} remarks: {rejected}")
+        typer.echo(f"{_write_rejections(rejections, rejected):,} remarks: {rejected}")
 
 
 def show(
@@ -133,8 +133,8 @@ def show(
 
     from xlprobe.samples.preview import show as show_sample
 
-    found = _generated(languages, depth, seed, number) if samples == "generated" else _read(samples, languages)
-    wanted = (one for one in found if (depth is None or one.depth == depth) and (key is None or one.key == key))
+    problems = _generated(languages, depth, seed, number) if samples == "generated" else _read(samples, languages)
+    wanted = (one for one in problems if (depth is None or one.depth == depth) and (key is None or one.key == key))
     sample = next(islice(wanted, 0 if key is not None else number - 1, None), None)
     if sample is None:
         asked = f"the key {key!r}" if key is not None else f"number {number}"
@@ -184,15 +184,15 @@ def _counted(samples: Iterable[ParallelSample], quiet: bool) -> Iterator[Paralle
     yield from tqdm(samples, desc="problems", unit="", disable=True if quiet else None)
 
 
-def _write_rejections(found: Rejections, path: Path) -> int:
+def _write_rejections(rejections: Rejections, path: Path) -> int:
     import json
     from dataclasses import asdict
 
     from xlprobe.files import write_atomically
 
-    text = "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in found.items)
+    text = "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in rejections.items)
     write_atomically(path, text)
-    return len(found.items)
+    return len(rejections.items)
 
 
 def _check_out(out: Path) -> None:
@@ -202,18 +202,18 @@ def _check_out(out: Path) -> None:
 
 
 def _range(name: str, text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", text)
-    if found is None:
+    match = re.fullmatch(r"\s*(\d+)(?:\s*-\s*(\d+))?\s*", text)
+    if match is None:
         raise DataError(f"got --{name} {text!r}; expected a number or two, such as 3 or 2-4")
-    return int(found[1]), int(found[2] or found[1])
+    return int(match[1]), int(match[2] or match[1])
 
 
 def _depths(text: str) -> Any:
-    found = words(text)
-    if found and all(re.fullmatch(r"\d+", word) for word in found):
-        return tuple(int(word) for word in found)
-    if found and all(re.fullmatch(r"\d+:\d+(\.\d+)?", word) for word in found):
-        return {int(depth): float(weight) for depth, weight in (word.split(":") for word in found)}
+    depths = words(text)
+    if depths and all(re.fullmatch(r"\d+", word) for word in depths):
+        return tuple(int(word) for word in depths)
+    if depths and all(re.fullmatch(r"\d+:\d+(\.\d+)?", word) for word in depths):
+        return {int(depth): float(weight) for depth, weight in (word.split(":") for word in depths)}
     raise DataError(
         f"got --depth {text!r}; expected depths, such as '0 1 2', or each with its weight, such as '0:3 1:1'"
     )

@@ -48,13 +48,13 @@ def preview(sample: ParallelSample, languages: Sequence[str] | None = None, widt
 
 
 def _heading(sample: ParallelSample) -> str:
-    facts = [sample.key, f"from {sample.dataset}"]
+    details = [sample.key, f"from {sample.dataset}"]
     if sample.label is not None:
         name = _ANSWERS.get(sample.label) if sample.question and sample.depth is not None else None
-        facts.append(f"label {sample.label}" + (f" ({name})" if name else ""))
+        details.append(f"label {sample.label}" + (f" ({name})" if name else ""))
     if sample.depth is not None:
-        facts.append(f"proof depth {sample.depth}")
-    return ", ".join(facts)
+        details.append(f"proof depth {sample.depth}")
+    return ", ".join(details)
 
 
 def _chunks(codes: Sequence[str], size: int) -> Iterator[Sequence[str]]:

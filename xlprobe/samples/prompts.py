@@ -86,7 +86,7 @@ class PromptEncoder(Encoder):
         self._before, self._after = self._own_tokens()
         self._pad = padding_id(tokenizer)
         self._prompts: dict[Any, _Prompt] = {}
-        self._found: dict[Any, _Answers] = {}
+        self._answers: dict[Any, _Answers] = {}
 
     def length(self, sample: Sample) -> int:
         """Return the number of tokens of a sample's prompt, the first one and those that all answers share included."""
@@ -149,10 +149,8 @@ class PromptEncoder(Encoder):
         segments = [int(position >= ends[-1]) for position in last]
         languages = [language_id((code, asked)[segment]) for segment in segments]
         if sample.word_languages is not None:
-            found = token_languages(offsets, sample.word_languages, len(before), code)
-            languages = [
-                one if segment == 0 else language_id(asked) for one, segment in zip(found, segments, strict=True)
-            ]
+            tags = token_languages(offsets, sample.word_languages, len(before), code)
+            languages = [one if segment else tag for one, tag, segment in zip(languages, tags, segments, strict=True)]
         if missing := set(range(len(sample.context) + (sample.question is not None))) - set(units):
             raise DataError(f"sample {sample.key!r}: unit {min(missing)} of the prompt has no token of its own")
         own, end = () if ids and ids[0] in special else self._before, self._after
@@ -193,22 +191,22 @@ class PromptEncoder(Encoder):
         words = self.answers
         if isinstance(words, Mapping):
             words = words.get(sample.question_language, words.get("*"))
-        found = choices_of(sample) if words is None else tuple(words)
+        choices = choices_of(sample) if words is None else tuple(words)
         wanted = len(sample.label_names) or 2
-        if len(found) != wanted:
+        if len(choices) != wanted:
             raise DataError(
-                f"sample {sample.key!r}: got the answer words {list(found)} for {wanted} labels; expected one for "
+                f"sample {sample.key!r}: got the answer words {list(choices)} for {wanted} labels; expected one for "
                 "each, in their order. Say them: answers=[...]"
             )
-        return found
+        return choices
 
     def _answers_of(self, sample: Sample) -> _Answers:
         if not self.answering or sample.question is None:
             return _Answers((), ())
         key = sample.question_language, sample.label_names
-        if key not in self._found:
-            self._found[key] = self._first_differing(sample)
-        return self._found[key]
+        if key not in self._answers:
+            self._answers[key] = self._first_differing(sample)
+        return self._answers[key]
 
     def _spelled(self, sample: Sample) -> list[list[int]]:
         """Return the tokens of each answer of a sample, as they would follow its prompt."""
@@ -255,8 +253,8 @@ def _first_token(tokenizer: Any) -> int | None:
 
 def padding_id(tokenizer: PreTrainedTokenizerBase) -> int:
     """Return the token that prompts are padded with: the tokenizer's own, else the one for the end of a text."""
-    found: Any = (tokenizer.pad_token_id, tokenizer.eos_token_id)
-    return next((int(one) for one in found if one is not None), 0)
+    candidates: Any = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    return next((int(one) for one in candidates if one is not None), 0)
 
 
 def _check_template(template: Any) -> None:

@@ -123,7 +123,7 @@ def token_languages(
     languages = []
     for start, stop in offsets:
         position = max(start, stop - 1) - shift
-        found = bisect_right(starts, position) - 1
-        inside = found >= 0 and position < spans[found][1]
-        languages.append(language_id(spans[found][2] if inside else default))
+        word = bisect_right(starts, position) - 1
+        inside = word >= 0 and position < spans[word][1]
+        languages.append(language_id(spans[word][2] if inside else default))
     return languages

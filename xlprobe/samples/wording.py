@@ -46,8 +46,8 @@ _MEANINGS = {
 def choices_of(sample: Sample) -> tuple[str, ...]:
     """Return the answer words in the language of a sample's question, in the order of its labels."""
     words = _WORDS.get(sample.question_language, _WORDS[_OTHERS])
-    found = []
+    choices = []
     for name in sample.label_names or ("false", "true"):
         meaning = _MEANINGS.get(re.sub(r"[\s_-]+", " ", name).strip().lower())
-        found.append(name if meaning is None else words[meaning])
-    return tuple(found)
+        choices.append(name if meaning is None else words[meaning])
+    return tuple(choices)

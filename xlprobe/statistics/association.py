@@ -82,7 +82,7 @@ def associate(
             f"got {len(factors)} factors for {len(names)} languages; expected at least five languages and at most one "
             f"factor per {LANGUAGES_PER_FACTOR} languages. Name the one factor that your hypothesis is about"
         )
-    found = []
+    associations = []
     for factor, values in factors.items():
         missing = [name for name in names if name not in values]
         if missing:
@@ -90,8 +90,8 @@ def associate(
         x = np.array([values[name] for name in names], dtype=np.float64)
         y = np.array([outcome[name] for name in names], dtype=np.float64)
         rho, p, exact = spearman(x, y, draws=draws, seed=seed)
-        found.append(Association(factor, rho, p, len(names), exact, _without(x, y, names)))
-    return found
+        associations.append(Association(factor, rho, p, len(names), exact, _without(x, y, names)))
+    return associations
 
 
 def _without(x: Float[ndarray, " n"], y: Float[ndarray, " n"], names: Sequence[str]) -> dict[str, float]:

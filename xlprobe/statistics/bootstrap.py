@@ -81,5 +81,5 @@ def _ends(
 
 
 def _acceleration(clusters: Clusters) -> Float[ndarray, " test"]:
-    found = spread(jackknife(clusters).groups)
-    return found.skewness / (6 * np.sqrt(np.maximum(found.units, 1)))
+    groups = spread(jackknife(clusters).groups)
+    return groups.skewness / (6 * np.sqrt(np.maximum(groups.units, 1)))

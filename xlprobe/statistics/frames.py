@@ -83,15 +83,15 @@ def contrast_frame(
     choice, test = split_options(options)
     sums, known, unpaired = [], set(), 0
     for part in [frame] if isinstance(frame, pd.DataFrame) else frame:
-        found, names, absent = _paired(part, a, b, metric, by, choice)
-        sums.append(found)
+        paired, names, absent = _paired(part, a, b, metric, by, choice)
+        sums.append(paired)
         known |= names
         unpaired += absent
         del part  # before the next is read
     for name in (a, b):
         if name not in known:
-            told = ", ".join(sorted(known))
-            raise ResultsError(f"got the checkpoint {name!r} without rows of {metric!r}; those with rows are {told}")
+            others = ", ".join(sorted(known))
+            raise ResultsError(f"got the checkpoint {name!r} without rows of {metric!r}; those with rows are {others}")
     sums = [one for one in sums if len(one)]
     if not sums:
         raise ResultsError(
@@ -135,18 +135,18 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], *, weights: str | None = N
     clusters = Clusters.from_long(values, number, group_codes(rows), seed_codes(rows["seed"]), len(answer), weight)
     metric = (answer if "metric" in answer else rows)["metric"]
     shares = np.resize(metric.astype(str).isin(PROPORTIONS).to_numpy(), len(answer))
-    found = _either(shares, clusters, test)
+    bounds = _either(shares, clusters, test)
     grouped = np.bincount(number, rows["group"].notna().to_numpy(), len(answer)) > 0
     return answer.assign(
         mean=clusters.estimate,
-        low=np.where(grouped, found.low, np.nan),
-        high=np.where(grouped, found.high, np.nan),
+        low=np.where(grouped, bounds.low, np.nan),
+        high=np.where(grouped, bounds.high, np.nan),
         n=clusters.counts.sum(axis=0).astype(np.int64),
-        n_groups=np.where(grouped, found.n_groups, 0),
-        n_seeds=found.n_seeds,
+        n_groups=np.where(grouped, bounds.n_groups, 0),
+        n_seeds=bounds.n_seeds,
         n_nan=clusters.n_nan,
-        speaks_of=found.speaks_of,
-        reason=np.where(grouped, found.reason, _NO_GROUPS),
+        speaks_of=bounds.speaks_of,
+        reason=np.where(grouped, bounds.reason, _NO_GROUPS),
     )
 
 

@@ -34,7 +34,7 @@ def heads_that_change(
     floor on.
     """
     given = {"block": "question->context", "reference": "floor", **options}
-    found = contrast_frame(frame, after, before, metric, by, **given)
-    found = found.rename(columns={"mean_a": "mean_after", "mean_b": "mean_before"})
-    order = found["estimate"].abs().sort_values(ascending=False, kind="stable", na_position="last").index
-    return found.assign(verdict=verdict(found, p="q")).loc[order].reset_index(drop=True)
+    changes = contrast_frame(frame, after, before, metric, by, **given)
+    changes = changes.rename(columns={"mean_a": "mean_after", "mean_b": "mean_before"})
+    order = changes["estimate"].abs().sort_values(ascending=False, kind="stable", na_position="last").index
+    return changes.assign(verdict=verdict(changes, p="q")).loc[order].reset_index(drop=True)

@@ -66,31 +66,31 @@ def intervals(clusters: Clusters, options: Options | None = None) -> Intervals:
     theories. Where all numbers are equal the interval is that number.
     """
     options = options or Options()
-    found = jackknife_intervals(jackknife(clusters), options)
+    bounds = jackknife_intervals(jackknife(clusters), options)
     if options.method == "bca":
         # The bootstrap over theories knows no runs: with several it is left to those who ask for these runs only.
         low, high = bca(clusters.by_group(), options)
-        plain = (found.speaks_of == THESE_RUNS) & (found.reason == "")
-        found = replace(found, low=np.where(plain, low, found.low), high=np.where(plain, high, found.high))
-    return found
+        plain = (bounds.speaks_of == THESE_RUNS) & (bounds.reason == "")
+        bounds = replace(bounds, low=np.where(plain, low, bounds.low), high=np.where(plain, high, bounds.high))
+    return bounds
 
 
-def jackknife_intervals(parts: Jackknife, options: Options | None = None) -> Intervals:
+def jackknife_intervals(estimates: Jackknife, options: Options | None = None) -> Intervals:
     """Return intervals of any estimate from its values without each theory and each run.
 
     For one run: est + se t, where t solves Hall's cubic for half the skewness; the whole of it would cost coverage
     where tails are heavy. Source: Hall 1992, Journal of the Royal Statistical Society B 54(1).
     """
     options = options or Options()
-    groups, seeds = spread(parts.groups), spread(parts.runs).units
+    groups, seeds = spread(estimates.groups), spread(estimates.runs).units
     new_runs = speaks_of_new_runs(seeds, options.unit)
     t = t_quantile(options.confidence, groups.units)
     below, above = _skewed(groups, -t), _skewed(groups, t)
     error = np.sqrt(groups.variance)
-    wide = variances(parts).half_width(options.confidence)
-    reason = reasons(parts.estimate, groups.units, seeds, new_runs)
-    low = parts.estimate + np.where(new_runs, -wide, below * error)
-    high = parts.estimate + np.where(new_runs, wide, above * error)
+    wide = variances(estimates).half_width(options.confidence)
+    reason = reasons(estimates.estimate, groups.units, seeds, new_runs)
+    low = estimates.estimate + np.where(new_runs, -wide, below * error)
+    high = estimates.estimate + np.where(new_runs, wide, above * error)
     absent = reason != ""
     low[absent], high[absent] = np.nan, np.nan
     names = np.where(new_runs, NEW_RUNS, THESE_RUNS).astype(object)
@@ -109,39 +109,39 @@ def reasons(
     new_runs: Bool[ndarray, " test"],
 ) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
     """Say why a test can have no interval; an empty text where it can."""
-    found = np.full(len(estimate), "", dtype=object)
-    found[new_runs & (seeds < 2)] = FEW_RUNS
-    found[groups < MIN_GROUPS] = FEW_GROUPS
-    found[np.isnan(estimate)] = NO_NUMBER
-    return found
+    texts = np.full(len(estimate), "", dtype=object)
+    texts[new_runs & (seeds < 2)] = FEW_RUNS
+    texts[groups < MIN_GROUPS] = FEW_GROUPS
+    texts[np.isnan(estimate)] = NO_NUMBER
+    return texts
 
 
-def variances(parts: Jackknife) -> Variances:
+def variances(estimates: Jackknife) -> Variances:
     """Return the variances of an estimate from its values without each theory and each run.
 
     Runs also differ by what theories do in single runs. Of that share (S - 2) / (S - 1) is taken off the variance of
     runs, S being their number: nothing with two, whose variance is known too badly, most of it with many.
     """
-    groups, outer = spread(parts.groups), spread(parts.runs)
+    groups, outer = spread(estimates.groups), spread(estimates.runs)
     count = outer.units
-    inner = spread(parts.cells - parts.groups)
+    inner = spread(estimates.cells - estimates.groups)
     noise = divide(np.nansum(inner.variance, axis=0), count * (count - 1.0))
     share = divide(count - 2.0, count - 1.0)
     runs = np.maximum(outer.variance - np.nan_to_num(share * noise), 0.0)
     return Variances(groups.variance, runs, groups.units, count)
 
 
-def runs_p(parts: Jackknife) -> Float[ndarray, " test"]:
+def runs_p(estimates: Jackknife) -> Float[ndarray, " test"]:
     """Return two-sided p values about new runs: 1 - the confidence at which the interval reaches 0."""
-    known = variances(parts)
-    size = np.nan_to_num(np.abs(parts.estimate))
+    known = variances(estimates)
+    size = np.nan_to_num(np.abs(estimates.estimate))
     low, high = np.zeros(len(size)), np.ones(len(size))
     for _ in range(50):
         middle = (low + high) / 2
         inside = np.nan_to_num(known.half_width(middle), nan=np.inf) >= size
         low, high = np.where(inside, low, middle), np.where(inside, middle, high)
     everywhere = np.ones(len(size), dtype=bool)
-    absent = reasons(parts.estimate, known.n_groups, known.n_runs, everywhere) != ""
+    absent = reasons(estimates.estimate, known.n_groups, known.n_runs, everywhere) != ""
     return np.where(absent, np.nan, np.where(size == 0, 1.0, 1 - low))
 
 

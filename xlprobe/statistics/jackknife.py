@@ -29,10 +29,10 @@ class Jackknife:
 
     def combined(self, function: Callable[..., Any], *others: Jackknife) -> Jackknife:
         """Return a function of several estimates, such as their ratio, left-one-out in the same way."""
-        parts = (self, *others)
+        estimates = (self, *others)
         return Jackknife(
             *(
-                np.asarray(function(*(getattr(part, name) for part in parts)))
+                np.asarray(function(*(getattr(one, name) for one in estimates)))
                 for name in ("estimate", "groups", "runs", "cells")
             )
         )

@@ -74,8 +74,8 @@ def factors(column: pd.Series) -> tuple[Int[ndarray, " row"], list[Any]]:
         return (
             (np.where(numbers < 0, len(labels), numbers), [*labels, None]) if (numbers < 0).any() else (numbers, labels)
         )
-    numbers, found = pd.factorize(column, use_na_sentinel=False)
-    return numbers, [None if pd.isna(label) else label for label in found]
+    numbers, values = pd.factorize(column, use_na_sentinel=False)
+    return numbers, [None if pd.isna(label) else label for label in values]
 
 
 def codes(columns: Sequence[pd.Series]) -> Int[ndarray, " row"]:
@@ -165,8 +165,8 @@ def _aligned(
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     order = np.argsort(second)
     place = np.minimum(np.searchsorted(second[order], first), len(order) - 1)
-    found = second[order][place] == first
-    return np.flatnonzero(found), order[place[found]]
+    matched = second[order][place] == first
+    return np.flatnonzero(matched), order[place[matched]]
 
 
 def _joined(left: pd.Series, right: pd.Series) -> pd.Series:

@@ -45,11 +45,11 @@ def proportion_intervals(clusters: Clusters, options: Options | None = None) -> 
     Korn and Graubard 1998, Survey Methodology 24(2).
     """
     options = options or Options()
-    parts = jackknife(clusters)
-    plain = jackknife_intervals(parts, options)
+    estimates = jackknife(clusters)
+    plain = jackknife_intervals(estimates, options)
     new_runs = plain.speaks_of == NEW_RUNS
     share = clusters.estimate
-    known = variances(parts)
+    known = variances(estimates)
     runs = np.where(new_runs, t_quantile(options.confidence, known.n_runs) ** 2 * known.runs, 0.0)
     width = _relative_width(clusters, runs, options.confidence)
     centre = (share + width / 2) / (1 + width)

@@ -99,9 +99,9 @@ def ratio_of_means(
 
 
 def _of_means(sides: Sequence[Clusters], least: float, options: Options) -> Ratio:
-    parts = [jackknife(side) for side in sides]
-    enough = (parts[1].estimate >= least) & (parts[1].estimate > 0)
-    ratio = parts[0].combined(divide, parts[1])
+    above, below = (jackknife(side) for side in sides)
+    enough = (below.estimate >= least) & (below.estimate > 0)
+    ratio = above.combined(divide, below)
     return _ratio(ratio, enough, sides[0], options, f"the mean below the line is under {least:g}")
 
 
@@ -147,8 +147,8 @@ def instability(frame: pd.DataFrame, by: Sequence[str], metric: str = "js_stabil
     first, *others = (jackknife(one) for one in clusters)
     index = first.combined(lambda d, low, high: divide(d - low, high - low), *others)
     enough = ~np.isnan(instability_index(*(one.estimate for one in (first, *others))))
-    found = _ratio(index, enough, clusters[0], test, f"chance is less than {LEAST_GAP} bits above floor")
-    return _as_table(answer, found, clusters[0].n_nan)
+    ratio = _ratio(index, enough, clusters[0], test, f"chance is less than {LEAST_GAP} bits above floor")
+    return _as_table(answer, ratio, clusters[0].n_nan)
 
 
 def recoveries(frame: pd.DataFrame, by: Sequence[str], **options: Any) -> pd.DataFrame:
@@ -169,9 +169,9 @@ def recoveries(frame: pd.DataFrame, by: Sequence[str], **options: Any) -> pd.Dat
     return _as_table(answer, _of_means(clusters, LEAST_LOGITS, options_of(options)), clusters[0].n_nan)
 
 
-def _as_table(answer: pd.DataFrame, found: Ratio, n_nan: Int[ndarray, " test"]) -> pd.DataFrame:
-    shown = {name: getattr(found, name) for name in ("low", "high", "n", "n_groups", "n_seeds")}
-    return answer.assign(mean=found.value, **shown, n_nan=n_nan, speaks_of=found.speaks_of, reason=found.reason)
+def _as_table(answer: pd.DataFrame, ratio: Ratio, n_nan: Int[ndarray, " test"]) -> pd.DataFrame:
+    shown = {name: getattr(ratio, name) for name in ("low", "high", "n", "n_groups", "n_seeds")}
+    return answer.assign(mean=ratio.value, **shown, n_nan=n_nan, speaks_of=ratio.speaks_of, reason=ratio.reason)
 
 
 def _with_controls(rows: pd.DataFrame, metric: str, choice: Choice, by: Sequence[str]) -> pd.DataFrame:

@@ -102,16 +102,15 @@ def ablate(
     problems = samples_of(recipe.evaluation.source, recipe.evaluation.options, data)
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "skipped.json", json.dumps(SKIPPED, indent=1))
-    parts = []
+    answers = []
     for seed in seeds:
         for cell in cells:
             place = out / "cells" / f"{cell.name.replace('/', '_')}-seed{seed}"
             start = query if cell.query == "pre-trained" else None
-            parts.append(_run_cell(cell.applied(recipe, seed), place, data, start, problems, pairs))
+            answers.append(_run_cell(cell.applied(recipe, seed), place, data, start, problems, pairs))
             # The table is whole after every cell, so that an interrupted grid can be looked at.
-            results = Results.concat(parts)
-            results.save(out)
-    tables = [accuracy_table(part, trained_on=recipe.mix).assign(seed=part.unique("seed")[0]) for part in parts]
+            Results.concat(answers).save(out)
+    tables = [accuracy_table(rows, trained_on=recipe.mix).assign(seed=rows.unique("seed")[0]) for rows in answers]
     table = pd.concat(tables, ignore_index=True)
     write_atomically(out / "accuracy.csv", table_text(table, float_format="%.4f"))
     return table

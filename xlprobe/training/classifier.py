@@ -130,5 +130,5 @@ def set_cross_query(model: PreTrainedModel, tensors: Mapping[str, Tensor]) -> No
 
 
 def _from_layer(name: str) -> str:
-    found = re.search(r"(?:^|\.)\d+\.", name)
-    return name if found is None else name[found.start() :].lstrip(".")
+    match = re.search(r"(?:^|\.)\d+\.", name)
+    return name if match is None else name[match.start() :].lstrip(".")

@@ -85,5 +85,5 @@ class Dynamics(TrainerCallback):
         frame["step"], frame["seed"] = step, self.seed
         Results(frame, measured.manifest).save(part)
         # Parts from a run that was killed after this step are measured again.
-        parts = [path for path in sorted((self.out / "steps").iterdir()) if int(path.name) <= step]
-        Results.concat([Results.load(path) for path in parts]).save(self.out)
+        directories = [path for path in sorted((self.out / "steps").iterdir()) if int(path.name) <= step]
+        Results.concat([Results.load(path) for path in directories]).save(self.out)

@@ -81,16 +81,16 @@ def _answered(
 ) -> pa.Table:
     """Answer the problems of all cells, `size` at a time, and return the rows of the shards that are collected here."""
     encoder, rows = checkpoint.encoder(), RowBuffer()
-    parts = list(_parts(cells, samples, encoder, size * SHARD_BATCHES))
+    pieces = list(_pieces(cells, samples, encoder, size * SHARD_BATCHES))
 
-    def work(part: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
-        for frame in _cell(checkpoint, encoder, part[1], size):
+    def work(piece: tuple[tuple[str, str], list[Sample]], target: Any) -> dict[str, Any]:
+        for frame in _cell(checkpoint, encoder, piece[1], size):
             target.append_frame(frame.assign(checkpoint=checkpoint.name, seed=seed))
             advance(len(frame) // 2)
         return {}
 
     with progress(f"evaluate {checkpoint.name}", sum(cells.values()), show=show and shards.is_first) as advance:
-        for _ in shards.states(f"evaluate-{checkpoint.name}", parts, work, rows):
+        for _ in shards.states(f"evaluate-{checkpoint.name}", pieces, work, rows):
             pass
     return rows.table()
 
@@ -119,10 +119,10 @@ def _cells(pairs: str | Sequence[str], samples: Sequence[ParallelSample]) -> dic
     return counts
 
 
-def _parts(
+def _pieces(
     cells: Iterable[tuple[str, str]], samples: Sequence[ParallelSample], encoder: Encoder, size: int
 ) -> Iterator[tuple[tuple[str, str], list[Sample]]]:
-    """Cut every cell into parts of similar lengths."""
+    """Cut every cell into pieces of similar lengths."""
     for pair in cells:
         chosen = [sample.pair(*pair) for sample in samples if set(pair) <= set(sample.languages)]
         chosen.sort(key=encoder.length)
@@ -147,8 +147,8 @@ def _cell(checkpoint: Checkpoint, encoder: Encoder, samples: Sequence[Any], size
             "group": [sample.group for sample in batch.samples],
             "depth": [sample.depth for sample in batch.samples],
         }
-        parts = [pd.DataFrame({**columns, "metric": name, "value": values}) for name, values in answers.items()]
-        yield pd.concat(parts, ignore_index=True)
+        frames = [pd.DataFrame({**columns, "metric": name, "value": values}) for name, values in answers.items()]
+        yield pd.concat(frames, ignore_index=True)
 
 
 def _data_hash(samples: Sequence[ParallelSample]) -> str:
@@ -178,14 +178,14 @@ def accuracy_table(
         raise DataError("the table has no 'correct' rows; make it with evaluate")
     seen = set(trained_on)
     keys = ["checkpoint", "context_language", "question_language", *(["depth"] if by_depth else [])]
-    found = summarise(rows, keys).rename(columns={"n_groups": "theories", "mean": "accuracy"})
-    parts = rows.groupby(keys, observed=True, dropna=False, sort=True)["sample"]
-    return found[[*keys, "n", "theories", "accuracy", "low", "high", "n_seeds"]].assign(
+    summary = summarise(rows, keys).rename(columns={"n_groups": "theories", "mean": "accuracy"})
+    cells = rows.groupby(keys, observed=True, dropna=False, sort=True)["sample"]
+    return summary[[*keys, "n", "theories", "accuracy", "low", "high", "n_seeds"]].assign(
         chance=1 / _classes(labels),
-        majority=[_majority(part, labels) for _, part in parts],
+        majority=[_majority(cell, labels) for _, cell in cells],
         zero_shot=[
             f"{context}-{question}" not in seen
-            for context, question in zip(found["context_language"], found["question_language"], strict=True)
+            for context, question in zip(summary["context_language"], summary["question_language"], strict=True)
         ],
     )
 

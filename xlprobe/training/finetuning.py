@@ -64,28 +64,28 @@ def finetune(
     labels = _check_problems([stage.samples for stage in stages], validation, mix)
     fix_seed(settings.seed)
     encoder = checkpoint.encoder(settings.max_length, fresh_head=True)
-    parts = [_part(stage, number, mix, settings, encoder) for number, stage in enumerate(stages)]
+    streams = [_stream(stage, number, mix, settings, encoder) for number, stage in enumerate(stages)]
     head = FreshHead(labels, settings.seed, settings.dropout)
     model = make_classifier(checkpoint, method, head, query)
-    _check_pairs(model, parts)
+    _check_pairs(model, streams)
     select(model, method.tuning, method.freeze)
     before = frozen_hash(model)
     options = {**asdict(method), "mix": dict(mix.shares)}
     report = run(
         model,
-        _Joined(parts, settings.batch_size),  # type: ignore[arg-type]
+        _Joined(streams, settings.batch_size),  # type: ignore[arg-type]
         Classification(encoder, method.is_cross_query, method.structured_dropout, settings.seed),
         settings,
         Path(out),
         validate=_validator(validation, method, encoder, settings) if validation else None,
         callbacks=callbacks,
-        fingerprint=_fingerprint(before, options, settings, parts),
+        fingerprint=_fingerprint(before, options, settings, streams),
     )
     check_frozen(model, before)
     provenance = {
         **checkpoint.provenance, "base": checkpoint.spec, "base_hash": checkpoint.hash, "routine": "finetune",
         **options, "settings": asdict(settings), "run": report,
-        "data_sha256": _data_hash(parts), "threads": torch.get_num_threads(),
+        "data_sha256": _data_hash(streams), "threads": torch.get_num_threads(),
     }  # fmt: skip
     return Checkpoint(Path(out).name, str(out), model.eval(), checkpoint.tokenizer, provenance, checkpoint.encoding)
 
@@ -100,10 +100,10 @@ def _stages(train: Sequence[Any], settings: TrainSettings) -> list[Stage]:
     return [Stage(train, settings.total_steps(len(train)))]
 
 
-def _check_problems(parts: Sequence[Sequence[ParallelSample]], validation: Sequence[ParallelSample], mix: Mix) -> int:
+def _check_problems(stages: Sequence[Sequence[ParallelSample]], validation: Sequence[ParallelSample], mix: Mix) -> int:
     """Check labels, languages and overlap before any step is spent; return the number of classes."""
     seen: list[set[int]] = []
-    for number, samples in enumerate(parts):
+    for number, samples in enumerate(stages):
         if not samples:
             raise DataError(f"stage {number} has no training problems; expected at least one")
         labels = {sample.label for sample in samples}
@@ -116,7 +116,7 @@ def _check_problems(parts: Sequence[Sequence[ParallelSample]], validation: Seque
     unknown = {sample.label for sample in validation} - set(seen[0])
     if unknown:
         raise DataError(f"validation has the labels {unknown}, training {seen[0]}; expected the same label sets")
-    shared = {sample.group for sample in validation} & {sample.group for part in parts for sample in part}
+    shared = {sample.group for sample in validation} & {sample.group for stage in stages for sample in stage}
     if shared:
         raise DataError(
             f"{len(shared)} theories are in training and in validation, such as {next(iter(shared))!r}; split by theory"
@@ -139,14 +139,14 @@ def _check_languages(samples: Sequence[ParallelSample], mix: Mix) -> None:
             )
 
 
-def _check_pairs(model: Any, parts: Sequence[Stream[Sample]]) -> None:
+def _check_pairs(model: Any, streams: Sequence[Stream[Sample]]) -> None:
     """Raise before training where the mix holds a language pair that no Q_cross serves."""
     pairs = getattr(model.config, "pairs", None)
     if not pairs or model.config.fallback_pair is not None:
         return
     known = {frozenset(pair.split("-")) for pair in pairs}
-    for part in parts:
-        for sample in part.examples:
+    for stream in streams:
+        for sample in stream.examples:
             if sample.is_code_switched and frozenset((sample.context_language, sample.question_language)) not in known:
                 raise TrainingError(
                     f"the mix holds {sample.context_language}-{sample.question_language}, which has no Q_cross; the "
@@ -154,7 +154,7 @@ def _check_pairs(model: Any, parts: Sequence[Stream[Sample]]) -> None:
                 )
 
 
-def _part(stage: Stage, number: int, mix: Mix, settings: TrainSettings, encoder: Encoder) -> Stream[Sample]:
+def _stream(stage: Stage, number: int, mix: Mix, settings: TrainSettings, encoder: Encoder) -> Stream[Sample]:
     samples = [mix.assign(sample, settings.seed) for sample in stage.samples]
     long = encoder.too_long(samples)
     if long:
@@ -174,18 +174,18 @@ def _part(stage: Stage, number: int, mix: Mix, settings: TrainSettings, encoder:
 class _Joined(torch.utils.data.Dataset[Any]):
     """Streams one after another."""
 
-    def __init__(self, parts: Sequence[Stream[Any]], batch_size: int) -> None:
-        self.parts, self.batch_size = parts, batch_size
+    def __init__(self, streams: Sequence[Stream[Any]], batch_size: int) -> None:
+        self.streams, self.batch_size = streams, batch_size
 
     def __len__(self) -> int:
-        return sum(len(part) for part in self.parts)
+        return sum(len(stream) for stream in self.streams)
 
     def __getitem__(self, place: int) -> tuple[int, Any]:
         rest = place
-        for part in self.parts:
-            if rest < len(part):
-                return place, part[rest][1]
-            rest -= len(part)
+        for stream in self.streams:
+            if rest < len(stream):
+                return place, stream[rest][1]
+            rest -= len(stream)
         raise IndexError(place)
 
 
@@ -211,19 +211,19 @@ def _validator(validation: Sequence[ParallelSample], method: Method, encoder: En
 
 
 def _fingerprint(
-    before: str, options: Mapping[str, Any], settings: TrainSettings, parts: Sequence[Stream[Sample]]
+    before: str, options: Mapping[str, Any], settings: TrainSettings, streams: Sequence[Stream[Sample]]
 ) -> str:
-    told = replace(settings, save_every=0, keep=0, log_every=1, report_to=())
-    described = json.dumps([before, options, asdict(told), _data_hash(parts)], sort_keys=True, default=str)
+    comparable = replace(settings, save_every=0, keep=0, log_every=1, report_to=())
+    described = json.dumps([before, options, asdict(comparable), _data_hash(streams)], sort_keys=True, default=str)
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def _data_hash(parts: Sequence[Stream[Sample]]) -> str:
+def _data_hash(streams: Sequence[Stream[Sample]]) -> str:
     """Return the SHA-256 of every training problem in its language pair, stage by stage."""
     digest = hashlib.sha256()
-    for part in parts:
-        digest.update(f"{len(part)} {part.seed}\n".encode())
-        for sample in part.examples:
+    for stream in streams:
+        digest.update(f"{len(stream)} {stream.seed}\n".encode())
+        for sample in stream.examples:
             digest.update(
                 f"{sample.key} {sample.context_language}-{sample.question_language} {sample.label}\n".encode()
             )

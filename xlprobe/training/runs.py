@@ -42,14 +42,14 @@ def run_pretrain(
     """
     corpus = _problems(recipe.stages, data)
     base = _start(recipe.base, recipe)
-    told: dict[str, Any] = {}
+    head_report: dict[str, Any] = {}
     if base.head != "mlm":
         settings = TrainSettings(**{**asdict(recipe.settings), "steps": None, "epochs": None, **dict(recipe.head)})
         monolingual = [_plain(sample, language) for sample in corpus for language in sample.languages]
         base = train_lm_head(
             base, monolingual, out=out / "lm-head", settings=settings, trim=recipe.trim, callbacks=callbacks
         )
-        told["lm_head"] = {key: base.provenance[key] for key in ("settings", "run", "pieces")}
+        head_report["lm_head"] = {key: base.provenance[key] for key in ("settings", "run", "pieces")}
     tensors, report = pretrain_cross_query(
         base,
         corpus,
@@ -62,7 +62,7 @@ def run_pretrain(
         callbacks=callbacks,
     )
     write_tensors(out / QUERY, tensors, {})
-    write_manifest(out, recipe, {**told, **report})
+    write_manifest(out, recipe, {**head_report, **report})
     return out / QUERY
 
 

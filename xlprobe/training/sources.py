@@ -33,8 +33,8 @@ def _file(
 ) -> list[ParallelSample]:
     from xlprobe.samples.readers import read
 
-    found = [s for s in read(path, format=format, **options) if share[0] <= uniform("share", _theory(s)) < share[1]]
-    return found[first:][:limit]
+    problems = [s for s in read(path, format=format, **options) if share[0] <= uniform("share", _theory(s)) < share[1]]
+    return problems[first:][:limit]
 
 
 def _theory(sample: ParallelSample) -> str:
@@ -79,14 +79,14 @@ def samples_of(source: str, options: Mapping[str, Any], data: Path | None = None
         if isinstance(value, list):
             given[key] = tuple(value)
     try:
-        found = SOURCES[source](**given)
+        samples = SOURCES[source](**given)
     except (TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
         # Options come from a recipe, as anything that TOML can say.
         what = f"{type(error).__name__}: {error!s:.200}"
         raise DataError(f"the source {source!r} does not take these options ({sorted(given)}): {what}") from error
-    if not found:
+    if not samples:
         raise DataError(f"the source {source!r} gave no samples with {given!s:.200}; expected at least one")
-    return found
+    return samples
 
 
 def _mixed(options: Mapping[str, Any], data: Path | None) -> list[Any]:
@@ -108,17 +108,17 @@ def evaluation_problems(
     if samples == "generated":
         from xlprobe.samples import SHORT
 
-        found = samples_of(
+        problems = samples_of(
             "generated", {"theories": limit or 200, "languages": codes, "seed": seed, "split": "test", **SHORT}
         )
     else:
         from xlprobe.samples.readers import parse_spec
 
         path, form = parse_spec(samples)
-        found = samples_of("file", {"path": str(path), "format": form, "languages": codes})
+        problems = samples_of("file", {"path": str(path), "format": form, "languages": codes})
     if depths is not None:
         wanted = set(seeds("--depths", depths, 1000))
-        found = [sample for sample in found if sample.depth in wanted]
-        if not found:
+        problems = [sample for sample in problems if sample.depth in wanted]
+        if not problems:
             raise DataError(f"no problem has a depth of {depths}; leave --depths away to take all")
-    return found[:limit]
+    return problems[:limit]

@@ -41,10 +41,10 @@ def standing_of(out: Path, run: PlannedRun) -> Standing:
     file = out / run.name / FILE
     if not file.is_file():
         return Standing(steps=run.steps)
-    found = Standing(**json.loads(file.read_text()))
+    standing = Standing(**json.loads(file.read_text()))
     history = out / run.name / "history.json"
     scores = [entry["accuracy"] for entry in json.loads(history.read_text())] if history.is_file() else []
-    return Standing(**{**vars(found), "score": max(scores, default=None)})
+    return Standing(**{**vars(standing), "score": max(scores, default=None)})
 
 
 def write_standing(out: Path, run: PlannedRun, standing: Standing) -> None:
@@ -63,15 +63,15 @@ def seconds_left(runs: Sequence[PlannedRun], standings: Sequence[Standing], devi
         if standing.rate is not None and device in ("", standing.device):
             for kind in _kinds(run):
                 rates.setdefault(kind, []).append(standing.rate)
-    found: list[float | None] = []
+    seconds: list[float | None] = []
     for run, standing in zip(runs, standings, strict=True):
         if standing.state in ("finished", "diverged"):
-            found.append(0.0)
+            seconds.append(0.0)
             continue
         known = next((rates[kind] for kind in _kinds(run) if kind in rates), None)
         total = standing.steps or run.steps
-        found.append(None if known is None or total is None else (total - standing.step) * sum(known) / len(known))
-    return found
+        seconds.append(None if known is None or total is None else (total - standing.step) * sum(known) / len(known))
+    return seconds
 
 
 def _kinds(run: PlannedRun) -> list[tuple[str, ...]]:

@@ -22,9 +22,9 @@ _WINDOW = 16
 """Batches that are sorted by length together."""
 
 
-def uniform(*parts: object) -> float:
+def uniform(*keys: object) -> float:
     """Return a number in [0, 1) that depends on nothing but the arguments."""
-    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    digest = hashlib.blake2b("\x1f".join(map(str, keys)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
@@ -48,11 +48,11 @@ class Mix:
     def pairs(self, languages: Sequence[str]) -> list[tuple[tuple[str, str], float]]:
         """Return every (context, question) pair with its share; raises `DataError` for a language without data."""
         total = sum(self.shares.values())
-        found = []
+        pairs = []
         for name, share in self.shares.items():
             expanded = expand_pairs(name, list(languages))
-            found += [(pair, share / total / len(expanded)) for pair in expanded]
-        return found
+            pairs += [(pair, share / total / len(expanded)) for pair in expanded]
+        return pairs
 
     def languages(self) -> set[str]:
         """Return the languages that the mix names (a `*` names none)."""
@@ -112,6 +112,6 @@ class Stream(torch.utils.data.Dataset[tuple[int, T]], Generic[T]):
         return [index for batch in order for index in batches[batch]]
 
 
-def seed_of(*parts: Any) -> int:
+def seed_of(*keys: Any) -> int:
     """Return a 63-bit seed that depends on nothing but the arguments."""
-    return int(uniform(*parts) * 2**63)
+    return int(uniform(*keys) * 2**63)

@@ -55,8 +55,8 @@ def run(
         options = ["--out", out, "--archives", archives, "--nice", nice]
         for name, value in (("--data", data), ("--device", device), ("--minutes", minutes)):
             options += [] if value is None else [name, value]
-        told = [str(value.resolve() if isinstance(value, Path) else value) for value in options]
-        typer.echo(_elsewhere(study, told, out, commit, background))
+        arguments = [str(value.resolve() if isinstance(value, Path) else value) for value in options]
+        typer.echo(_elsewhere(study, arguments, out, commit, background))
         return
     from xlprobe.training.queue import QueueOptions, run_queue
     from xlprobe.training.study import read_study

@@ -151,18 +151,13 @@ def _cannot_save(root: Path, error: Exception) -> TrainingError:
 
 
 def _checkpoints(root: Path) -> list[Path]:
-    found = [
-        (int(match[1]), path)
-        for path in root.glob("checkpoint-*")
-        if (match := re.fullmatch(r"checkpoint-(\d+)", path.name))
-    ]
-    return [path for _, path in sorted(found)]
+    numbered = [(re.fullmatch(r"checkpoint-(\d+)", path.name), path) for path in root.glob("checkpoint-*")]
+    return [path for _, path in sorted((int(match[1]), path) for match, path in numbered if match)]
 
 
 def last_checkpoint(root: Path) -> Path | None:
     """Return the newest whole checkpoint of a run's directory, if there is one."""
-    found = _checkpoints(root)
-    return found[-1] if found else None
+    return next(reversed(_checkpoints(root)), None)
 
 
 def train(

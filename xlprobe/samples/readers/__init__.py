@@ -124,18 +124,18 @@ def read(
 
 
 def _some(samples: Iterator[Any], nothing: str, rejections: Rejections) -> Iterator[Any]:
-    found = False
+    empty = True
     for sample in samples:
-        found = True
+        empty = False
         yield sample
-    if not found:
+    if empty:
         raise DataError(f"{nothing}; expected at least one. {rejections.summary()}".rstrip(". "))
     rejections.say()
 
 
 def _by_language(place: Path, name: str, codes: tuple[str, ...] | None, options: dict[str, Any]) -> Iterator[Any]:
-    found = language_files(place, codes, options.pop("split", None))
-    streams = {code: rows_of(file) for code, file in found.files.items()}
+    files = language_files(place, codes, options.pop("split", None)).files
+    streams = {code: rows_of(file) for code, file in files.items()}
     return read_streams(streams, format=name, name=place.name, **options)
 
 

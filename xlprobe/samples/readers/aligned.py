@@ -40,7 +40,7 @@ def aligned(rows: Mapping[str, Iterator[T]], where: str) -> Iterator[dict[str, T
             return
         if len(step) < len(rows):
             totals = {code: count + (1 + sum(1 for _ in rows[code]) if code in step else 0) for code in rows}
-            told = ", ".join(f"{total} in {code}" for code, total in totals.items())
-            raise DataError(f"{where}: got {told} rows; expected as many in every language, in the same order")
+            by_language = ", ".join(f"{total} in {code}" for code, total in totals.items())
+            raise DataError(f"{where}: got {by_language} rows; expected as many in every language, in the same order")
         count += 1
         yield step

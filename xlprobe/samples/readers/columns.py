@@ -60,8 +60,8 @@ def format_of(row: Mapping[str, Any], where: str) -> str:
 
 def _are_languages(names: Iterable[str]) -> bool:
     """Whether columns are languages: known ones, or any beside English, since "id" and "url" have the form of codes."""
-    found = set(names)
-    return found <= set(KNOWN_LANGUAGES) or ("en" in found and all(map(is_code, found)))
+    columns = set(names)
+    return columns <= set(KNOWN_LANGUAGES) or ("en" in columns and all(map(is_code, columns)))
 
 
 def language_in(name: str) -> str | None:

@@ -80,12 +80,12 @@ def _is_universal(cells: list[str]) -> bool:
 
 
 def _take_universal(sentence: _Sentence, cells: list[str]) -> None:
-    found = _NUMBER.fullmatch(cells[0])
-    assert found is not None
-    if "." in cells[0] or int(found[1]) <= sentence.covered:
+    match = _NUMBER.fullmatch(cells[0])
+    assert match is not None
+    if "." in cells[0] or int(match[1]) <= sentence.covered:
         return
-    if found[2]:
-        sentence.covered = int(found[2])
+    if match[2]:
+        sentence.covered = int(match[2])
     more = dict(part.partition("=")[::2] for part in cells[9].split("|"))
     tag = next((more[name] for name in _LANGUAGE if name in more), "other")
     sentence.add(cells[1], tag, space=more.get("SpaceAfter") != "No")

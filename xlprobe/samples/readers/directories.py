@@ -32,8 +32,8 @@ def language_files(base: Path, languages: tuple[str, ...] | None = None, split: 
     `split` is train, dev or test; without it there is one split, or dev is taken. Raises `DataError` where there are
     none, several of one language, or a language lacks its file.
     """
-    found = [(code, _split_of(path), path) for code, path in _all(base)]
-    there = list(dict.fromkeys(one for _, one, _ in found if one is not None))
+    candidates = [(code, _split_of(path), path) for code, path in _all(base)]
+    there = list(dict.fromkeys(one for _, one, _ in candidates if one is not None))
     if split is not None:
         wanted: str | None = _SPLITS.get(split, split)
     elif len(there) > 1 and "dev" not in there:
@@ -41,7 +41,7 @@ def language_files(base: Path, languages: tuple[str, ...] | None = None, split: 
     else:
         wanted = "dev" if "dev" in there else next(iter(there), None)
     files: dict[str, Path] = {}
-    for code, one, path in found:
+    for code, one, path in candidates:
         if one not in (wanted, None) or (languages is not None and code not in languages):
             continue
         if code in files:
@@ -51,7 +51,7 @@ def language_files(base: Path, languages: tuple[str, ...] | None = None, split: 
         missing = [code for code in languages or () if code not in files]
         raise DataError(
             f"{base} has no file {f'of {wanted} ' if wanted else ''}in {' '.join(missing) or 'any language'}; expected "
-            f"one for each, such as {wanted or 'train'}.fr.tsv. It has {_some(path.name for _, _, path in found)}"
+            f"one for each, such as {wanted or 'train'}.fr.tsv. It has {_some(path.name for _, _, path in candidates)}"
         )
     return LanguageFiles({code: files[code] for code in languages or english_first(files)}, wanted)
 

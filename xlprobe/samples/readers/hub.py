@@ -81,12 +81,12 @@ def read_streams(
         known = ", ".join(table)
         how = "as one data set" if "" in streams else "by language"
         raise DataError(f"{name}: cannot read {form!r} {how}; only {known}")
-    found = Rejections() if rejections is None else rejections
-    for sample in table[form](_Asked(streams, languages, name, max_depth, found)):
-        found.read += 1
+    remarks = Rejections() if rejections is None else rejections
+    for sample in table[form](_Asked(streams, languages, name, max_depth, remarks)):
+        remarks.read += 1
         yield sample
     if rejections is None:
-        found.say()
+        remarks.say()
 
 
 def _rows(dataset: Rows, name: str) -> Iterator[Row]:
@@ -120,7 +120,7 @@ class _Asked:
     languages: tuple[str, ...] | None
     name: str
     max_depth: int | None
-    found: Rejections
+    rejections: Rejections
 
     @property
     def rows(self) -> Iterator[Row]:
@@ -140,7 +140,7 @@ def _rules(asked: _Asked) -> Iterator[Any]:
         return rule_samples(asked.rows, "ruletaker", asked.max_depth)
     from xlprobe.samples.readers.verbalised import verbalised_samples
 
-    return verbalised_samples(asked.rows, asked.languages, asked.max_depth, asked.found)
+    return verbalised_samples(asked.rows, asked.languages, asked.max_depth, asked.rejections)
 
 
 def _pararule(asked: _Asked) -> Iterator[Any]:
@@ -150,9 +150,9 @@ def _pararule(asked: _Asked) -> Iterator[Any]:
 
 def _leap(asked: _Asked) -> Iterator[Any]:
     if "" not in asked.streams:
-        return leap_samples(asked.streams, asked.name, asked.found)
+        return leap_samples(asked.streams, asked.name, asked.rejections)
     _english_only("leap_of_thought", asked)
-    return leap_samples({"en": asked.rows}, asked.name, asked.found)
+    return leap_samples({"en": asked.rows}, asked.name, asked.rejections)
 
 
 def _tagged(asked: _Asked) -> Iterator[Any]:
@@ -172,7 +172,7 @@ _ONE: dict[str, Callable[[_Asked], Iterator[Any]]] = {
     "flat": lambda asked: flat_samples(asked.rows, asked.name, asked.languages),
 }
 _SEVERAL: dict[str, Callable[[_Asked], Iterator[Any]]] = {
-    "ruletaker": lambda asked: aligned_rules(asked.streams, asked.name, asked.max_depth, asked.found),
+    "ruletaker": lambda asked: aligned_rules(asked.streams, asked.name, asked.max_depth, asked.rejections),
     "leap_of_thought": _leap,
     "xnli": lambda asked: xnli_samples(one_language_pairs(asked.streams, asked.name), asked.name),
     "flat": lambda asked: flat_samples(flat_by_language(asked.streams, asked.name), asked.name),

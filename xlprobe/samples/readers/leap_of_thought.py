@@ -44,8 +44,7 @@ def read_leap_of_thought(
     """
     base = Path(path)
     codes = chosen(languages)
-    own = rejections is None
-    found = Rejections() if rejections is None else rejections
+    remarks = Rejections() if rejections is None else rejections
     if not base.is_dir():
         if codes is not None and set(codes) != {"en"}:
             raise DataError(
@@ -57,11 +56,11 @@ def read_leap_of_thought(
         raise DataError(f"{base}: negate=True is for one English file; translated files hold their negations already")
     else:
         rows = _translations(base, codes, split)
-    for sample in leap_samples(rows, str(base), found, seed if negate else None):
-        found.read += 1
+    for sample in leap_samples(rows, str(base), remarks, seed if negate else None):
+        remarks.read += 1
         yield sample
-    if own:
-        found.say()
+    if rejections is None:
+        remarks.say()
 
 
 def _translations(base: Path, languages: tuple[str, ...] | None, split: str) -> dict[str, Iterator[Row]]:
@@ -103,8 +102,8 @@ def _sample(number: int, versions: Mapping[str, Row], rejections: Rejections) ->
         ("labels differ", len(set(answers.values())) > 1, answers),
     ):
         if wrong:
-            told = ", ".join(f"{value} in {code}" for code, value in values.items())
-            rejections.add(first, kind, f"row {number} has {told}")
+            by_language = ", ".join(f"{value} in {code}" for code, value in values.items())
+            rejections.add(first, kind, f"row {number} has {by_language}")
             return None
     questions = {code: field_of(row, "phrase", str, where) for code, (where, row) in versions.items()}
     text = " ".join(contexts.get("en") or next(iter(contexts.values())))

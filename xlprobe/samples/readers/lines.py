@@ -52,7 +52,7 @@ def text_lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
     are passed over, or with `blank` yielded (for tables, whose rows count). Raises `DataError` for a file that is
     empty, not UTF-8, or a broken archive, and for a line of more than `line_limit` bytes.
     """
-    found = False
+    empty = True
     number = 0
     limit = line_limit()
     with open_bytes(path) as file:
@@ -66,7 +66,7 @@ def text_lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
                     )
                 text = (raw.removeprefix(_MARK) if number == 1 else raw).rstrip(b"\r\n").decode()
                 filled = bool(text.strip())
-                found = found or filled
+                empty = empty and not filled
                 if filled or blank:
                     yield number, text
         except UnicodeDecodeError as error:
@@ -78,7 +78,7 @@ def text_lines(path: Path, *, blank: bool = False) -> Iterator[tuple[int, str]]:
             raise DataError(
                 f"{path}, after line {number}: cannot be read on ({error}); fetch the file again"
             ) from error
-    if not found:
+    if empty:
         raise DataError(f"{path} is empty; expected at least one line")
 
 
@@ -117,12 +117,12 @@ def _refuse(name: str) -> None:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"an object has the key {twice!r:.60} twice")
-    return found
+    return fields
 
 
 _KINDS = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "an integer", float: "a number"}

@@ -41,13 +41,13 @@ class Rejections:
 
     def summary(self) -> str:
         """Return one line on what was left out and what is doubtful, with an example of each; "" where all is well."""
-        parts = []
+        sentences = []
         for kept, verb in ((False, "left out"), (True, "kept, though doubtful,")):
             items = [item for item in self.items if item.kept == kept]
             if items:
                 kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(item.kind for item in items).items())
-                parts.append(f"{verb} {len(items)}: {kinds}; the first: {items[0].where}: {items[0].reason}")
-        return ". ".join(parts)
+                sentences.append(f"{verb} {len(items)}: {kinds}; the first: {items[0].where}: {items[0].reason}")
+        return ". ".join(sentences)
 
     def say(self) -> None:
         """Say the summary on standard error, if there is anything to say."""

@@ -10,7 +10,7 @@ from xlprobe.samples.readers.aligned import aligned, chosen, english_first
 from xlprobe.samples.readers.containers import rows_of
 from xlprobe.samples.readers.lines import Row
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.theories import Numbering, Told, told
+from xlprobe.samples.readers.theories import Numbering, TheoryText, read_theory
 from xlprobe.samples.readers.verbalised import verbalised_samples
 from xlprobe.samples.types import ParallelSample
 
@@ -40,19 +40,18 @@ def read_ruletaker(
     """
     base = Path(path)
     codes = chosen(languages)
-    own = rejections is None
-    found = Rejections() if rejections is None else rejections
+    remarks = Rejections() if rejections is None else rejections
     if base.is_dir():
-        samples = aligned_rules(_translations(base, codes, split, depth), str(base), max_depth, found)
+        samples = aligned_rules(_translations(base, codes, split, depth), str(base), max_depth, remarks)
     elif codes is None or set(codes) == {"en"}:
         samples = rule_samples(rows_of(base), "ruletaker", max_depth)
     else:
-        samples = verbalised_samples(rows_of(base), codes, max_depth, found)
+        samples = verbalised_samples(rows_of(base), codes, max_depth, remarks)
     for sample in samples:
-        found.read += 1
+        remarks.read += 1
         yield sample
-    if own:
-        found.say()
+    if rejections is None:
+        remarks.say()
 
 
 def rule_samples(
@@ -61,7 +60,7 @@ def rule_samples(
     """Turn rows of theories with questions, in one language, into samples."""
     numbering = Numbering(dataset)
     for where, row in rows:
-        theory = told(row, where, language)
+        theory = read_theory(row, where, language)
         group, before = numbering.start(theory)
         for place, asked in theory.up_to(max_depth):
             yield ParallelSample(
@@ -102,7 +101,7 @@ def aligned_rules(
     """Join rows of several languages: theories by row and id, sentences and questions by position."""
     numbering = Numbering("ruletaker")
     for step in aligned(rows, where):
-        versions = {code: told(row, place, code) for code, (place, row) in step.items()}
+        versions = {code: read_theory(row, place, code) for code, (place, row) in step.items()}
         first = next(iter(versions.values()))
         for other in versions.values():
             if other.identity != first.identity and not first.alone:
@@ -115,22 +114,22 @@ def aligned_rules(
             yield from _joined(versions, (group, before), max_depth, rejections)
 
 
-def _same_counts(versions: Mapping[str, Told], group: str, rejections: Rejections) -> bool:
+def _same_counts(versions: Mapping[str, TheoryText], group: str, rejections: Rejections) -> bool:
     counts = {
         "sentence": {code: len(theory.context) for code, theory in versions.items()},
         "question": {code: len(theory.questions) for code, theory in versions.items()},
     }
-    for what, found in counts.items():
-        if len(set(found.values())) > 1:
-            told_counts = ", ".join(f"{count} in {code}" for code, count in found.items())
+    for what, totals in counts.items():
+        if len(set(totals.values())) > 1:
+            by_language = ", ".join(f"{count} in {code}" for code, count in totals.items())
             where = next(iter(versions.values())).where
-            rejections.add(where, f"{what} counts differ", f"{group} has {told_counts}")
+            rejections.add(where, f"{what} counts differ", f"{group} has {by_language}")
             return False
     return True
 
 
 def _joined(
-    versions: Mapping[str, Told], numbered: tuple[str, int], max_depth: int | None, rejections: Rejections
+    versions: Mapping[str, TheoryText], numbered: tuple[str, int], max_depth: int | None, rejections: Rejections
 ) -> Iterator[ParallelSample]:
     group, before = numbered
     first = next(iter(versions.values()))

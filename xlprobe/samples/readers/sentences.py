@@ -42,16 +42,16 @@ def sentences(text: str, language: str = "en") -> tuple[str, ...]:
     dropped; in a language that has none there, they stay with the sentence before (`xlprobe.languages.joints`).
     """
     text = text.strip()
-    inside = {place for found in _INSIDE.finditer(text) for place in range(*found.span())}
+    inside = {place for match in _INSIDE.finditer(text) for place in range(*match.span())}
     keep = not get_language(language).separator
-    found, start, position = [], 0, 0
+    pieces, start, position = [], 0, 0
     while (run := _RUN.search(text, position)) is not None:
         position = _closed(text, start, run)
         if position < len(text) and run.end() - 1 not in inside and _ends(text, start, run, position):
             after = len(text) - len(text[position:].lstrip())
-            found.append(text[start : after if keep and not _WIDE.isdisjoint(run[0]) else position])
+            pieces.append(text[start : after if keep and not _WIDE.isdisjoint(run[0]) else position])
             start = position = after
-    return tuple(part for part in (*found, text[start:]) if part.strip())
+    return tuple(piece for piece in (*pieces, text[start:]) if piece.strip())
 
 
 def _closed(text: str, start: int, run: re.Match[str]) -> int:

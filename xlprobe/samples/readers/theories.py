@@ -13,7 +13,7 @@ from xlprobe.samples.readers.labels import ENTAILMENT, OPEN_TRUTH, TRUTH, class_
 from xlprobe.samples.readers.lines import field_of
 from xlprobe.samples.readers.sentences import sentences
 
-__all__ = ["Asked", "Numbering", "Told", "told"]
+__all__ = ["Asked", "Numbering", "TheoryText", "read_theory"]
 
 _KEPT_META = ("strategy", "QLen", "QCat", "config")
 
@@ -29,7 +29,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
+class TheoryText:
     """One row: the theory's id (None where it has none), its sentences, its questions, and the names of the classes.
 
     `names` is empty in a closed world (0 does not follow, 1 follows). `alone`: the row holds one question, so that
@@ -49,7 +49,7 @@ class Told:
         return [(place, one) for place, one in asked if max_depth is None or (one.depth or 0) <= max_depth]
 
 
-def told(row: Mapping[str, Any], where: str, language: str = "en") -> Told:
+def read_theory(row: Mapping[str, Any], where: str, language: str = "en") -> TheoryText:
     """Check one row of a `context` (or `theory`) and its `questions`, or one `question`.
 
     Labels (or answers) and depths may be texts, as in PARARULE-Plus. ProofWriter's open world has a third answer,
@@ -66,7 +66,7 @@ def told(row: Mapping[str, Any], where: str, language: str = "en") -> Told:
     )
     if alone and identity is None:
         identity = hashlib.sha256("\n".join(context).encode()).hexdigest()[:12]
-    return Told(where, identity, context, asked, names if names == OPEN_TRUTH else (), alone)
+    return TheoryText(where, identity, context, asked, names if names == OPEN_TRUTH else (), alone)
 
 
 def _questions(row: Mapping[str, Any], where: str) -> Iterator[Any]:
@@ -123,7 +123,7 @@ class Numbering:
         self._rows = 0
         self._asked: dict[str, int] = {}
 
-    def start(self, theory: Told) -> tuple[str, int]:
+    def start(self, theory: TheoryText) -> tuple[str, int]:
         """Return the theory's group, by its id or the row's number, and how many questions were asked about it before.
 
         Raises `DataError` where a whole theory's id was there before.

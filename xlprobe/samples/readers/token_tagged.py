@@ -77,7 +77,7 @@ def _known(tags: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def _languages(marks: list[str], known: Mapping[str, str | None], where: str) -> list[str]:
-    found: list[str | None] = []
+    languages: list[str | None] = []
     for mark in marks:
         tag = mark.lower()
         if tag not in known and tag not in KNOWN_LANGUAGES:
@@ -85,10 +85,10 @@ def _languages(marks: list[str], known: Mapping[str, str | None], where: str) ->
                 f"{where}: has the tag {mark!r:.40}; expected a language code, or a tag such as other or mixed. "
                 f"Say which language it is: tags={{{mark!r:.40}: 'en'}}"
             )
-        found.append(known.get(tag, tag))
-    last: str = next((code for code in found if code is not None), "und")
+        languages.append(known.get(tag, tag))
+    last: str = next((code for code in languages if code is not None), "und")
     filled: list[str] = []
-    for tagged in found:
+    for tagged in languages:
         last = tagged or last
         filled.append(last)
     return filled

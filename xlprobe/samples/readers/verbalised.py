@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xlprobe.errors import DataError
 from xlprobe.samples.readers.lines import Row
 from xlprobe.samples.readers.rejected import Rejections
-from xlprobe.samples.readers.theories import Asked, Numbering, Told, told
+from xlprobe.samples.readers.theories import Asked, Numbering, TheoryText, read_theory
 from xlprobe.samples.rulebase.grammars import grammar, verbalise
 from xlprobe.samples.rulebase.logic import Literal, Statement, Theory
 from xlprobe.samples.rulebase.parser import parse_statement
@@ -42,14 +42,14 @@ def verbalised_samples(
         grammar(code)
     numbering = Numbering("ruletaker")
     for where, row in rows:
-        theory = told(row, where)
+        theory = read_theory(row, where)
         numbered = numbering.start(theory)
         parsed = _parsed(theory, max_depth, rejections)
         if parsed is not None:
             yield from _samples(theory, parsed, numbered, languages, rejections)
 
 
-def _parsed(theory: Told, max_depth: int | None, rejections: Rejections) -> _Parsed | None:
+def _parsed(theory: TheoryText, max_depth: int | None, rejections: Rejections) -> _Parsed | None:
     asked = theory.up_to(max_depth)
     rejections.tally.update({"theories": 1, "questions": len(asked)})
     if theory.names:
@@ -83,11 +83,11 @@ def _parsed(theory: Told, max_depth: int | None, rejections: Rejections) -> _Par
 
 
 def _samples(
-    theory: Told, parsed: _Parsed, numbered: tuple[str, int], languages: tuple[str, ...], rejections: Rejections
+    theory: TheoryText, parsed: _Parsed, numbered: tuple[str, int], languages: tuple[str, ...], rejections: Rejections
 ) -> Iterator[ParallelSample]:
     group, before = numbered
-    told_twice = zip(parsed.theory.statements, theory.context, strict=True)
-    same = [_again(statement, text, theory.where, rejections) for statement, text in told_twice]
+    pairs = zip(parsed.theory.statements, theory.context, strict=True)
+    same = [_again(statement, text, theory.where, rejections) for statement, text in pairs]
     rejections.tally["English again"] += all(same)
     contexts = {
         code: theory.context if code == "en" else tuple(verbalise(one, code) for one in parsed.theory.statements)

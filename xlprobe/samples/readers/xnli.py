@@ -49,9 +49,9 @@ def read_xnli(
     base = Path(path)
     codes = chosen(languages)
     if base.is_dir():
-        found = language_files(base, codes, split)
-        pairs = one_language_pairs({code: _rows(file) for code, file in found.files.items()}, str(base))
-        return xnli_samples(pairs, split or found.split or "dev")
+        folder = language_files(base, codes, split)
+        pairs = one_language_pairs({code: _rows(file) for code, file in folder.files.items()}, str(base))
+        return xnli_samples(pairs, split or folder.split or "dev")
     return xnli_samples(pairs_of(_rows(base), codes, language_of_file(base)), split or "dev")
 
 
@@ -130,36 +130,36 @@ def _widened(item: Row) -> Row:
         return item
     wide = {key: value for key, value in row.items() if key not in ("premise", "hypothesis")}
     for part in ("premise", "hypothesis"):
-        texts = field_of(row, part, dict, where)
-        if set(texts) == {"language", "translation"}:
-            codes, told = (field_of(texts, name, list, f"{where}, {part}") for name in ("language", "translation"))
-            if len(codes) != len(told) or len(set(map(str, codes))) < len(codes):
-                raise DataError(f"{where}: {part} has {len(codes)} languages and {len(told)} texts; expected one each")
-            texts = dict(zip(codes, told, strict=True))
-        wide.update({f"{part}_{code}": text for code, text in texts.items() if text is not None})
+        column = field_of(row, part, dict, where)
+        if set(column) == {"language", "translation"}:
+            codes, texts = (field_of(column, name, list, f"{where}, {part}") for name in ("language", "translation"))
+            if len(codes) != len(texts) or len(set(map(str, codes))) < len(codes):
+                raise DataError(f"{where}: {part} has {len(codes)} languages and {len(texts)} texts; expected one each")
+            column = dict(zip(codes, texts, strict=True))
+        wide.update({f"{part}_{code}": text for code, text in column.items() if text is not None})
     return where, wide
 
 
 def _long_pairs(rows: Iterable[Row], languages: tuple[str, ...] | None) -> Iterator[Pair]:
     """Join the rows of one language and one pair each by their pairID, in the order of the first language."""
-    found: dict[str, dict[str, Row]] = {}
+    table: dict[str, dict[str, Row]] = {}
     for where, row in rows:
         (code,) = chosen([field_of(row, "language", str, where)]) or ()
         if languages is not None and code not in languages:
             continue
         identity = str(field_of(row, "pairID", (str, int), where))
-        if identity in found.setdefault(code, {}):
+        if identity in table.setdefault(code, {}):
             raise DataError(f"{where}: the pair {identity!r:.40} was there before in {code!r}; expected it once")
-        found[code][identity] = where, row
-    codes = languages or tuple(english_first(found))
-    if missing := [code for code in codes if code not in found]:
-        raise DataError(f"the file has no rows in {' '.join(missing)}; it has {' '.join(found) or 'none of these'}")
-    order = next(iter(found.values()))
+        table[code][identity] = where, row
+    codes = languages or tuple(english_first(table))
+    if missing := [code for code in codes if code not in table]:
+        raise DataError(f"the file has no rows in {' '.join(missing)}; it has {' '.join(table) or 'none of these'}")
+    order = next(iter(table.values()))
     for code in codes:
-        if found[code].keys() != order.keys():
-            one = next(iter(found[code].keys() ^ order.keys()))
+        if table[code].keys() != order.keys():
+            one = next(iter(table[code].keys() ^ order.keys()))
             raise DataError(f"the pair {one!r:.40} is not there in every language; expected the same pairs in each")
-    streams = {code: iter([found[code][identity] for identity in order]) for code in codes}
+    streams = {code: iter([table[code][identity] for identity in order]) for code in codes}
     yield from one_language_pairs(streams, "the file")
 
 

@@ -180,10 +180,10 @@ def _theory(
     """Return a theory not seen before, and a question for each slot."""
     wanted = Counter((depth, _holds(label, positive)) for depth, label, positive in slots)
     for _ in range(TRIES):
-        found = random_theory(random, shape, words, wanted)
-        if found is None:
+        candidate = random_theory(random, shape, words, wanted)
+        if candidate is None:
             continue
-        theory, table = found
+        theory, table = candidate
         # To fall into the wanted split takes several tries, and other names are cheaper than another theory.
         for _ in range(NAMINGS):
             key = theory.fingerprint()
@@ -211,13 +211,13 @@ def _questions(random: Random, table: Table, slots: list[Slot]) -> list[Literal]
 
 def _samples(theory: Theory, questions: Sequence[Literal], languages: Sequence[str]) -> Iterator[ParallelSample]:
     """Yield a theory's questions as parallel problems."""
-    model, told = solve(theory), repr(theory.statements)
+    model, text = solve(theory), repr(theory.statements)
     group = f"rulebase-{theory.fingerprint()}"
     context = {code: tuple(verbalise(one, code) for one in theory.statements) for code in languages}
     for question in questions:
         answer = model.answer(question)
         yield ParallelSample(
-            key=f"rulebase-{hashlib.sha256(f'{told} {question}'.encode()).hexdigest()[:16]}",
+            key=f"rulebase-{hashlib.sha256(f'{text} {question}'.encode()).hexdigest()[:16]}",
             group=group,
             dataset="rulebase",
             context=context,

@@ -128,14 +128,14 @@ class Theory:
     @property
     def entities(self) -> tuple[Entity, ...]:
         """The entities named anywhere, in the order of their first mention."""
-        found: dict[Entity, None] = {}
+        entities: dict[Entity, None] = {}
         for statement in self.statements:
             literals = (statement,) if isinstance(statement, Literal) else (*statement.conditions, statement.conclusion)
             for literal in literals:
                 for entity in (literal.subject, literal.object):
                     if entity is not None:
-                        found[entity] = None
-        return tuple(found)
+                        entities[entity] = None
+        return tuple(entities)
 
     def fingerprint(self) -> str:
         """Return a hash (16 hex digits) that ignores the order of statements and conditions, and the form of rules."""

@@ -88,16 +88,16 @@ _WORDS |= {"they", "things"}
 
 def _literal(clause: str, sentence: str) -> tuple[Literal, str]:
     """Return the literal of a clause, and the word of its variable, if it has one."""
-    found = _CLAUSE.fullmatch(clause)
-    if found is None:
+    match = _CLAUSE.fullmatch(clause)
+    if match is None:
         raise _unreadable(sentence, clause)
-    subject = _entity(found["who"])
-    word = "" if subject else found["who"].lower()
-    if found["attribute"]:
-        literal = Literal(subject, found["attribute"], None, not found["no"])
+    subject = _entity(match["who"])
+    word = "" if subject else match["who"].lower()
+    if match["attribute"]:
+        literal = Literal(subject, match["attribute"], None, not match["no"])
     else:
-        literal = Literal(subject, found["verb"], _entity(found["object"]), not found["not"])
-    if clause != f"{found['who']} {GRAMMAR.predicate((literal,), word == 'they')}":
+        literal = Literal(subject, match["verb"], _entity(match["object"]), not match["not"])
+    if clause != f"{match['who']} {GRAMMAR.predicate((literal,), word == 'they')}":
         raise _unreadable(sentence, clause)
     return literal, word
 

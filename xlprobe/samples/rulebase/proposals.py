@@ -77,11 +77,11 @@ def _start(random: Random, table: Table, depth: int, holds: bool, negation: bool
     It is as deep as the theory allows so far. A negated condition fails where its atom is proved.
     """
     for below in range(depth - 1, -1, -1):
-        found = list(table.get((below, holds), ()))
+        conditions = list(table.get((below, holds), ()))
         if negation and not holds:
-            found += [atom.negated() for atom in table.get((below, True), ())]
-        if found:
-            return random.choice(found)
+            conditions += [atom.negated() for atom in table.get((below, True), ())]
+        if conditions:
+            return random.choice(conditions)
     return None
 
 
@@ -93,12 +93,12 @@ def _others(random: Random, scene: Scene, model: Model, start: Literal, depth: i
     random.shuffle(rest)
     hold = [atom for atom in rest if atom in model.steps and model.steps[atom].depth < depth]
     fail = [atom.negated() for atom in rest if atom not in model.steps] if scene.negation > 0 else []
-    found = []
+    conditions = []
     for _ in range(count):
         first, second = (fail, hold) if random.random() < scene.negation else (hold, fail)
         if first or second:
-            found.append((first or second).pop())
-    return found if len(found) >= scene.conditions[0] - 1 else None
+            conditions.append((first or second).pop())
+    return conditions if len(conditions) >= scene.conditions[0] - 1 else None
 
 
 def _loose(random: Random, scene: Scene) -> Rule | None:

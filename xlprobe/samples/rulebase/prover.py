@@ -100,24 +100,24 @@ class Model:
 
     @cached_property
     def _rules(self) -> dict[Literal, list[tuple[Literal, ...]]]:
-        found: dict[Literal, list[tuple[Literal, ...]]] = {}
+        conditions: dict[Literal, list[tuple[Literal, ...]]] = {}
         for one in self.instances:
-            found.setdefault(one.conclusion, []).append(one.conditions)
-        return found
+            conditions.setdefault(one.conclusion, []).append(one.conditions)
+        return conditions
 
     def _proof(self, step: Step) -> tuple[Step, ...]:
-        found: dict[Literal, Step] = {}
+        proof: dict[Literal, Step] = {}
 
         def visit(one: Step) -> None:
             for premise in one.premises:
                 # A negated premise may be proved only later; then it was met by failure here.
                 given = self.steps.get(premise)
-                if given is not None and given.depth < one.depth and premise not in found:
+                if given is not None and given.depth < one.depth and premise not in proof:
                     visit(given)
-            found[one.literal] = one
+            proof[one.literal] = one
 
         visit(step)
-        return tuple(found.values())
+        return tuple(proof.values())
 
 
 def solve(theory: Theory, entities: Iterable[Entity] = ()) -> Model:
@@ -141,23 +141,20 @@ def solve(theory: Theory, entities: Iterable[Entity] = ()) -> Model:
 
 
 def _instances(theory: Theory, domain: tuple[Entity, ...]) -> tuple[Instance, ...]:
-    found: list[Instance] = []
-    for number, rule in enumerate(theory.statements):
-        if isinstance(rule, Rule):
-            found += _bound(rule, number, domain)
-    return tuple(found)
+    rules = ((number, rule) for number, rule in enumerate(theory.statements) if isinstance(rule, Rule))
+    return tuple(instance for number, rule in rules for instance in _bound(rule, number, domain))
 
 
 @lru_cache(maxsize=1 << 12)
 def _bound(rule: Rule, number: int, domain: tuple[Entity, ...]) -> list[Instance]:
     """Return the rule with each entity for its variable."""
-    found = []
+    instances = []
     for entity in domain[:1] if rule.form == "ground" else domain:
         conditions = tuple(condition.bound(entity) for condition in rule.conditions)
         needed = tuple(condition for condition in conditions if condition.positive)
         barred = tuple(condition.negated() for condition in conditions if not condition.positive)
-        found.append(Instance(conditions, rule.conclusion.bound(entity), number, needed, barred))
-    return found
+        instances.append(Instance(conditions, rule.conclusion.bound(entity), number, needed, barred))
+    return instances
 
 
 def _chain(

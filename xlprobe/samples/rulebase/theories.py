@@ -120,17 +120,17 @@ def _grown(statements: tuple[Statement, ...], scene: Scene, wanted: Mapping[Cell
 
 def _longer(random: Random, grown: _Grown, scene: Scene, wanted: Mapping[Cell, int]) -> _Grown | None:
     """Return the theory with one rule more, which leaves the fewest atoms missing; None where none was found."""
-    found: list[_Grown] = []
+    candidates: list[_Grown] = []
     for _ in range(DRAWS):
         rule = propose(random, scene, grown.model, grown.table, grown.missing)
         if rule is None or rule in grown.statements:
             continue
         longer = _grown((*grown.statements, rule), scene, wanted)
         if longer is not None:
-            found.append(longer)
-            if not longer.missing or len(found) == CANDIDATES:
+            candidates.append(longer)
+            if not longer.missing or len(candidates) == CANDIDATES:
                 break
-    return min(found, key=lambda one: one.missing.total(), default=None)
+    return min(candidates, key=lambda one: one.missing.total(), default=None)
 
 
 def _scene(random: Random, shape: Shape, words: Words, depth: int) -> Scene:

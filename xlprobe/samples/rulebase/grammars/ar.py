@@ -150,8 +150,8 @@ class Arabic(Grammar):
             if last and literal.positive:
                 text += f" و{said}"
             else:
-                parts = (verb, who.text if last is None else "", said)
-                text += (" و" if text else "") + " ".join(part for part in parts if part)
+                words = (verb, who.text if last is None else "", said)
+                text += (" و" if text else "") + " ".join(word for word in words if word)
             last = literal.positive
         return text
 

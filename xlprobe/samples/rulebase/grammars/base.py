@@ -62,13 +62,13 @@ def groups(conditions: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
 
     What holds after what does not begins a new clause, since "someone is not red and big" could be misread.
     """
-    found: list[tuple[Literal, ...]] = []
+    clauses: list[tuple[Literal, ...]] = []
     for literal in conditions:
-        if found and _continues(found[-1][-1], literal):
-            found[-1] += (literal,)
+        if clauses and _continues(clauses[-1][-1], literal):
+            clauses[-1] += (literal,)
         else:
-            found.append((literal,))
-    return found
+            clauses.append((literal,))
+    return clauses
 
 
 def _continues(last: Literal, literal: Literal) -> bool:
@@ -78,13 +78,13 @@ def _continues(last: Literal, literal: Literal) -> bool:
 
 def runs(literals: tuple[Literal, ...]) -> list[tuple[Literal, ...]]:
     """Part attributes of one subject into what one verb can say: all that holds together, what does not each alone."""
-    found: list[tuple[Literal, ...]] = []
+    phrases: list[tuple[Literal, ...]] = []
     for literal in literals:
-        if found and literal.positive and found[-1][-1].positive:
-            found[-1] += (literal,)
+        if phrases and literal.positive and phrases[-1][-1].positive:
+            phrases[-1] += (literal,)
         else:
-            found.append((literal,))
-    return found
+            phrases.append((literal,))
+    return phrases
 
 
 def listed(words: Sequence[str], last: str, others: str = ", ") -> str:

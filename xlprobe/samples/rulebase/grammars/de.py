@@ -66,12 +66,12 @@ class German(Grammar):
 
     def clause(self, who: Mention, literals: tuple[Literal, ...], place: Place) -> str:
         verb, rest = self.predicate(literals, False)
-        parts = {
+        orders = {
             "main": (who.text, verb, rest),
             "condition": (who.text, rest, verb),
             "conclusion": (verb, who.text, rest),
         }
-        return " ".join(part for part in parts[place] if part)
+        return " ".join(word for word in orders[place] if word)
 
     def name(self, entity: Entity, case: int) -> str:
         """Return a name, or an animal with its article; case is 0 nominative, 1 accusative."""

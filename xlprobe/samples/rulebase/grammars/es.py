@@ -86,11 +86,11 @@ class Spanish(Grammar):
             no = "" if first.positive else "no "
             return f"{no}{RELATIONS[first.predicate]} a {self.name(first.object)}"
         be = "son" if form == FEMININE_PLURAL else "es"
-        parts = []
+        phrases = []
         for run in runs(literals):
             verb = be if run[0].positive else f"no {be}"
-            parts.append(f"{verb} {listed([ATTRIBUTES[one.predicate][form] for one in run], ' y ')}")
-        return " y ".join(parts)
+            phrases.append(f"{verb} {listed([ATTRIBUTES[one.predicate][form] for one in run], ' y ')}")
+        return " y ".join(phrases)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:

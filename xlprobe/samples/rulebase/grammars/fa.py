@@ -77,11 +77,11 @@ class Farsi(Grammar):
         if first.object is not None:
             frame, *verbs = RELATIONS[first.predicate]
             return f"{frame.format(NOUNS[first.object.name])} {verbs[form][not first.positive]}"
-        parts = []
+        phrases = []
         for run in runs(literals):
             attributes = " و ".join(ATTRIBUTES[one.predicate] for one in run)
-            parts.append(f"{attributes} {BE[form][not run[0].positive]}")
-        return " و ".join(parts)
+            phrases.append(f"{attributes} {BE[form][not run[0].positive]}")
+        return " و ".join(phrases)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         # A clause of its own: the attributes narrow down together, and their end is seen (the ezafe is not written).

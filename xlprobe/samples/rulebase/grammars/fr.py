@@ -86,11 +86,11 @@ class French(Grammar):
     def attributes(self, literals: tuple[Literal, ...], form: int, no: str) -> str:
         """Return "est grand et rouge et n'est pas bleu": what holds shares a verb, what does not has its own."""
         be = "sont" if form == FEMININE_PLURAL else "est"
-        parts = []
+        phrases = []
         for run in runs(literals):
             verb = be if run[0].positive else f"ne {be}{no}"
-            parts.append(f"{verb} {listed([ATTRIBUTES[one.predicate][form] for one in run], ' et ')}")
-        return " et ".join(parts)
+            phrases.append(f"{verb} {listed([ATTRIBUTES[one.predicate][form] for one in run], ' et ')}")
+        return " et ".join(phrases)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:

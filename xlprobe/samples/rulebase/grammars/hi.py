@@ -105,8 +105,8 @@ class Hindi(Grammar):
             whom, stem = RELATIONS[first.predicate]
             negation = "" if first.positive else "नहीं "
             return f"{whom.format(self.oblique(first.object))} {negation}{stem}{'ती' if form == FEMININE else 'ता'} है"
-        parts = (f"{self.given([one.predicate for one in run], form)} {self.verb(run[0])}" for run in runs(literals))
-        return " और ".join(parts)
+        phrases = (f"{self.given([one.predicate for one in run], form)} {self.verb(run[0])}" for run in runs(literals))
+        return " और ".join(phrases)
 
     def given(self, attributes: list[str], form: int) -> str:
         """Return attributes that agree with a noun: "लाल और नीला"."""

@@ -71,9 +71,9 @@ class Russian(Grammar):
         return Mention(noun, gender)
 
     def refer(self, variable: Variable, turn: Turn, last: Mention) -> Mention:
-        found = super().refer(variable, turn, last)
-        if found.text or not turn.literals[0].is_attribute:
-            return found
+        mention = super().refer(variable, turn, last)
+        if mention.text or not turn.literals[0].is_attribute:
+            return mention
         # An adjective has no verb, so that a word has to say where it begins.
         own = "само" if last.form == NEUTER else "сам"
         return Mention("при этом" if turn.before[-1].is_attribute else own, last.form)

@@ -94,11 +94,11 @@ class Swahili(Grammar):
         if first.object is not None:
             prefix = SUBJECTS[noun_class][not first.positive]
             return f"{prefix}{RELATIONS[first.predicate][not first.positive]} {self.name(first.object)}"
-        parts = []
+        phrases = []
         for run in runs(literals):
             verb = "ni" if run[0].positive else "si"
-            parts.append(f"{verb} {listed([ATTRIBUTES[one.predicate][noun_class] for one in run], ' na ')}")
-        return " na ".join(parts)
+            phrases.append(f"{verb} {listed([ATTRIBUTES[one.predicate][noun_class] for one in run], ' na ')}")
+        return " na ".join(phrases)
 
     def quantified(self, attributes: tuple[str, ...], conclusion: Literal, people: bool, every: bool) -> str:
         if every and not conclusion.positive:
