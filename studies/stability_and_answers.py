@@ -1,9 +1,10 @@
 """Are problems answered rightly where attention is stable? `python studies/stability_and_answers.py TABLE`.
 
 TABLE is the directory of a report on several runs (see docs/study.md). Of every problem in two languages: stability
-above floor, question to context, mean over layers and heads, and whether it was answered rightly. What is common to a
-problem (how hard it is, whether its question has a "not") and what is common to a run and pair of languages is taken
-off both; what is left says how much more stable attention is where the answer is right, with an interval for new runs.
+above floor, question to context, mean over layers and heads, and whether it was answered rightly. What runs have in
+common of one text in one pair of languages (how hard it is, whether its question has a "not") and what a run's texts in
+one pair have in common is taken off both; what is left says how much more stable attention to the same text is in runs
+that answer it rightly, with an interval for new runs.
 Over pairs, each run's rank correlation of accuracy and stability.
 """
 
@@ -20,6 +21,7 @@ from xlprobe.statistics import above_floor, ratio_of_means, spearman
 
 PROBLEM = ["checkpoint", "seed", "context_language", "question_language", "sample"]
 PAIR = PROBLEM[:-1]
+BOTH = ["checkpoint", "context_language", "question_language"]
 
 
 def problems_of(results: Results, block: str) -> pd.DataFrame:
@@ -33,10 +35,12 @@ def problems_of(results: Results, block: str) -> pd.DataFrame:
 
 
 def within(frame: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column without what is common to a problem, and to a run and pair, of one kind of checkpoint."""
-    by_problem = frame.groupby(["checkpoint", "sample"], observed=True)[name].transform("mean")
-    by_pair = frame.groupby(PAIR, observed=True)[name].transform("mean")
-    return frame[name] - by_problem - by_pair + frame.groupby("checkpoint", observed=True)[name].transform("mean")
+    """Return a column without what is common to a text over runs, and to a run and pair of languages over texts."""
+
+    def mean_of(*keys: str) -> pd.Series:
+        return frame.groupby([*BOTH, *keys], observed=True)[name].transform("mean")
+
+    return frame[name] - mean_of("sample") - mean_of("seed") + mean_of()
 
 
 def more_stable_where_right(frame: pd.DataFrame) -> pd.DataFrame:

@@ -76,6 +76,21 @@ def test_rows_are_exactly_as_stable_as_can_be_with_themselves(alike):
         assert means["total_variation"].nan_to_num().eq(0).all()
 
 
+def test_one_thread_gives_what_several_give_and_starts_no_other(monkeypatch):
+    profile = made_up([(20, 33)] * 5)
+    together = compare_pairs(profile, LEFT, RIGHT, METRICS, alike=True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(compiled, "set_num_threads", None)
+    alone = compare_pairs(profile, LEFT, RIGHT, METRICS, alike=True)
+    for name in SIMILARITIES:
+        assert torch.equal(alone[name], together[name]), name
+    for serial, parallel in (compiled.compare_rows, compiled.take_rows, compiled.row_entropies):
+        assert not serial.targetoptions["parallel"]
+        assert parallel.targetoptions["parallel"]
+        # Kept under names of their own, or one would be loaded for the other.
+        assert serial.py_func.__qualname__ != parallel.py_func.__qualname__
+
+
 def test_they_are_as_near_to_double_precision_as_the_reference(reference):
     profile = made_up([(30, 60)] * 5, seed=1)
     exact = Profile(

@@ -1,4 +1,4 @@
-"""A planted difference of stability is found, and none where problems are merely harder or pairs merely less stable."""
+"""A planted difference of stability is found, and none where texts are merely harder or pairs merely less stable."""
 
 import re
 import sys

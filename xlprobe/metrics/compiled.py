@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Callable
 from threading import Lock
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,7 @@ from numba import config, njit, prange, set_num_threads
 __all__ = ["PROCESS", "compare_rows", "row_entropies", "run", "take_rows"]
 
 Array = np.ndarray[Any, Any]
-
-PROCESS = os.getpid()
-"""A process that was forked from this one cannot use its threads."""
-_ONE_AT_A_TIME = Lock()
-"""Where numba has neither OpenMP nor TBB its threads take one task at a time, and end the program at a second."""
+Functions = tuple[Callable[..., None], Callable[..., None]]
 
 _LOG = (1.0, -0.49999988, 0.33334184, -0.25002155, 0.19956978, -0.16560696, 0.14949095, -0.1437733, 0.08743946)
 """Polynomial of log(1 + x) / x for 1 + x from sqrt(1/2) to sqrt(2), fitted at Chebyshev's points: off by 1e-8."""
@@ -35,19 +32,30 @@ _ENTROPY, _SQUARES, _LARGEST, _WEIGHT = range(4)
 _VARIANCE = 1e-6
 """A smaller share of the sum of squares is rounding, as in `xlprobe.metrics.stability`."""
 
+PROCESS = os.getpid()
+"""A process that was forked from this one cannot use its threads."""
+_ONE_AT_A_TIME = Lock()
+"""Where numba has neither OpenMP nor TBB its threads take one task at a time, and end the program at a second."""
 
-def run(function: Callable[..., None], *arguments: Any) -> None:
+
+def run(function: Functions, *arguments: Any) -> None:
     """Call one of the functions below with tensors, on as many threads as torch uses."""
     arrays = [one.contiguous().numpy() if isinstance(one, torch.Tensor) else one for one in arguments]
+    threads = min(torch.get_num_threads(), config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    if threads == 1:
+        # Not by one of OpenMP's threads: the others would turn round, which other processes on the same cores pay for.
+        function[0](*arrays)
+        return
     with _ONE_AT_A_TIME:
-        set_num_threads(min(torch.get_num_threads(), config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
-        function(*arrays)
+        set_num_threads(threads)
+        function[1](*arrays)
 
 
 def _compiled(function: Callable[..., Any], parallel: bool = False) -> Any:
     """Compile a function when it is first called, and keep it for other processes where a directory can be written.
 
-    Sums may be taken in another order, so that several numbers go at once; NaN stays NaN.
+    Sums may be taken in another order, so that several numbers go at once; NaN stays NaN. The interpreter's lock is
+    let go of.
     """
     sums = {"reassoc", "nsz"}
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": sums, "parallel": parallel}
@@ -57,8 +65,11 @@ def _compiled(function: Callable[..., Any], parallel: bool = False) -> Any:
         return njit(**options)(function)
 
 
-def _parallel(function: Callable[..., Any]) -> Any:
-    return _compiled(function, parallel=True)
+def _on_threads(function: Callable[..., Any]) -> Functions:
+    """Return a function whose first loop one thread does, and one for several."""
+    alone = FunctionType(function.__code__, function.__globals__, function.__name__)
+    alone.__qualname__ += "_alone"  # by which numba keeps what it compiled
+    return _compiled(alone), _compiled(function, parallel=True)
 
 
 @_compiled
@@ -83,7 +94,7 @@ def _sum(values: Array) -> Any:
     return total
 
 
-@_parallel
+@_on_threads
 def row_entropies(values: Array, entropies: Array) -> None:
     """Write the entropy of each row, in nats: `values` (row, cell) and `entropies` (row,) in float32."""
     for i in prange(len(values)):
@@ -133,7 +144,7 @@ def _cut(values: Array, picked: Array, cells: Array, scale: Array, rows: Array, 
         known[_ENTROPY, i] = -_sum(logs[i])
 
 
-@_parallel
+@_on_threads
 def take_rows(pattern: Array, rows: Array, cells: Array, scale: Array, values: Array, known: Array) -> None:
     """Write the `values` of a profile of tokens, renormalised, and what is known of its rows.
 
@@ -196,9 +207,16 @@ def _compare(p: Array, q: Array, known_p: Array, known_q: Array, count: int, eve
         means[number] = sums[number] / total if count >= 2 else math.nan
 
 
-@_parallel
+@_on_threads
 def compare_rows(
-    values: Array, known: Array, rows: Array, cells: Array, left: Array, right: Array, alike: bool, means: Array
+    values: Array,
+    known: Array,
+    rows: Array,
+    cells: Array,
+    left: Array,
+    right: Array,
+    alike: bool,
+    means: Array,
 ) -> None:
     """Compare samples with each other, and write `means`: (1 or 6, pair, head), in float64.
 
