@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from numba import config, njit, prange, set_num_threads
 
+from xlprobe.metrics.stability import LEAST_VARIANCE
+
 __all__ = ["PROCESS", "compare_rows", "row_entropies", "run", "take_rows"]
 
 Array = np.ndarray[Any, Any]
@@ -29,8 +31,6 @@ _LOG_2, _HALF, _ONE, _ZERO = (np.float32(one) for one in (math.log(2), 0.5, 1, 0
 _ROOT = np.float32(math.sqrt(0.5)).view(np.int32)
 _MANTISSA, _SHIFT, _SMALLEST = np.int32(0x007FFFFF), np.int32(23), np.int32(0x00800000)
 _ENTROPY, _SQUARES, _LARGEST, _WEIGHT = range(4)
-_VARIANCE = 1e-6
-"""A smaller share of the sum of squares is rounding, as in `xlprobe.metrics.stability`."""
 
 PROCESS = os.getpid()
 """A process that was forked from this one cannot use its threads."""
@@ -172,7 +172,7 @@ def _add_robust(p: Array, q: Array, squares_p: Any, squares_q: Any, count: int, 
     sums[2] += weight * product / math.sqrt(squares_p * squares_q)
     sums[3] += weight * math.sqrt(roots * _HALF)
     variance_p, variance_q = squares_p - 1.0 / count, squares_q - 1.0 / count
-    if variance_p <= _VARIANCE * squares_p or variance_q <= _VARIANCE * squares_q:
+    if variance_p <= LEAST_VARIANCE * squares_p or variance_q <= LEAST_VARIANCE * squares_q:
         sums[4] = math.nan
     else:
         correlation = (product - 1.0 / count) / math.sqrt(variance_p * variance_q)

@@ -199,7 +199,7 @@ class PooledPattern:
             factors = self.pattern.new_ones(len(values), 1, cells.width) if scale is None else scale[:, :, 0]
             known = self.pattern.new_empty(4, *values.shape[:3])
             code.run(code.take_rows, self.pattern, span.index, cells.index, factors, values, known)
-            return values, dict(zip(("entropy", "squares", "largest"), known, strict=False))
+            return values, dict(zip(("entropy", "squares", "largest"), known[:3], strict=True))
         # A few samples at a time, so that what is read again comes from the processor's cache.
         size = at_once(values[0].numel())
         for start in range(0, len(values), size):

@@ -12,6 +12,7 @@ from xlprobe.errors import DataError
 from xlprobe.metrics.tensors import as_float, row_entropy, weighted_mean
 
 __all__ = [
+    "LEAST_VARIANCE",
     "argmax_agreement",
     "cosine",
     "hellinger",
@@ -21,6 +22,9 @@ __all__ = [
     "pearson_from_sums",
     "total_variation",
 ]
+
+LEAST_VARIANCE = 1e-6
+"""A smaller share of the sum of squares is rounding, and counts as no variance."""
 
 
 def _pair(p: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,7 +114,7 @@ def pearson_from_sums(
     count = count.double()
     covariance = pq - p * q / count
     variances = pp - p * p / count, qq - q * q / count
-    constant = (variances[0] <= 1e-6 * pp) | (variances[1] <= 1e-6 * qq)
+    constant = (variances[0] <= LEAST_VARIANCE * pp) | (variances[1] <= LEAST_VARIANCE * qq)
     correlation = covariance / (variances[0].clamp_min(0) * variances[1].clamp_min(0)).sqrt()
     return correlation.clamp(-1.0, 1.0).masked_fill(constant, math.nan)
 

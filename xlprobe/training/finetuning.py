@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -213,8 +213,7 @@ def _validator(validation: Sequence[ParallelSample], method: Method, encoder: En
 def _fingerprint(
     before: str, options: Mapping[str, Any], settings: TrainSettings, streams: Sequence[Stream[Sample]]
 ) -> str:
-    comparable = replace(settings, save_every=0, keep=0, log_every=1, report_to=())
-    described = json.dumps([before, options, asdict(comparable), _data_hash(streams)], sort_keys=True, default=str)
+    described = json.dumps([before, options, settings.identity, _data_hash(streams)], sort_keys=True, default=str)
     return hashlib.sha256(described.encode()).hexdigest()
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -217,9 +217,8 @@ def _run(
         length=encoder.length,
     )
     collate = MaskedTokens(encoder, cross_query, encoder.tokenizer.mask_token_id, vocabulary, settings.seed)
-    comparable = replace(settings, save_every=0, keep=0, log_every=1, report_to=())
     digest = hashlib.sha256(
-        json.dumps([frozen_hash(model), what, asdict(comparable), len(corpus)], sort_keys=True, default=str).encode()
+        json.dumps([frozen_hash(model), what, settings.identity, len(corpus)], sort_keys=True, default=str).encode()
     )
     with _masked_positions_only(model):
         return run(model, stream, collate, settings, out, callbacks=callbacks, fingerprint=digest.hexdigest())

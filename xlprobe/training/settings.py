@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import random
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from xlprobe.errors import TrainingError
 
@@ -52,6 +52,11 @@ class TrainSettings:
     keep: int = 2
     report_to: tuple[str, ...] = ()
     device: str = "auto"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes a run the one that it is: all but how often it saves, keeps and reports."""
+        return asdict(replace(self, save_every=0, keep=0, log_every=1, report_to=()))
 
     def __post_init__(self) -> None:
         if (self.steps is None) == (self.epochs is None):
