@@ -14,7 +14,7 @@ from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.measuring.attention import AnswerReader, AttentionReader, read_by
 from xlprobe.measuring.design import Checked
 from xlprobe.measuring.effects.batch_run import Run, measure_answers, measure_interventions
-from xlprobe.measuring.forward import capture, give_back_memory
+from xlprobe.measuring.forward import capture
 from xlprobe.measuring.head_structure import HeadStructureReader
 from xlprobe.measuring.instability import InstabilityMeans
 from xlprobe.measuring.languages import measure_languages
@@ -25,6 +25,7 @@ from xlprobe.measuring.possible import few, fitting, unavailable
 from xlprobe.measuring.rows import Sink
 from xlprobe.measuring.sentences import sentence_vectors
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
+from xlprobe.memory import give_back_memory
 from xlprobe.metrics import by_computation, get_metric
 from xlprobe.metrics.base import Metric
 from xlprobe.progress import progress

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from xlprobe.encoders.layout import layout_of, output_weight
 from xlprobe.encoders.modules import looks_across
 from xlprobe.encoders.points import ByRows, taking_rows
 from xlprobe.errors import CaptureError
+from xlprobe.memory import freed_memory_kept, give_back_memory
 
 if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from xlprobe.checkpoints.checkpoint import Checkpoint
     from xlprobe.samples.batch import Batch
 
-__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture", "give_back_memory"]
+__all__ = ["AttentionCapture", "HiddenCapture", "OutputCapture", "Reader", "capture"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,6 @@ class Reader(Protocol):
         """Return what was made of all that was seen."""
 
 
-_C_LIBRARY = ctypes.CDLL(None) if sys.platform == "linux" else None
 _ATTENTION = frozenset({"pattern", "queries", "values"})
 _KINDS = _ATTENTION | {"hidden", "logits"}
 
@@ -119,6 +117,7 @@ def capture(
     current: list[Batch] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
+        stack.enter_context(freed_memory_kept())
         if needs & _ATTENTION:
             wanting = [reader for reader in readers if reader.needs & _ATTENTION]
             if queries_at_once is None:
@@ -162,16 +161,6 @@ def _checked_layers(checkpoint: Checkpoint, layers: Iterable[int] | None) -> lis
     if wrong := [layer for layer in chosen if not 0 <= layer < count]:
         raise CaptureError(f"got layer {wrong[0]}; the checkpoint {checkpoint.name!r} has layers 0 to {count - 1}")
     return chosen
-
-
-def give_back_memory() -> None:
-    """Return freed memory to the system: batches differ in size, and what one leaves in pieces the next cannot use.
-
-    Without it the memory of a long run creeps up. Does nothing where the C library is not glibc.
-    """
-    trim = getattr(_C_LIBRARY, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 @contextmanager

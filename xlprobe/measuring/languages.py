@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from xlprobe.errors import DataError
 from xlprobe.languages import get_language
+from xlprobe.memory import give_back_memory
 from xlprobe.metrics.base import Metric
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from xlprobe.measuring.design import Checked
     from xlprobe.samples import ParallelSample
 
-__all__ = ["KINDS", "measure_languages", "tokens_per_word", "typological_distances"]
+__all__ = ["KINDS", "measure_languages", "prepare_languages", "tokens_per_word", "typological_distances"]
 
 KINDS = ("syntactic", "phonological", "inventory", "featural", "genetic", "geographic", "script")
 """The kinds of distance that URIEL+ knows."""
@@ -103,6 +105,15 @@ def _texts(sample: ParallelSample, code: str) -> list[str]:
     if code not in sample.languages:
         raise DataError(f"sample {sample.key!r} has no {code!r}; it exists in {' '.join(sample.languages)}")
     return [*sample.context[code], *([sample.question[code]] if sample.question else [])]
+
+
+def prepare_languages(checked: Checked) -> None:
+    """Ask what is asked of URIEL+ before a model is in memory: its tables take as much as a small one."""
+    if "typological_distance" in checked.names:
+        with suppress(DataError):  # which is said where the rows are written
+            typological_distances(checked.languages, checked.base)
+        gc.collect()  # its tables refer to each other in circles
+        give_back_memory()
 
 
 def measure_languages(metrics: Sequence[Metric], checkpoint: Checkpoint, checked: Checked, writer: Any) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 from xlprobe.measuring.checkpoint_run import CheckpointRun
 from xlprobe.measuring.design import DEFAULT_DESIGN, Checked, Design, check, with_options
-from xlprobe.measuring.forward import give_back_memory
 from xlprobe.measuring.inputs import checkpoints_of, metrics_of, problems_of
 from xlprobe.measuring.job_array import part_of, staged_run
+from xlprobe.measuring.languages import prepare_languages
 from xlprobe.measuring.lock import locked
 from xlprobe.measuring.manifest import about_checkpoint, fingerprint_of, manifest_of
 from xlprobe.measuring.patterns import KeptPattern
 from xlprobe.measuring.shards import Shards, sweep
+from xlprobe.memory import give_back_memory
 from xlprobe.progress import progress
 from xlprobe.results import Results
 from xlprobe.results.patterns import write_patterns
@@ -65,6 +66,8 @@ def _measured(
     shards = Shards.of_run(directory if keep else None, about, say=show, shard=shard)
     patterns: list[KeptPattern] = []
     with shards.writer(directory, manifest) as writer:
+        if shards.is_first:
+            prepare_languages(checked)
         for checkpoint in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
             about_checkpoint(checkpoint, checked.problems, writer.manifest)
             one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards)

@@ -24,6 +24,7 @@ from xlprobe.encoders.attention_trained import TRAINED, register
 from xlprobe.errors import TrainingError
 from xlprobe.files import write_atomically
 from xlprobe.measuring.processes import process_count, process_number
+from xlprobe.memory import freed_memory_kept
 from xlprobe.training.half_precision import bfloat16_is_faster, computing
 from xlprobe.training.micro_batches import micro_batches
 from xlprobe.training.settings import TrainSettings
@@ -194,7 +195,7 @@ def train(
             settings=settings,
         )
         last = last_checkpoint(out)
-        with _attention_for_training(model, arguments.device.type):
+        with _attention_for_training(model, arguments.device.type), freed_memory_kept():
             result = trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if validate is not None and settings.validate_every:
         set_tensors(model, plain_tensors(out / "best" / WEIGHTS)[0], str(out / "best" / WEIGHTS))
