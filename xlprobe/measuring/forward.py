@@ -17,8 +17,9 @@ from xlprobe.encoders.hooks import attention_modules, hook_points, observe, obse
 from xlprobe.encoders.layout import layout_of, output_weight
 from xlprobe.encoders.modules import looks_across
 from xlprobe.encoders.points import ByRows, taking_rows
+from xlprobe.encoders.products import fast_passes
 from xlprobe.errors import CaptureError
-from xlprobe.memory import freed_memory_kept, give_back_memory
+from xlprobe.memory import give_back_memory
 
 if TYPE_CHECKING:
     from transformer_lens.hook_points import HookPoint
@@ -117,7 +118,7 @@ def capture(
     current: list[Batch] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
-        stack.enter_context(freed_memory_kept())
+        stack.enter_context(fast_passes())
         if needs & _ATTENTION:
             wanting = [reader for reader in readers if reader.needs & _ATTENTION]
             if queries_at_once is None:

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.checkpoints.labels import TRUE_FALSE
+from xlprobe.encoders.products import products_by
 from xlprobe.errors import DataError
 from xlprobe.samples.prompts import PromptEncoder
 from xlprobe.samples.sequences import SequenceEncoder
@@ -55,6 +56,7 @@ def manifest_of(checked: Checked) -> dict[str, Any]:
             "sha256": digest.hexdigest(),
         },
         "versions": {"python": platform.python_version(), **versions},
+        "products": products_by(),
         "left_out": {},
     }
 
@@ -78,7 +80,8 @@ def _arguments(checked: Checked) -> dict[str, Any]:
 def fingerprint_of(checked: Checked, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what tells this run from others: its design, data, versions and metrics of one's own."""
     own = {one.name: _source(one) for one in checked.metrics if not isinstance(one.compute, str)}
-    return {**manifest, "created": None, "arguments": _arguments(checked), "own_metrics": own}
+    # Machines that share a run may multiply differently.
+    return {**manifest, "created": None, "products": None, "arguments": _arguments(checked), "own_metrics": own}
 
 
 def _source(one: Metric) -> str:

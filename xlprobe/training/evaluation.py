@@ -15,12 +15,12 @@ import torch
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.loading import load
 from xlprobe.encoders.answers import answer_logits
+from xlprobe.encoders.products import fast_passes
 from xlprobe.errors import DataError, TrainingError
 from xlprobe.languages import expand_pairs
 from xlprobe.measuring.inputs import problems_of
 from xlprobe.measuring.job_array import staged_run
 from xlprobe.measuring.shards import SHARD_BATCHES, Shards
-from xlprobe.memory import freed_memory_kept
 from xlprobe.metrics import correct, gold_margin
 from xlprobe.progress import progress
 from xlprobe.results import Results
@@ -70,7 +70,7 @@ def evaluate(
     return own if own is not None else Results(table, about)
 
 
-@freed_memory_kept()
+@fast_passes()
 def _answered(
     checkpoint: Checkpoint,
     samples: Sequence[ParallelSample],

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.encoders.answers import answer_logits
+from xlprobe.encoders.products import fast_passes
 from xlprobe.encoders.resume import keep_layers, resume_at
 from xlprobe.interventions import HeadOutputs, record
 from xlprobe.measuring.design import DEFAULT_INTERVENTIONS, Interventions
-from xlprobe.memory import freed_memory_kept
 from xlprobe.metrics import gold_margin
 from xlprobe.metrics.base import Metric, by_computation
 from xlprobe.samples import Batch, ParallelSample
@@ -140,7 +140,7 @@ class BatchRun:
             return self.margins() - clean
 
 
-@freed_memory_kept()
+@fast_passes()
 def measure_interventions(
     metrics: Sequence[Metric],
     run: Run,
@@ -164,7 +164,7 @@ def measure_interventions(
             advance(len(one.chunk))
 
 
-@freed_memory_kept()
+@fast_passes()
 def measure_answers(metrics: Sequence[Metric], run: Run, writer: Any, columns: dict[str, Any]) -> None:
     """Write the rows of metrics of the logits on one run."""
     for one in run.batch_runs():

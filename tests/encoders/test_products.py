@@ -1,0 +1,91 @@
+"""Passes by oneDNN give what torch gives, and leave to torch what is not for them."""
+
+import pytest
+import torch
+from conftest import make_checkpoint, make_problems
+from torch.nn.functional import linear
+
+from xlprobe.encoders import products
+from xlprobe.encoders.products import fast_passes, products_by
+
+
+@pytest.fixture
+def one_dnn(monkeypatch):
+    """Products by oneDNN whatever the processor; returns how many it has done."""
+    if not (torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")):
+        pytest.skip("this torch comes without oneDNN")
+    monkeypatch.delenv("XLPROBE_ONEDNN", raising=False)
+    monkeypatch.setattr(products, "_is_faster", lambda: True)
+    done = []
+    fits = products._fits
+
+    def counted(*arguments):
+        done.append(fits(*arguments))
+        return done[-1]
+
+    monkeypatch.setattr(products, "_fits", counted)
+    return lambda: sum(done)
+
+
+def inputs(*shape, **options):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(0), **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "bias"),
+    [
+        (inputs(300, 96), True),
+        (inputs(4, 50, 96), True),
+        (inputs(4, 50, 96), False),
+        (inputs(96, 300).T, True),
+        (inputs(4, 50, 192)[..., ::2], True),
+    ],
+    ids=["matrix", "batch", "no bias", "transposed", "strided"],
+)
+def test_products_are_those_of_torch(one_dnn, values, bias):
+    layer = torch.nn.Linear(96, 40, bias=bias)
+    with torch.inference_mode():
+        expected = layer.double()(values.double())
+        layer.float()
+        with fast_passes():
+            out = layer(values)
+    assert one_dnn() == 1
+    assert out.shape == expected.shape
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out.double(), expected, rtol=0, atol=2e-6)
+
+
+def test_gradients_other_types_and_small_layers_are_left_to_torch(one_dnn):
+    layer, values = torch.nn.Linear(96, 40), inputs(300, 96)
+    with fast_passes():
+        layer(values).sum().backward()
+        with torch.no_grad():
+            assert torch.equal(layer(values[:2]), linear(values[:2], layer.weight, layer.bias))
+            half = layer.bfloat16()(values.bfloat16())
+    assert one_dnn() == 0
+    assert layer.weight.grad is not None
+    assert half.dtype == torch.bfloat16
+
+
+def test_nothing_changes_after_the_block_or_where_it_is_switched_off(one_dnn, monkeypatch):
+    layer, values = torch.nn.Linear(96, 40), inputs(300, 96)
+    with torch.no_grad():
+        with fast_passes():
+            layer(values)
+        layer(values)
+        assert one_dnn() == 1
+        monkeypatch.setenv("XLPROBE_ONEDNN", "off")
+        assert products_by() == "torch"
+        with fast_passes():
+            layer(values)
+    assert one_dnn() == 1
+
+
+def test_what_users_call_multiplies_so(one_dnn):
+    from xlprobe import measure
+
+    measure(
+        make_checkpoint("bert", "ForSequenceClassification"), make_problems(4, 8), pairs="en-fr",
+        metrics=["js_stability", "correct"], show_progress=False,
+    )  # fmt: skip
+    assert one_dnn() > 0
