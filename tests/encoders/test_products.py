@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from conftest import make_checkpoint, make_problems
 from torch.nn.functional import linear
 
+from xlprobe import measure
 from xlprobe.encoders import products
 from xlprobe.encoders.products import fast_passes, products_by
 
@@ -81,11 +81,9 @@ def test_nothing_changes_after_the_block_or_where_it_is_switched_off(one_dnn, mo
     assert one_dnn() == 1
 
 
-def test_what_users_call_multiplies_so(one_dnn):
-    from xlprobe import measure
-
-    measure(
-        make_checkpoint("bert", "ForSequenceClassification"), make_problems(4, 8), pairs="en-fr",
-        metrics=["js_stability", "correct"], show_progress=False,
-    )  # fmt: skip
+def test_what_users_call_multiplies_so(one_dnn, tiny):
+    checkpoint, problems = tiny.checkpoint("bert", "ForSequenceClassification"), tiny.problems(4, 8)
+    options = {"pairs": "en-fr", "metrics": ["js_stability", "correct"], "show_progress": False}
+    results = measure(checkpoint, problems, **options)
     assert one_dnn() > 0
+    assert results.manifest["products"] == "oneDNN"
