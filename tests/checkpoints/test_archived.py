@@ -24,7 +24,7 @@ def archive(tiny_checkpoints, tmp_path):
     with torch.no_grad():
         tuned.classifier.bias.add_(1.0)
     file = save_delta(make_delta(base, tuned, {"seed": 1}), tmp_path / WEIGHTS)
-    path = tmp_path / "runs" / "baseline-short-seed1.zip"
+    path = tmp_path / "runs" / "baseline-longer-seed1.zip"
     path.parent.mkdir()
     with zipfile.ZipFile(path, "w") as packed:
         packed.write(file, WEIGHTS)
@@ -34,7 +34,7 @@ def archive(tiny_checkpoints, tmp_path):
 
 def test_an_archive_is_the_checkpoint_in_it(archive, tmp_path):
     found = load(archive)
-    assert (found.name, found.spec, found.provenance["seed"]) == ("baseline-short-seed1", str(archive), 1)
+    assert (found.name, found.spec, found.provenance["seed"]) == ("baseline-longer-seed1", str(archive), 1)
     assert found.hash == load(tmp_path / WEIGHTS).hash
     assert load(archive, name="own").name == "own"
 
@@ -77,7 +77,7 @@ def test_another_run_of_a_bundled_checkpoint_is_taken_from_where_archives_are(ar
     with pytest.raises(CheckpointError, match="it is damaged"):
         load("bundled:baseline@1")
     monkeypatch.setenv("XLPROBE_RUNS", str(archive.parent / "elsewhere"))
-    with pytest.raises(CheckpointError, match=r"baseline-short-seed1\.zip lies in studies/runs .* Set XLPROBE_RUNS"):
+    with pytest.raises(CheckpointError, match=r"baseline-longer-seed1\.zip lies in studies/runs .* Set XLPROBE_RUNS"):
         load("bundled:baseline@1")
     with pytest.raises(CheckpointError, match="unknown checkpoint 'bundled:baseline@9'; .* bundled:baseline@1"):
         load("bundled:baseline@9")
