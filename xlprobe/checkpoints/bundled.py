@@ -18,9 +18,9 @@ __all__ = ["BUNDLED", "BUNDLED_NAMES", "SHIPPED", "default_specs", "shipped_file
 
 _PREFIX = "bundled:"
 SHIPPED = {
-    "baseline": "21f888d0a6d51b163b218b521976d4469371d123279d6a9df79a71cfe6e9bdef",
-    "cross-query": "cdd94550990cfb848e33601fc4dd85d306aeae3da425b495cb3f92f69a9bc9a0",
-    "baseline-en": "f83ffafc86c40e6c8891f5b83208a22cdd749e5135f6b90e999cbb5abfd9fe28",
+    "baseline": "bc4942ddc110cd13cca1476202f1aae2966e6dce260a4c1826c2fcc81081b6b2",
+    "cross-query": "5bb81167d139b3c1128eef7f8c75146508a581dfaa09837703eab9241a9dae98",
+    "baseline-en": "5fda78315257ad5186c1fe08d85fa54bb019e932370a67122af09a643218c032",
 }
 """The trained checkpoints and the SHA-256 of their files; their cards are beside the files."""
 
