@@ -238,7 +238,8 @@ def _draw(results: Results, options: ReportOptions) -> tuple[list[str], dict[str
 
     chosen = {name: one for name, one in plots.FIGURES.items() if options.figures == "all" or not one.appendix}
     last = last_steps(results)
-    share = len(results) in SHARED_ROWS and can_share()
+    # A process that measured holds what a second one would hold again.
+    share = options.results is not None and len(results) in SHARED_ROWS and can_share()
     if share:
         reading.theories(last)  # Which most figures read: once, for both processes.
 
