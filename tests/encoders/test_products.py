@@ -55,6 +55,17 @@ def test_products_are_those_of_torch(one_dnn, values, bias):
     torch.testing.assert_close(out.double(), expected, rtol=0, atol=2e-6)
 
 
+class Own(torch.Tensor):
+    """A kind of tensor of somebody else's."""
+
+
+def test_other_kinds_of_tensors_are_left_to_torch(one_dnn):
+    weight = torch.randn(40, 96).as_subclass(Own)
+    with torch.no_grad(), fast_passes():
+        assert type(linear(inputs(300, 96), weight)) is Own
+    assert one_dnn() == 0
+
+
 def test_gradients_other_types_and_small_layers_are_left_to_torch(one_dnn):
     layer, values = torch.nn.Linear(96, 40), inputs(300, 96)
     with fast_passes():

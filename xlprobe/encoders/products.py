@@ -66,8 +66,15 @@ class _ByOneDNN(TorchFunctionMode):
 
 
 def _fits(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> bool:
-    plain = all(
-        one.dtype == torch.float32 and one.device.type == "cpu" and one.layout == torch.strided
-        for one in (inputs, weight)
+    return (
+        all(map(_is_plain, (inputs, weight)))
+        and weight.dim() == 2
+        and inputs.numel() >= _LEAST
+        and not torch.is_grad_enabled()
     )
-    return plain and weight.dim() == 2 and inputs.numel() >= _LEAST and not torch.is_grad_enabled()
+
+
+def _is_plain(one: Tensor) -> bool:
+    """Whether a tensor is no kind of its own (quantised, shared, ...), and of float32 in a processor's memory."""
+    of_torch = type(one) in (Tensor, torch.nn.Parameter)
+    return of_torch and one.dtype == torch.float32 and one.device.type == "cpu" and one.layout == torch.strided
