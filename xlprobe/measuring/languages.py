@@ -67,6 +67,9 @@ def _distances(languages: tuple[str, ...], base: str, kind: str) -> dict[str, fl
             except (ValueError, KeyError, SystemExit):  # it ends the program where it has no data
                 value = None
             distances[code] = 0.0 if code == base else math.nan if value is None else float(value)
+    del database
+    gc.collect()  # its tables refer to each other in circles
+    give_back_memory()
     return distances
 
 
@@ -112,8 +115,6 @@ def prepare_languages(checked: Checked) -> None:
     if "typological_distance" in checked.names:
         with suppress(DataError):  # which is said where the rows are written
             typological_distances(checked.languages, checked.base)
-        gc.collect()  # its tables refer to each other in circles
-        give_back_memory()
 
 
 def measure_languages(metrics: Sequence[Metric], checkpoint: Checkpoint, checked: Checked, writer: Any) -> None:
