@@ -16,7 +16,7 @@ from xlprobe.errors import CheckpointError
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-__all__ = ["build", "named_for", "some"]
+__all__ = ["build", "named_for", "not_finite", "some"]
 
 _SPARE = ("pooler.", "cls.seq_relationship.", "position_ids", "token_type_ids", "lm_head.decoder.",
           "cls.predictions.decoder.", "rotary_emb.inv_freq")  # fmt: skip
@@ -149,10 +149,15 @@ def _compare_shapes(spec: str, model: Any, tensors: Mapping[str, Tensor]) -> Non
         raise CheckpointError(f"{spec}: tensors of another shape than the configuration says: {some(other)}")
 
 
-def _check_finite(spec: str, tensors: Mapping[str, Tensor]) -> None:
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of tensors that hold NaN or infinite values, without masks as large as the tensors."""
     # The sum is finite if all values are, but for sums beyond single precision: those are looked at one by one.
     suspect = {n: t for n, t in tensors.items() if t.is_floating_point() and not math.isfinite(_sum(t))}
-    if broken := [name for name, tensor in suspect.items() if not bool(torch.isfinite(tensor).all())]:
+    return [name for name, tensor in suspect.items() if not bool(torch.isfinite(tensor).all())]
+
+
+def _check_finite(spec: str, tensors: Mapping[str, Tensor]) -> None:
+    if broken := not_finite(tensors):
         raise CheckpointError(
             f"{spec}: holds NaN or infinite values in {some(broken)}; the training diverged or the file is damaged. "
             "Use an earlier checkpoint, or get the file again"

@@ -18,6 +18,7 @@ from torch import Tensor
 from xlprobe.checkpoints.building import build, named_for
 from xlprobe.checkpoints.checkpoint import Checkpoint
 from xlprobe.checkpoints.foreign import called
+from xlprobe.checkpoints.pages import let_go
 from xlprobe.checkpoints.request import Format, Request
 from xlprobe.checkpoints.rounding import restored, rounded
 from xlprobe.checkpoints.tensor_files import read_description, read_tensors, write_tensors
@@ -158,6 +159,7 @@ def _read(request: Request) -> Checkpoint:
     kept = {name for name, tensor in given.items() if tensors.get(name) is tensor}
     model = build(request.spec, config, tensors, make, shared=not isinstance(request.base, Checkpoint), finite=kept)
     model.name_or_path = request.spec
+    let_go(given.values())  # what was read of the base to add the difference to
     path = request.path
     name = path.name if path.is_dir() else path.stem if path.name not in FILES else path.parent.name
     provenance = {**base.provenance, "base": base.spec, "base_hash": delta.base_hash, **delta.meta}

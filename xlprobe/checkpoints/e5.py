@@ -96,7 +96,8 @@ def read_bundled(path: Path, source_hash: str) -> Decoded:
 
 def _decoded(path: Path, source_hash: str) -> Decoded:
     """Decode a file and write it to the cache."""
-    from xlprobe.checkpoints.cache import write_entry
+    from xlprobe.checkpoints.building import not_finite
+    from xlprobe.checkpoints.cache import read_entry, write_entry
     from xlprobe.checkpoints.hashing import hash_tensors
 
     file = read_e5(path)
@@ -112,12 +113,16 @@ def _decoded(path: Path, source_hash: str) -> Decoded:
         hashing = threads.submit(hash_tensors, file.state_dict)
 
         def text() -> str:
-            if all(bool(tensor.isfinite().all()) for tensor in file.state_dict.values()):
+            if not not_finite(file.state_dict):
                 about["weights_sha256"] = hashing.result()
             return building.result().backend_tokenizer.to_str()
 
-        threads.submit(write_entry, _CACHED, source_hash, about, file.state_dict, text)
-        return Decoded(file.config, file.state_dict, building.result())
+        writing = threads.submit(write_entry, _CACHED, source_hash, about, file.state_dict, text)
+        tokenizer = building.result()
+    if writing.result() and (entry := read_entry(_CACHED, source_hash)) is not None:
+        # Of what is mapped from the cache only those rows are in memory that are used.
+        return Decoded(file.config, entry.tensors, tokenizer, entry.about.get("weights_sha256"))
+    return Decoded(file.config, file.state_dict, tokenizer)
 
 
 class _Reader:

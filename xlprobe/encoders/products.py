@@ -19,6 +19,8 @@ __all__ = ["fast_passes", "products_by"]
 
 _LEAST = 2**14
 """Numbers that go into a layer; fewer are multiplied before another library is chosen."""
+_KEPT_PROGRAMS = 64
+"""More than the layers of one batch need."""
 
 
 @contextmanager
@@ -43,6 +45,9 @@ def products_by() -> str:
 
 @cache
 def _is_faster() -> bool:
+    # oneDNN compiles a program for each number of rows, and keeps the last 1,024 of them, twice: 400 MB in a report.
+    for capacity in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+        os.environ.setdefault(capacity, str(_KEPT_PROGRAMS))
     try:
         amd = "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf8")
     except OSError:  # elsewhere than on Linux

@@ -54,8 +54,8 @@ class CheckpointRun:
         seed = self.checkpoint.provenance.get("seed")
         return {"checkpoint": self.checkpoint.name} | ({} if seed is None else {"seed": seed})
 
-    def measure(self) -> list[KeptPattern]:
-        """Measure everything; return the patterns kept."""
+    def measure(self, keep: Callable[[list[KeptPattern]], None]) -> None:
+        """Measure everything; `keep` takes the patterns that are kept, before the next passes want their memory."""
         left_out: dict[str, Any] = {}
         problems = fitting(self.encoder, self.checked, self.checkpoint.name, left_out)
         if left_out or self.checked.incomplete:
@@ -74,13 +74,12 @@ class CheckpointRun:
             if len(self._narrowed(metric).poolings) < len(metric.poolings):
                 self._note(metric.name, "token by token needs whole patterns (queries_at_once)", pooling="token")
         one = replace(self, checked=checked.narrowed(self._narrowed))
-        patterns = one._attention()
+        keep(one._attention())
         for measured in (one._answers, one._vectors, one._interventions):
             give_back_memory()  # what one pass leaves in pieces the next cannot use
             measured()
         if self.shards.is_first:
             measure_languages(one.checked.of("text"), self.checkpoint, one.checked, self.writer)
-        return patterns
 
     @property
     def closed(self) -> Mapping[str, str]:
@@ -133,9 +132,10 @@ class CheckpointRun:
             ]
             batches = paired_batches(checked.problems, piece, self.encoder, design.batch_size, advance)
             capture(self.checkpoint, batches, readers, queries_at_once=design.queries_at_once)
-            if patterns.kept and self.shards.directory is not None:
+            if self.shards.directory is None:
+                kept.extend(patterns.kept)
+            else:
                 write_patterns(patterns.kept, target.directory)
-            kept.extend(patterns.kept)
             return {"means": means.state(), "heads": structure.state()}
 
         forced = design.forced and self.checkpoint.is_cross_query
@@ -146,7 +146,7 @@ class CheckpointRun:
                 means.merge(InstabilityMeans(**state["means"]))
                 structure.add_state(state["heads"])
         if self.shards.directory is not None:
-            kept = [one for one in read_patterns(self.shards.finished()) if one.checkpoint == self.checkpoint.name]
+            kept = read_patterns(self.shards.finished(), self.checkpoint.name)
         if self.shards.is_first:
             self._write_sums(means, structure)
             if kept and "attention" in checked.names:

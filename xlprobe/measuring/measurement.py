@@ -18,7 +18,7 @@ from xlprobe.measuring.shards import Shards, sweep
 from xlprobe.memory import give_back_memory
 from xlprobe.progress import progress
 from xlprobe.results import Results
-from xlprobe.results.patterns import write_patterns
+from xlprobe.results.patterns import pattern_file
 
 __all__ = ["measure"]
 
@@ -64,24 +64,25 @@ def _measured(
     show = checked.design.show_progress
     about, shard = fingerprint_of(checked, manifest), checked.design.shard
     shards = Shards.of_run(directory if keep else None, about, say=show, shard=shard)
-    patterns: list[KeptPattern] = []
-    with shards.writer(directory, manifest) as writer:
+    with shards.writer(directory, manifest) as writer, pattern_file(directory) as write:
+
+        def keep(patterns: list[KeptPattern]) -> None:
+            if shards.is_first:
+                write(patterns)
+            if kept is not None:
+                kept.extend(patterns)
+
         if shards.is_first:
             prepare_languages(checked)
         for checkpoint in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
             about_checkpoint(checkpoint, checked.problems, writer.manifest)
             one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards)
-            patterns += one.measure()
+            one.measure(keep)
             del checkpoint, one  # the next is loaded when this one is gone, with all that refers to it in circles
             gc.collect()
             give_back_memory()
-        if patterns and shards.is_first:
-            write_patterns(patterns, directory)
-    if kept is not None:
-        kept.extend(patterns)
     with progress("table", 1, show=show and shards.is_first) as advance:
         table = shards.close()
-        del patterns
         give_back_memory()  # what draws the table next needs room of its own
         advance(1)
     return table

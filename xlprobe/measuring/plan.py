@@ -208,7 +208,10 @@ def paired_batches(
     batch_size: int,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Iterator[PairedBatch]:
-    """Gather planned problems into batches of about `batch_size` versions; a problem's versions stay together."""
+    """Gather planned problems into batches of about `batch_size` versions; a problem's versions stay together.
+
+    Up to twice as many are in a batch where fewer have to be run again, for others to be compared with.
+    """
     for pending in _gathered(plans, batch_size):
         yield _paired_batch(problems, pending, encoder)
         advance(len(pending))
@@ -221,18 +224,30 @@ def plan_shards(plans: Sequence[ProblemPlan], batch_size: int, batches: int) -> 
     return [[one for batch in gathered[start : start + batches] for one in batch] for start in starts]
 
 
-def _gathered(plans: Sequence[ProblemPlan], batch_size: int) -> Iterator[list[ProblemPlan]]:
-    pending: list[ProblemPlan] = []
-    rows: dict[Version, None] = {}
-    for one in plans:
-        needed = dict.fromkeys([*one.versions, *(c.right for c in one.comparisons)])
-        if pending and len(rows | needed) > batch_size:
-            yield pending
-            pending, rows = [], {}
-        pending.append(one)
-        rows |= needed
-    if pending:
-        yield pending
+def _gathered(plans: Sequence[ProblemPlan], batch_size: int) -> Iterator[Sequence[ProblemPlan]]:
+    start = 0
+    while start < len(plans):
+        rows: set[Version] = set()
+        sizes: list[int] = []
+        for one in plans[start:]:
+            rows.update(one.versions, (c.right for c in one.comparisons))
+            if sizes and len(rows) > 2 * batch_size:
+                break
+            sizes.append(len(rows))
+        count = _chosen(sizes, batch_size)
+        yield plans[start : start + count]
+        start += count
+
+
+def _chosen(sizes: Sequence[int], batch_size: int) -> int:
+    """Return how many problems a batch has; `sizes` are its versions with the first, the first two, ... of them.
+
+    As many as fit; or as many as share what they are compared with, where that saves a tenth of the versions.
+    """
+    fitting = max((count for count, size in enumerate(sizes, 1) if size <= batch_size), default=1)
+    best = min(range(1, len(sizes) + 1), key=lambda count: sizes[count - 1] / count)
+    saves = sizes[best - 1] / best < 0.9 * sizes[fitting - 1] / fitting
+    return best if saves else fitting
 
 
 def _paired_batch(problems: Sequence[ParallelSample], plans: Sequence[ProblemPlan], encoder: Encoder) -> PairedBatch:

@@ -17,6 +17,7 @@ from xlprobe.files import table_text, write_atomically
 from xlprobe.languages import get_language
 from xlprobe.plots.words import counted
 from xlprobe.progress import progress
+from xlprobe.report.apart import apart, can_leave
 from xlprobe.report.page import render
 from xlprobe.report.side_by_side import can_share, side_by_side
 from xlprobe.report.summary import Summary, summary
@@ -66,7 +67,7 @@ class ReportOptions:
     out: Path = Path("report")
     seed: int = 0
     device: str = "cpu"
-    batch_size: int = 64
+    batch_size: int = 32
     queries_at_once: int | None = None
     too_long: str = "error"
     figures: str = "main"
@@ -86,11 +87,11 @@ def build(options: ReportOptions) -> Path:
         raise ResultsError(f"got figures={options.figures!r}; expected 'main' or 'all'")
     with staged(options.out) as place:
         _check_writable(place.path)
-        results = measured(options) if options.results is None else Results.load(options.results)
+        results, alone = _table(options)
         if len(results) == 0:
             raise ResultsError(f"the table {said(options.results or options.out)} has no rows; measure something first")
         start = time.perf_counter()
-        drawn, left_out, explorer, opening = _draw(results, replace(options, out=place.path))
+        drawn, left_out, explorer, opening = _draw(results, replace(options, out=place.path), alone)
         write_atomically(place.path / PAGE, render(results, drawn, place.path, left_out, explorer, opening))
         took = time.perf_counter() - start
     print(f"{len(results):,} rows, {len(drawn)} figures in {said(options.out)}")
@@ -100,6 +101,19 @@ def build(options: ReportOptions) -> Path:
     path = options.out / PAGE
     print(f"open {said(path)}")
     return path
+
+
+def _table(options: ReportOptions) -> tuple[Results, bool]:
+    """Measure, or read what is there; return the table, and whether this process holds no models beside it.
+
+    Models are measured in a process of their own where that is possible, so that drawing has their memory.
+    """
+    if options.results is not None:
+        return Results.load(options.results), True
+    if options.shard is not None or "WORLD_SIZE" in os.environ or address_of(options.out) or not can_leave():
+        return measured(options), False
+    apart(partial(measured, options))
+    return Results.load(options.out), True
 
 
 def _explorer(results: Results, options: ReportOptions) -> str | None:
@@ -227,7 +241,9 @@ def _check_writable(directory: Path) -> None:
         ) from error
 
 
-def _draw(results: Results, options: ReportOptions) -> tuple[list[str], dict[str, str], str | None, Summary]:
+def _draw(
+    results: Results, options: ReportOptions, alone: bool
+) -> tuple[list[str], dict[str, str], str | None, Summary]:
     """Draw the main figures, or all, that the table allows, the explorer and the page's opening.
 
     Returns the figures' names, why others were left out, the explorer's name if there is one, and the opening.
@@ -238,8 +254,8 @@ def _draw(results: Results, options: ReportOptions) -> tuple[list[str], dict[str
 
     chosen = {name: one for name, one in plots.FIGURES.items() if options.figures == "all" or not one.appendix}
     last = last_steps(results)
-    # A process that measured holds what a second one would hold again.
-    share = options.results is not None and len(results) in SHARED_ROWS and can_share()
+    # A process that holds models would have its copy hold them again.
+    share = alone and len(results) in SHARED_ROWS and can_share()
     if share:
         reading.theories(last)  # Which most figures read: once, for both processes.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
@@ -14,7 +16,7 @@ from xlprobe.errors import ResultsError
 from xlprobe.files import disk_errors
 from xlprobe.samples.types import Sample
 
-__all__ = ["PATTERNS", "KeptPattern", "read_patterns", "write_patterns"]
+__all__ = ["PATTERNS", "KeptPattern", "pattern_file", "read_patterns", "write_patterns"]
 
 PATTERNS = "patterns.npz"
 """The file's name, in the directory of the table."""
@@ -39,30 +41,65 @@ class KeptPattern:
         return np.stack(self.layers[term]) if term in self.layers else None
 
 
-def write_patterns(kept: Sequence[KeptPattern], directory: Path) -> Path:
-    """Write patterns into a directory."""
-    arrays: dict[str, np.ndarray[Any, Any]] = {}
-    about = []
-    for number, one in enumerate(kept):
-        arrays |= {f"{number}/{name}": getattr(one, name) for name in _ARRAYS}
-        arrays |= {f"{number}/{term}": np.stack(layers) for term, layers in one.layers.items()}
-        sample = asdict(one.sample) | {"meta": {}}
-        about.append({"checkpoint": one.checkpoint, "tokens": one.tokens, "terms": list(one.layers), "sample": sample})
-    text = np.frombuffer(json.dumps(about, ensure_ascii=False).encode(), dtype=np.uint8)
+@contextmanager
+def pattern_file(directory: Path) -> Iterator[Callable[[Sequence[KeptPattern]], None]]:
+    """Yield what writes patterns as they come, so that no two checkpoints' have to be in memory.
+
+    The file is there when the block has ended, if any came.
+    """
     partial, path = directory / f".{PATTERNS}", directory / PATTERNS
+    about: list[dict[str, Any]] = []
+    archives: list[ZipFile] = []
     try:
-        with disk_errors(path), partial.open("wb") as file:
-            np.savez_compressed(file, **{"about": text, **arrays})  # type: ignore[arg-type]
-        partial.replace(path)
+        with ExitStack() as opened:
+
+            def write(kept: Sequence[KeptPattern]) -> None:
+                with disk_errors(path):
+                    if kept and not about:
+                        archives.append(opened.enter_context(ZipFile(partial, "w", ZIP_DEFLATED)))
+                    for one in kept:
+                        _write(archives[0], str(len(about)), one)
+                        about.append(_about(one))
+
+            yield write
+            with disk_errors(path):
+                if about:
+                    text = json.dumps(about, ensure_ascii=False).encode()
+                    _write_array(archives[0], "about", np.frombuffer(text, dtype=np.uint8))
+                opened.close()
+        if about:
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return path
 
 
-def read_patterns(place: str | Path | Iterable[Path]) -> list[KeptPattern]:
-    """Return the patterns kept beside a table (its file or directory), or in several directories."""
+def _write(archive: ZipFile, number: str, one: KeptPattern) -> None:
+    for name in _ARRAYS:
+        _write_array(archive, f"{number}/{name}", getattr(one, name))
+    for term, layers in one.layers.items():
+        _write_array(archive, f"{number}/{term}", np.stack(layers))
+
+
+def _about(one: KeptPattern) -> dict[str, Any]:
+    sample = asdict(one.sample) | {"meta": {}}
+    return {"checkpoint": one.checkpoint, "tokens": one.tokens, "terms": list(one.layers), "sample": sample}
+
+
+def _write_array(archive: ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)
+
+
+def write_patterns(kept: Sequence[KeptPattern], directory: Path) -> None:
+    """Write patterns into a directory."""
+    with pattern_file(directory) as write:
+        write(kept)
+
+
+def read_patterns(place: str | Path | Iterable[Path], checkpoint: str | None = None) -> list[KeptPattern]:
+    """Return the patterns kept beside a table (its file or directory), or in several directories; of one checkpoint."""
     if not isinstance(place, (str, Path)):
-        return [one for directory in place for one in read_patterns(directory)]
+        return [one for directory in place for one in read_patterns(directory, checkpoint)]
     place = Path(place)
     path = (place if place.is_dir() else place.parent) / PATTERNS
     if not path.exists():
@@ -70,7 +107,8 @@ def read_patterns(place: str | Path | Iterable[Path]) -> list[KeptPattern]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
-            return [_pattern(arrays, number, one) for number, one in enumerate(about)]
+            wanted = [(n, one) for n, one in enumerate(about) if checkpoint in (None, one["checkpoint"])]
+            return [_pattern(arrays, number, one) for number, one in wanted]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"cannot read {path}: {error}. Expected the patterns of a run of xlprobe") from error
 
