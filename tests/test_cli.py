@@ -113,12 +113,13 @@ def test_an_unknown_option_is_a_failure(capsys):
     assert "No such option" in capsys.readouterr().err
 
 
-def test_an_interrupted_run_leaves_no_table(saved, tiny, tmp_path):
+@pytest.mark.parametrize("command", ["measure", "report"])
+def test_an_interrupted_run_leaves_no_table(saved, tiny, tmp_path, command):
     out = tmp_path / "out"
     write_jsonl(tiny.problems(300, 2), tmp_path / "problems.jsonl")  # enough to be in the middle of
-    command = [sys.executable, "-m", "xlprobe", "measure", *saved, "--out", str(out), "--batch-size", "1"]
+    asked = [sys.executable, "-m", "xlprobe", command, *saved, "--out", str(out), "--batch-size", "1"]
     with subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        asked, cwd=ROOT, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
     ) as process:
         # The writer's temporary file tells that the measurement is under way.
         deadline = time.monotonic() + 120

@@ -5,13 +5,14 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from xlprobe.checkpoints import cache
-from xlprobe.checkpoints.e5 import bundled_file, read_bundled
-from xlprobe.checkpoints.hashing import hash_file
+from xlprobe.checkpoints.e5 import bundled_file, read_bundled, read_e5
+from xlprobe.checkpoints.hashing import hash_file, hash_tensors
 
 HASH = "ab" * 32
 
@@ -136,7 +137,10 @@ def test_the_cached_encoder_is_the_decoded_one(bundled_encoder, directory):
     path = bundled_file()
     digest = hash_file(path)
     decoded = read_bundled(path, digest)
+    # What is decoded is read back, so that the rows that nobody uses need not be in memory.
+    assert all(_is_mapped(tensor) for tensor in decoded.state_dict.values())
     cached = read_bundled(path, digest)
+    assert cached.sha256 == decoded.sha256 == hash_tensors(read_e5(path).state_dict)
     assert only_entry(directory).name.startswith("bundled-encoder-v2-")
     assert cached.config.to_dict() == decoded.config.to_dict()
     assert cached.state_dict.keys() == decoded.state_dict.keys()
@@ -146,3 +150,12 @@ def test_the_cached_encoder_is_the_decoded_one(bundled_encoder, directory):
     for encode in (lambda t: t(text)["input_ids"], lambda t: t("a", text)["input_ids"], lambda t: t.model_max_length):
         assert encode(cached.tokenizer) == encode(decoded.tokenizer)
     assert cached.tokenizer.special_tokens_map == decoded.tokenizer.special_tokens_map
+
+
+def _is_mapped(tensor):
+    """Whether a tensor lies in a mapped file, as /proc/self/maps has it."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        start, stop = (int(place, 16) for place in line.split()[0].split("-"))
+        if start <= tensor.data_ptr() < stop:
+            return line.endswith(cache.WEIGHTS)
+    return False

@@ -1,5 +1,9 @@
 """Passes by oneDNN give what torch gives, and leave to torch what is not for them."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn.functional import linear
@@ -98,3 +102,42 @@ def test_what_users_call_multiplies_so(one_dnn, tiny):
     results = measure(checkpoint, problems, **options)
     assert one_dnn() > 0
     assert results.manifest["products"] == "oneDNN"
+
+
+CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+
+
+@pytest.mark.parametrize("own", [None, "5"])
+def test_few_compiled_programs_are_kept_unless_somebody_says_how_many(monkeypatch, own):
+    for name in CAPACITIES:
+        monkeypatch.setenv(name, "") if own is None else monkeypatch.setenv(name, own)
+        if own is None:
+            monkeypatch.delenv(name)
+    products._is_faster.cache_clear()
+    products_by()
+    assert [os.environ[name] for name in CAPACITIES] == [own or "64"] * 2
+
+
+def test_memory_does_not_grow_with_the_number_of_lengths():
+    code = """
+import resource, torch
+from xlprobe.encoders import products
+products._is_faster()
+products._is_faster = lambda: True
+layer = torch.nn.Linear(256, 256)
+def held():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) >> 10
+def run(lengths):
+    for length in lengths:
+        with products.fast_passes(), torch.inference_mode():
+            layer(torch.zeros(length, 256))
+run(range(100, 180))
+before = held()
+run(range(200, 600))
+print(held() - before)
+"""
+    if sys.platform != "linux" or not torch.backends.mkldnn.is_available():
+        pytest.skip("needs Linux and oneDNN")
+    environment = {name: value for name, value in os.environ.items() if name not in CAPACITIES}
+    grown = subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True)
+    assert int(grown.stdout) < 30

@@ -75,6 +75,20 @@ def test_both_sides_of_every_comparison_are_in_one_batch_and_rows_are_owned_once
         assert sorted(compared, key=repr) == sorted(expected, key=repr)
 
 
+@pytest.mark.parametrize("forced", [False, True])
+def test_a_batch_holds_what_is_compared_rather_than_run_it_twice(tiny, forced):
+    problems = tiny.problems(theories=6, questions=2)
+    pairs = [(one, other) for one in ("en", "fr", "zh") for other in ("en", "fr", "zh")]
+    plans = plan(problems, pairs, forced=forced)
+    (theory, neighbour), encoder = (plans[:2], plans[2:4]), Encoder(tiny.tokenizers["xlm-roberta"]())
+    whole = len({version for one in (*theory, *neighbour) for version in one.versions})
+    for size, most in ((whole // 2, whole), (whole, whole), (whole // 4, whole // 2)):
+        batches = list(paired_batches(problems, plans, encoder, size))
+        assert max(map(len, batches)) <= most
+        run_for_others = sum(len(batch) - len(batch.owned) for batch in batches)
+        assert (run_for_others == 0) == (most == whole), size
+
+
 def test_forced_versions_say_that_the_question_is_in_another_language(tiny):
     problems = tiny.problems(2, 2)
     encoder = Encoder(tiny.tokenizers["bert"]())

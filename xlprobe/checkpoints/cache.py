@@ -128,7 +128,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         for tensor in tensors.values():
-            file.write(tensor.float().contiguous().numpy().data)
+            file.write(tensor.contiguous().reshape(-1).numpy().data)
 
 
 def _remove_abandoned(directory: Path) -> None:

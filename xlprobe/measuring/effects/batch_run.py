@@ -19,6 +19,7 @@ from xlprobe.encoders.products import fast_passes
 from xlprobe.encoders.resume import keep_layers, resume_at
 from xlprobe.interventions import HeadOutputs, record
 from xlprobe.measuring.design import DEFAULT_INTERVENTIONS, Interventions
+from xlprobe.memory import give_back_memory
 from xlprobe.metrics import gold_margin
 from xlprobe.metrics.base import Metric, by_computation
 from xlprobe.samples import Batch, ParallelSample
@@ -172,6 +173,7 @@ def measure_answers(metrics: Sequence[Metric], run: Run, writer: Any, columns: d
         for metric in metrics:
             values = metric.function(logits, one.batch.labels)
             _write(writer, metric, values, labels, {"metric": metric.name, **columns})
+        give_back_memory()  # batches differ in length
 
 
 def _write(writer: Any, metric: Metric, values: Any, labels: dict[str, Any], columns: dict[str, Any]) -> None:
