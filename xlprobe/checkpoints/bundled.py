@@ -36,8 +36,10 @@ RUNS = {
 OTHER_SEEDS = {
     "baseline@1": "5c75ee2f534130c4eeab596a0efddc92197122331effbdc215b0b3fde82d372c",
     "baseline@2": "bb255cf49e3bf470db9ad40303c42df5e252b22315c158d8c1ae856d4745e2b4",
+    "baseline@3": "30e19ab7fd2e9341eabbf946f10acf16d3ba21cf2e7b4b046e11a6c9217273af",
     "cross-query@1": "6d7ba69795c73ab1906e18473d00d4e03b06926bf64cd00fe23bf9ef654cd70a",
     "cross-query@2": "de3299c5c2020ce79238da68d2fcf5ce96ee2afde8722a6cb7c7c71cd9213ef6",
+    "cross-query@3": "d84618db22e867498aa7faf73575d3e48034eafbf9b9e6c73d587b6989c89eea",
     "baseline-short@0": "93c1487b63bedebc7572eb8c0b16aa73521c4cb30c947059ceb0bd2ad055dc1d",
     "baseline-short@1": "40229e80c393dfd126558a4bf2c8b4cf909d73e6ce8a2f0763f87e7bf83d4053",
     "baseline-short@2": "38fa2c348a498dec4f7772a7b9b6aff87c042f9c1fcc2105b396eedd8c4e17c9",
