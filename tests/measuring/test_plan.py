@@ -4,7 +4,7 @@ import pytest
 
 from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs, language_id
-from xlprobe.measuring.plan import Version, paired_batches, plan
+from xlprobe.measuring.plan import Version, _chosen, paired_batches, plan
 from xlprobe.samples.encoding import Encoder
 
 PAIRS = [("en", "fr"), ("fr", "en")]
@@ -82,11 +82,24 @@ def test_a_batch_holds_what_is_compared_rather_than_run_it_twice(tiny, forced):
     plans = plan(problems, pairs, forced=forced)
     (theory, neighbour), encoder = (plans[:2], plans[2:4]), Encoder(tiny.tokenizers["xlm-roberta"]())
     whole = len({version for one in (*theory, *neighbour) for version in one.versions})
-    for size, most in ((whole // 2, whole), (whole, whole), (whole // 4, whole // 2)):
+    for size, most in ((whole, whole), (whole // 2, whole // 2 * 5 // 4)):
         batches = list(paired_batches(problems, plans, encoder, size))
         assert max(map(len, batches)) <= most
         run_for_others = sum(len(batch) - len(batch.owned) for batch in batches)
-        assert (run_for_others == 0) == (most == whole), size
+        assert (run_for_others == 0) == (size == whole), size
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([10, 18, 28, 36], 4),  # a little more than asked for, and a tenth less for each problem
+        ([10, 18, 30, 40], 3),  # nothing is saved
+        ([10, 12, 31], 2),  # these two are compared with each other, the third with somebody else
+        ([50], 1),
+    ],
+)
+def test_a_batch_ends_where_it_pays(sizes, expected):
+    assert _chosen(sizes, 32) == expected
 
 
 def test_forced_versions_say_that_the_question_is_in_another_language(tiny):

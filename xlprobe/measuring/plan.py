@@ -210,7 +210,7 @@ def paired_batches(
 ) -> Iterator[PairedBatch]:
     """Gather planned problems into batches of about `batch_size` versions; a problem's versions stay together.
 
-    Up to twice as many are in a batch where fewer have to be run again, for others to be compared with.
+    A quarter more are in a batch where fewer have to be run again, for others to be compared with.
     """
     for pending in _gathered(plans, batch_size):
         yield _paired_batch(problems, pending, encoder)
@@ -231,7 +231,7 @@ def _gathered(plans: Sequence[ProblemPlan], batch_size: int) -> Iterator[Sequenc
         sizes: list[int] = []
         for one in plans[start:]:
             rows.update(one.versions, (c.right for c in one.comparisons))
-            if sizes and len(rows) > 2 * batch_size:
+            if sizes and len(rows) > batch_size * 5 // 4:
                 break
             sizes.append(len(rows))
         count = _chosen(sizes, batch_size)
