@@ -92,7 +92,7 @@ def test_a_batch_holds_what_is_compared_rather_than_run_it_twice(tiny, forced):
 @pytest.mark.parametrize(
     ("sizes", "expected"),
     [
-        ([10, 18, 28, 36], 4),  # a little more than asked for, and a tenth less for each problem
+        ([13, 22, 31, 36], 4),  # a little more than asked for, and a tenth less for each problem
         ([10, 18, 30, 40], 3),  # nothing is saved
         ([10, 12, 31], 2),  # these two are compared with each other, the third with somebody else
         ([50], 1),
