@@ -66,7 +66,7 @@ def _measured(
     shards = Shards.of_run(directory if keep else None, about, say=show, shard=shard)
     with shards.writer(directory, manifest) as writer, pattern_file(directory) as write:
 
-        def keep(patterns: list[KeptPattern]) -> None:
+        def take(patterns: list[KeptPattern]) -> None:
             if shards.is_first:
                 write(patterns)
             if kept is not None:
@@ -77,7 +77,7 @@ def _measured(
         for checkpoint in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
             about_checkpoint(checkpoint, checked.problems, writer.manifest)
             one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards)
-            one.measure(keep)
+            one.measure(take)
             del checkpoint, one  # the next is loaded when this one is gone, with all that refers to it in circles
             gc.collect()
             give_back_memory()
