@@ -27,7 +27,7 @@ import pandas as pd
 import pyarrow as pa
 
 from xlprobe.errors import ResultsError
-from xlprobe.files import disk_errors
+from xlprobe.files import disk_errors, interrupts_held
 from xlprobe.measuring.job_array import MERGE, Part, part_of
 from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.measuring.states import decoded, encoded
@@ -195,10 +195,12 @@ class Shards:
         if _is_whole(path):
             return path
         shutil.rmtree(path, ignore_errors=True)  # half of one, as a store may have it
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        partial: Path | None = None
         try:
+            with disk_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with interrupts_held():  # until it is known what there is to remove
+                    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
             writer = ShardWriter(partial)
             try:
                 state = work(piece, writer)
@@ -209,7 +211,8 @@ class Shards:
                 partial.rename(path)
             put_now(path)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+            if partial is not None:
+                shutil.rmtree(partial, ignore_errors=True)
             raise
         return path
 
