@@ -103,8 +103,10 @@ def write_entry(
 def _fill(
     directory: Path, source_hash: str, values: dict[str, Any], tensors: dict[str, Tensor], tokenizer: Callable[[], str]
 ) -> None:
+    from safetensors.torch import save_file
+
     directory.chmod(0o755)
-    _write_tensors(directory / WEIGHTS, tensors)
+    save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
     (directory / TOKENIZER).write_text(tokenizer(), encoding="utf-8")
     sizes = {name: (directory / name).stat().st_size for name in (WEIGHTS, TOKENIZER)}
     about = {"source_sha256": source_hash, "sizes": sizes, "values": values}
@@ -114,21 +116,6 @@ def _fill(
         with (directory / name).open("rb+") as file:
             os.fsync(file.fileno())
         (directory / name).chmod(0o644)  # safetensors makes files for their owner only
-
-
-def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write float32 tensors as safetensors has them; its own function copies all of them before it writes."""
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.nbytes
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in tensors.values():
-            file.write(tensor.contiguous().reshape(-1).numpy().data)
 
 
 def _remove_abandoned(directory: Path) -> None:
