@@ -43,6 +43,14 @@ def test_where_nothing_came_there_is_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_process_that_has_none_leaves_the_file_of_another_alone(tiny, tmp_path):
+    with pattern_file(tmp_path) as write:
+        write([kept(tiny, "a")])
+        with pattern_file(tmp_path):
+            pass
+    assert [one.checkpoint for one in read_patterns(tmp_path)] == ["a"]
+
+
 def test_what_fails_half_way_leaves_what_was_there(tiny, tmp_path):
     write_patterns([kept(tiny, "old")], tmp_path)
     with pytest.raises(KeyboardInterrupt), pattern_file(tmp_path) as write:

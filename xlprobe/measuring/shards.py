@@ -32,6 +32,7 @@ from xlprobe.measuring.job_array import MERGE, Part, part_of
 from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.measuring.states import decoded, encoded
 from xlprobe.results import COLUMNS, Results, ResultsWriter
+from xlprobe.results.patterns import PATTERNS
 from xlprobe.results.schema import CODED
 from xlprobe.results.writer import RowGatherer
 from xlprobe.stores import put_now
@@ -243,7 +244,7 @@ def _is_whole(shard: Path) -> bool:
 
 def sweep(directory: Path) -> None:
     """Remove what writers that were killed left in a table's directory."""
-    for pattern in (".results.parquet.*", ".manifest.json.*", ".shards-*/.*"):
+    for pattern in (".results.parquet.*", ".manifest.json.*", f".{PATTERNS}", ".shards-*/.*"):
         for left in directory.glob(pattern):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,28 +49,28 @@ def pattern_file(directory: Path) -> Iterator[Callable[[Sequence[KeptPattern]], 
     """
     partial, path = directory / f".{PATTERNS}", directory / PATTERNS
     about: list[dict[str, Any]] = []
-    archives: list[ZipFile] = []
+    archive: ZipFile | None = None
+
+    def write(kept: Sequence[KeptPattern]) -> None:
+        nonlocal archive
+        with disk_errors(path):
+            for one in kept:
+                archive = archive or ZipFile(partial, "w", ZIP_DEFLATED)
+                _write(archive, str(len(about)), one)
+                about.append(_about(one))
+
     try:
-        with ExitStack() as opened:
-
-            def write(kept: Sequence[KeptPattern]) -> None:
-                with disk_errors(path):
-                    if kept and not about:
-                        archives.append(opened.enter_context(ZipFile(partial, "w", ZIP_DEFLATED)))
-                    for one in kept:
-                        _write(archives[0], str(len(about)), one)
-                        about.append(_about(one))
-
-            yield write
-            with disk_errors(path):
-                if about:
-                    text = json.dumps(about, ensure_ascii=False).encode()
-                    _write_array(archives[0], "about", np.frombuffer(text, dtype=np.uint8))
-                opened.close()
-        if about:
+        yield write
+        if archive is not None:
+            with disk_errors(path), archive:
+                text = json.dumps(about, ensure_ascii=False).encode()
+                _write_array(archive, "about", np.frombuffer(text, dtype=np.uint8))
             partial.replace(path)
     finally:
-        partial.unlink(missing_ok=True)
+        if archive is not None:  # else what is there is another process's
+            with suppress(OSError):  # of a full disk, which was told of
+                archive.close()
+            partial.unlink(missing_ok=True)
 
 
 def _write(archive: ZipFile, number: str, one: KeptPattern) -> None:
