@@ -69,7 +69,7 @@ def _in_copy(job: Callable[[], object], sender: Connection) -> None:
 def _to_send(error: BaseException) -> BaseException:
     """Return the error, or one with its text where it cannot be sent."""
     try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
+        pickle.loads(pickle.dumps(error))  # as the pipe will: only what this process has just made
+    except Exception:  # whatever the error's own class may raise
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

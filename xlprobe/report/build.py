@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from xlprobe.errors import DataError, ResultsError
 from xlprobe.files import table_text, write_atomically
 from xlprobe.languages import get_language
+from xlprobe.measuring.processes import process_count
 from xlprobe.plots.words import counted
 from xlprobe.progress import progress
 from xlprobe.report.apart import apart, can_leave
@@ -110,7 +111,7 @@ def _table(options: ReportOptions) -> tuple[Results, bool]:
     """
     if options.results is not None:
         return Results.load(options.results), True
-    if options.shard is not None or "WORLD_SIZE" in os.environ or address_of(options.out) or not can_leave():
+    if options.shard is not None or process_count() > 1 or address_of(options.out) or not can_leave():
         return measured(options), False
     apart(partial(measured, options))
     return Results.load(options.out), True
