@@ -45,9 +45,6 @@ def products_by() -> str:
 
 @cache
 def _is_faster() -> bool:
-    # oneDNN compiles a program for each number of rows, and keeps the last 1,024 of them, twice: 400 MB in a report.
-    for capacity in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-        os.environ.setdefault(capacity, str(_KEPT_PROGRAMS))
     try:
         amd = "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf8")
     except OSError:  # elsewhere than on Linux
@@ -57,6 +54,12 @@ def _is_faster() -> bool:
 
 
 class _ByOneDNN(TorchFunctionMode):
+    def __enter__(self) -> Any:
+        # oneDNN compiles a program for each number of rows, and keeps the last 1,024, twice: 400 MB after 300 lengths.
+        for capacity in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+            os.environ.setdefault(capacity, str(_KEPT_PROGRAMS))
+        return super().__enter__()
+
     def __torch_function__(
         self,
         function: Callable[..., Any],
