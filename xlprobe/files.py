@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from xlprobe.errors import ResultsError
 
-__all__ = ["cache_directory", "disk_errors", "interrupts_held", "table_text", "write_atomically"]
+__all__ = ["cache_directory", "disk_errors", "interrupts_held", "table_text", "whole_file", "write_atomically"]
 
 _FORMULA = frozenset("=+-@\t")
 CACHE = "XLPROBE_CACHE"
@@ -75,22 +75,31 @@ def disk_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Give a file to write that has a temporary name beside `path`, and rename it at the end of a `with` block.
+
+    What interrupts the block removes it, so that nobody ever sees half of it.
+    """
+    temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(4)}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write a file under a temporary name beside it, then rename, so that nobody ever sees half of it.
+    """Write a file that is there whole or not at all.
 
     Raises `ResultsError` where the disk is full or may not be written to.
     """
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+    with disk_errors(path), whole_file(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
 
 
 def table_text(frame: Any, float_format: str = "%.6g") -> str:

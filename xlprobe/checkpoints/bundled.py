@@ -24,6 +24,8 @@ SHIPPED = {
 }
 """The trained checkpoints and the SHA-256 of their files; their cards are beside the files."""
 
+SEEDS = {"baseline": 0, "cross-query": 0}
+"""The seed of those of which there are several runs: `bundled:baseline@SEED` is the shipped one, too."""
 
 RUNS = {
     "baseline": "baseline-longer",
@@ -31,7 +33,7 @@ RUNS = {
     "baseline-short": "baseline-short",
     "cross-query-short": "cross-query-short",
 }
-"""The entries of `studies/short.toml` whose runs have these names; the first runs of two of them are shipped."""
+"""The entries of `studies/short.toml` whose runs have these names; one run of two of them is shipped."""
 
 OTHER_SEEDS = {
     "baseline@1": "5c75ee2f534130c4eeab596a0efddc92197122331effbdc215b0b3fde82d372c",
@@ -77,7 +79,9 @@ def archive_of(name: str) -> Path:
 
 def _read(request: Request) -> Checkpoint:
     name = request.spec.removeprefix(_PREFIX)
-    name = name.removesuffix("@0") if name.removesuffix("@0") in SHIPPED else name
+    kind, _, seed = name.partition("@")
+    if kind in SEEDS and seed == str(SEEDS[kind]):
+        name = kind
     if name == "encoder":
         return _encoder()
     if name in OTHER_SEEDS:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from xlprobe.errors import DataError
+from xlprobe.files import whole_file
 from xlprobe.languages import get_language
 from xlprobe.samples.readers.aligned import chosen
 from xlprobe.samples.readers.containers import rows_of
@@ -35,22 +34,10 @@ def write_jsonl(samples: Iterable[ParallelSample], path: str | Path) -> int:
     """
     target = Path(path)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+        with whole_file(target) as raw:
+            return _write(samples, raw, target.suffix == ".gz")
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror}. Choose another place") from error
-    try:
-        with os.fdopen(handle, "wb") as raw:
-            count = _write(samples, raw, target.suffix == ".gz")
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        raise DataError(f"cannot write {target}: {error.strerror}. Choose another place") from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return count
 
 
 def _write(samples: Iterable[ParallelSample], raw: Any, zipped: bool) -> int:
