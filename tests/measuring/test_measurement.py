@@ -3,13 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from xlprobe import measure
+from xlprobe import measure, save
 from xlprobe.errors import DataError
-from xlprobe.measuring import attention
+from xlprobe.measuring import attention, checkpoint_run
 from xlprobe.metrics import METRICS, SIMILARITIES, metrics_in, tensors
-from xlprobe.samples import ParallelSample
+from xlprobe.samples import ParallelSample, resting
 
 KEYS = [
     "checkpoint",
@@ -238,6 +239,28 @@ def test_patterns_are_kept_for_the_samples_that_are_named(tiny, tiny_checkpoints
         np.testing.assert_allclose(pattern.astype(np.float64).sum(-1), 1, atol=5e-3)
         parts = one.pattern("mono").astype(np.float32) + one.pattern("cross").astype(np.float32)
         np.testing.assert_allclose(parts, pattern, atol=2e-3)
+
+
+def test_the_tokenizer_of_a_model_that_was_loaded_here_rests_while_it_runs(
+    tiny, tiny_checkpoints, tmp_path, monkeypatch
+):
+    checkpoint = tiny_checkpoints("xlm-roberta", "ForSequenceClassification", cross_query=True)
+    checkpoint = replace(checkpoint, name="saved")
+    save(checkpoint, tmp_path / "saved")
+    problems = tiny.problems(8)
+    options = {"pairs": "en-fr, zh-en", "answers": "*-*", "metrics": "figures", "keep_patterns": [problems[0].key]}
+    given, loaded = [], []
+    expected = measure(checkpoint, problems, kept=given, show_progress=False, **options)
+    monkeypatch.setattr(resting, "LARGE", 1)
+    rested = []
+    monkeypatch.setattr(resting._Resting, "_wake", lambda self: pytest.fail("somebody tokenises"))
+    monkeypatch.setattr(checkpoint_run, "rest", lambda one: (resting.rest(one), rested.append(one)))
+    found = measure(tmp_path / "saved", problems, kept=loaded, show_progress=False, **options)
+    assert [type(one._tokenizer) for one in rested] == [resting._Resting]
+    pd.testing.assert_series_equal(values(found), values(expected))
+    assert [one.tokens for one in loaded] == [one.tokens for one in given]
+    measure(checkpoint, problems, pairs="en-fr", metrics=["gold_margin"], show_progress=False)
+    assert len(rested) == 1, "a tokenizer of the caller's does not rest"
 
 
 def test_samples_that_are_too_long_are_refused_or_counted(tiny, tiny_checkpoints, monkeypatch):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from xlprobe.progress import progress
 from xlprobe.results import ResultsWriter
 from xlprobe.results.patterns import read_patterns, write_patterns
 from xlprobe.samples.encoding import Encoder
+from xlprobe.samples.resting import rest
 from xlprobe.samples.types import ParallelSample
 from xlprobe.statistics import LEAST_GAP
 
@@ -40,13 +42,17 @@ __all__ = ["CheckpointRun"]
 
 @dataclass(frozen=True)
 class CheckpointRun:
-    """One checkpoint on the problems of a checked design: every pass writes its rows, shard by shard."""
+    """One checkpoint on the problems of a checked design: every pass writes its rows, shard by shard.
+
+    `rests` says that nobody else uses the tokenizer, which then rests while the model runs.
+    """
 
     checkpoint: Checkpoint
     checked: Checked
     encoder: Encoder
     writer: ResultsWriter
     shards: Shards
+    rests: bool = False
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -56,6 +62,21 @@ class CheckpointRun:
 
     def measure(self, keep: Callable[[list[KeptPattern]], None]) -> None:
         """Measure everything; `keep` takes the patterns that are kept, before the next passes want their memory."""
+        one = self._of_what_is_possible()
+        if self.shards.is_first:
+            measure_languages(one.checked.of("text"), self.checkpoint, one.checked, self.writer)
+        pieces = one._pieces()
+        texts = text_sets(one.checked) if one.checked.of("vectors") else {}
+        if self.rests:
+            one._tokenise(sample for several in texts.values() for sample in several)
+            rest(self.checkpoint.tokenizer)
+        keep(one._attention(pieces))
+        for measured in (one._answers, partial(one._vectors, texts), one._interventions):
+            give_back_memory()  # what one pass leaves in pieces the next cannot use
+            measured()
+
+    def _of_what_is_possible(self) -> CheckpointRun:
+        """Return the run of the problems that fit and the metrics that there can be; note what there cannot."""
         left_out: dict[str, Any] = {}
         problems = fitting(self.encoder, self.checked, self.checkpoint.name, left_out)
         if left_out or self.checked.incomplete:
@@ -73,13 +94,13 @@ class CheckpointRun:
                 self._note(metric.name, self.closed[block], block=block)
             if len(self._narrowed(metric).poolings) < len(metric.poolings):
                 self._note(metric.name, "token by token needs whole patterns (queries_at_once)", pooling="token")
-        one = replace(self, checked=checked.narrowed(self._narrowed))
-        keep(one._attention())
-        for measured in (one._answers, one._vectors, one._interventions):
-            give_back_memory()  # what one pass leaves in pieces the next cannot use
-            measured()
-        if self.shards.is_first:
-            measure_languages(one.checked.of("text"), self.checkpoint, one.checked, self.writer)
+        return replace(self, checked=checked.narrowed(self._narrowed))
+
+    def _tokenise(self, texts: Iterable[ParallelSample]) -> None:
+        """Have the encoder remember the tokens of texts in each language."""
+        for text in texts:
+            for code in self.checked.languages:
+                self.encoder.length(text.pair(code, code))
 
     @property
     def closed(self) -> Mapping[str, str]:
@@ -107,7 +128,17 @@ class CheckpointRun:
         show = self.checked.design.show_progress and self.shards.is_first
         return progress(f"{self.checkpoint.name}: {what}", total, show=show)
 
-    def _attention(self) -> list[KeptPattern]:
+    def _pieces(self) -> dict[int, str]:
+        """Return the tokens of the problems whose patterns are kept, by id."""
+        checked = self.checked
+        pairs = [*((code, code) for code in checked.languages), *checked.pairs]
+        kept = [problem for problem in checked.problems if problem.key in checked.design.keep_patterns]
+        texts = [self.encoder.encode([problem.pair(*pair)]) for problem in kept for pair in pairs]
+        ids = sorted({number for text in texts for number in text.input_ids[0].tolist()})
+        tokens: Any = self.checkpoint.tokenizer.convert_ids_to_tokens(ids)
+        return dict(zip(ids, tokens, strict=True))
+
+    def _attention(self, pieces: Mapping[int, str]) -> list[KeptPattern]:
         """Measure all that attention and logits of the compared versions tell, in one pass over the problems."""
         checked, design = self.checked, self.checked.design
         heads = tuple(one.name for one in checked.of("attention", "sums"))
@@ -123,7 +154,7 @@ class CheckpointRun:
         def work(piece: list[ProblemPlan], target: Any) -> dict[str, Any]:
             means, structure = InstabilityMeans(), HeadStructureReader(heads, self.closed)
             sink = self._sink(target, means)
-            patterns = PatternReader(self.checkpoint.name, self.checkpoint.tokenizer, keys)
+            patterns = PatternReader(self.checkpoint.name, pieces, keys)
             readers: list[Any] = [
                 *([AttentionReader(sink, attention)] if attention else []),
                 *([structure] if heads else []),
@@ -184,8 +215,9 @@ class CheckpointRun:
     def _run(self, pairs: Sequence[tuple[str, str]], problems: Sequence[ParallelSample]) -> Run:
         design = self.checked.design
         return Run(
-            self.checkpoint, problems, pairs, self.checked.base, design.interventions, design.batch_size, design.seed
-        )
+            self.checkpoint, problems, pairs, self.checked.base, design.interventions, design.batch_size, design.seed,
+            given_encoder=self.encoder,
+        )  # fmt: skip
 
     def _answers(self) -> None:
         """Measure the answers on the pairs of which only these are asked for."""
@@ -206,10 +238,8 @@ class CheckpointRun:
         with self._progress("answers", len(checked.problems)) as advance:
             self._shards("answers", pieces, work)
 
-    def _vectors(self) -> None:
+    def _vectors(self, text_sets: Mapping[str, list[ParallelSample]]) -> None:
         """Measure what vectors of sentences and of problems tell."""
-        if not self.checked.of("vectors"):
-            return
 
         def work(piece: tuple[str, list[ParallelSample]], target: Any) -> dict[str, Any]:
             block, texts = piece
@@ -221,7 +251,8 @@ class CheckpointRun:
             measure_vectors(self.checked, vectors, target, columns)
             return {}
 
-        self._shards("vectors", list(text_sets(self.checked).items()), work)
+        if text_sets:
+            self._shards("vectors", list(text_sets.items()), work)
 
     def _interventions(self) -> None:
         """Measure what interventions do to the answer, on a few problems."""

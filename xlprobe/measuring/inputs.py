@@ -48,8 +48,10 @@ def problems_of(samples: Any) -> list[ParallelSample]:
     return problems
 
 
-def checkpoints_of(checkpoints: Any, device: str = "cpu", labels: Sequence[str] = ()) -> Iterator[Checkpoint]:
-    """Yield checkpoints; those given by name or path are loaded when their turn comes, one at a time.
+def checkpoints_of(
+    checkpoints: Any, device: str = "cpu", labels: Sequence[str] = ()
+) -> Iterator[tuple[Checkpoint, bool]]:
+    """Yield checkpoints, and whether they were loaded here: those given by name or path, when their turn comes.
 
     `labels` names a classifier's classes in the model's order, where its configuration does not. Raises `DataError` for
     none, and for two of one name (and one training seed).
@@ -63,14 +65,15 @@ def checkpoints_of(checkpoints: Any, device: str = "cpu", labels: Sequence[str] 
         raise _several(twice)
     while items:
         item = items.pop(0)
-        checkpoint = item if isinstance(item, Checkpoint) else load(item, device=device)
+        loaded = not isinstance(item, Checkpoint)
+        checkpoint = load(item, device=device) if loaded else item
         del item
         name = (checkpoint.name, checkpoint.provenance.get("seed"))
         if name in names:
             raise _several([checkpoint.name])
         names.append(name)
         held = checkpoint.tokenizer  # noqa: F841 - until the next is loaded, which may have it in common
-        yield replace(checkpoint, labels=tuple(labels)) if labels else checkpoint
+        yield replace(checkpoint, labels=tuple(labels)) if labels else checkpoint, loaded
         del checkpoint
 
 

@@ -74,9 +74,9 @@ def _measured(
 
         if shards.is_first:
             prepare_languages(checked)
-        for checkpoint in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
+        for checkpoint, loaded in checkpoints_of(checkpoints, checked.design.device, checked.design.labels):
             about_checkpoint(checkpoint, checked.problems, writer.manifest)
-            one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards)
+            one = CheckpointRun(checkpoint, checked, checkpoint.encoder(), writer, shards, rests=loaded)
             one.measure(take)
             del checkpoint, one  # the next is loaded when this one is gone, with all that refers to it in circles
             gc.collect()

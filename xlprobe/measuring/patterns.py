@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,18 +13,18 @@ from xlprobe.measuring.attention import paired
 from xlprobe.measuring.forward import AttentionCapture
 from xlprobe.results.patterns import KeptPattern
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
 __all__ = ["KeptPattern", "PatternReader", "attention_of_units"]
 
 
 @dataclass
 class PatternReader:
-    """Keeps the patterns of the problems whose keys are asked for, one `KeptPattern` per version, in `kept`."""
+    """Keeps the patterns of the problems whose keys are asked for, one `KeptPattern` per version, in `kept`.
+
+    `pieces` are the tokens of their texts by id.
+    """
 
     checkpoint: str
-    tokenizer: PreTrainedTokenizerBase
+    pieces: Mapping[int, str]
     keys: Collection[str]
     kept: list[KeptPattern] = field(default_factory=list)
     needs: frozenset[str] = frozenset({"pattern", "queries"})
@@ -52,10 +52,10 @@ class PatternReader:
     def _start(self, capture: AttentionCapture, row: int) -> KeptPattern:
         batch = capture.batch
         length = int(batch.lengths[row])
-        tokens: Any = self.tokenizer.convert_ids_to_tokens(batch.input_ids[row, :length].tolist())
+        tokens = [self.pieces[number] for number in batch.input_ids[row, :length].tolist()]
         ids = (batch.segment_ids, batch.unit_ids, batch.special_mask)
         segments, units, special = (one[row, :length].cpu().numpy() for one in ids)
-        return KeptPattern(self.checkpoint, batch.samples[row], list(tokens), segments, units, special)
+        return KeptPattern(self.checkpoint, batch.samples[row], tokens, segments, units, special)
 
     def result(self) -> list[KeptPattern]:
         """Return the patterns kept."""

@@ -40,12 +40,13 @@ class Run:
     batch_size: int = 32
     seed: int = 0
     with_reference: bool = True
+    given_encoder: Encoder | None = field(default=None, repr=False)
     _means: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     @cached_property
     def encoder(self) -> Encoder:
-        """The checkpoint's encoder of samples."""
-        return self.checkpoint.encoder()
+        """The encoder of samples: one that knows their tokens already, or one of the checkpoint's."""
+        return self.given_encoder or self.checkpoint.encoder()
 
     @cached_property
     def all_pairs(self) -> list[tuple[str, str]]:
