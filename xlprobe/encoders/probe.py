@@ -16,6 +16,9 @@ from xlprobe.languages import language_id
 
 __all__ = ["output_of", "probe_inputs", "probing"]
 
+_PIECES = 4096
+"""Of how many pieces a text is made up: each row of a table of embeddings that is mapped from a file costs memory."""
+
 
 def probe_inputs(model: nn.Module, lengths: Sequence[int]) -> dict[str, Tensor]:
     """Return one sample per length, padded on the right; cross-query models also get two languages in each.
@@ -25,7 +28,7 @@ def probe_inputs(model: nn.Module, lengths: Sequence[int]) -> dict[str, Tensor]:
     """
     config: Any = model.config
     device = next(model.parameters()).device
-    size, pad = int(config.vocab_size), int(getattr(config, "pad_token_id", None) or 0)
+    size, pad = min(int(config.vocab_size), _PIECES), int(getattr(config, "pad_token_id", None) or 0)
     ids = torch.randint(0, size - 1, (len(lengths), max(lengths)), generator=torch.Generator().manual_seed(0))
     ids += ids >= pad
     places = torch.arange(max(lengths))

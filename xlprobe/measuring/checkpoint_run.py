@@ -70,9 +70,10 @@ class CheckpointRun:
         if self.rests:
             one._tokenise(sample for several in texts.values() for sample in several)
             rest(self.checkpoint.tokenizer)
+        give_back_memory()  # what one pass leaves in pieces the next cannot use
         keep(one._attention(pieces))
         for measured in (one._answers, partial(one._vectors, texts), one._interventions):
-            give_back_memory()  # what one pass leaves in pieces the next cannot use
+            give_back_memory()
             measured()
 
     def _of_what_is_possible(self) -> CheckpointRun:
