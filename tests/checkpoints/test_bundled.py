@@ -46,6 +46,13 @@ def test_the_files_that_are_there_are_those_that_were_shipped():
         assert hash_file(shipped_file(name)) == SHIPPED[name]
 
 
+def test_the_shipped_run_has_its_seed_for_another_name(bundled_encoder, monkeypatch, tmp_path):
+    monkeypatch.setenv("XLPROBE_RUNS", str(tmp_path))  # where no archive is
+    for name, seed in bundled.SEEDS.items():
+        assert load(f"bundled:{name}").provenance["seed"] == seed
+        assert load(f"bundled:{name}@{seed}").hash == load(f"bundled:{name}").hash
+
+
 def test_a_shipped_file_with_one_bit_changed_is_refused(tmp_path, monkeypatch):
     whole = bytearray(shipped_file("baseline").read_bytes())
     whole[-5] ^= 4

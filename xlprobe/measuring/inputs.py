@@ -65,8 +65,8 @@ def checkpoints_of(
         raise _several(twice)
     while items:
         item = items.pop(0)
-        loaded = not isinstance(item, Checkpoint)
-        checkpoint = load(item, device=device) if loaded else item
+        checkpoint = item if isinstance(item, Checkpoint) else load(item, device=device)
+        loaded = checkpoint is not item
         del item
         name = (checkpoint.name, checkpoint.provenance.get("seed"))
         if name in names:
