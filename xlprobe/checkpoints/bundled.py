@@ -25,7 +25,7 @@ SHIPPED = {
 """The trained checkpoints and the SHA-256 of their files; their cards are beside the files."""
 
 SEEDS = {"baseline": 1, "cross-query": 1}
-"""The seed of those of which there are several runs, the middle one: `bundled:baseline@SEED` is the shipped one, too."""
+"""The seed of the middle run of those of which there are several; `bundled:baseline@SEED` is the shipped one, too."""
 
 RUNS = {
     "baseline": "baseline-longer",
