@@ -246,7 +246,7 @@ class CheckpointRun:
             block, texts = piece
             vectors = sentence_vectors(
                 self.checkpoint, texts, languages=self.checked.languages, encoder=self.encoder,
-                show_progress=self.checked.design.show_progress,
+                batch_size=self.checked.design.batch_size, show_progress=self.checked.design.show_progress,
             )  # fmt: skip
             columns = {**self.columns, "dataset": self.checked.dataset, "block": block}
             measure_vectors(self.checked, vectors, target, columns)
