@@ -47,26 +47,6 @@ def test_its_error_is_raised_here_and_says_where_it_was(error, expected):
         assert "in job" in caught.value.__notes__[0]
 
 
-def test_this_process_does_something_else_meanwhile(tmp_path):
-    def job():
-        while not (tmp_path / "here").exists():
-            time.sleep(0.01)
-        (tmp_path / "there").touch()
-
-    apart(job, meanwhile=(tmp_path / "here").touch)
-    assert (tmp_path / "there").exists()
-
-
-def test_an_error_of_what_is_done_meanwhile_ends_the_job():
-    def meanwhile():
-        raise ValueError("of here")
-
-    start = time.monotonic()
-    with pytest.raises(ValueError, match="of here"):
-        apart(lambda: time.sleep(60), meanwhile=meanwhile)
-    assert time.monotonic() - start < 30
-
-
 def test_a_killed_process_is_told_of():
     with pytest.raises(ResultsError, match=r"ended from outside \(exit status -9\).*--batch-size"):
         apart(lambda: os.kill(os.getpid(), signal.SIGKILL))

@@ -24,11 +24,10 @@ def can_leave() -> bool:
     return sys.platform == "linux" and "torch" not in sys.modules
 
 
-def apart(job: Callable[[], object], meanwhile: Callable[[], object] = lambda: None) -> None:
+def apart(job: Callable[[], object]) -> None:
     """Do a job in a copy of this process and wait for it; what it returns is lost, and its error is raised here.
 
-    `meanwhile` is done in this process. What interrupts this process ends the copy as an interrupt would. Raises
-    `ResultsError` where the copy was killed.
+    What interrupts this process ends the copy as an interrupt would. Raises `ResultsError` where the copy was killed.
     """
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
@@ -36,7 +35,6 @@ def apart(job: Callable[[], object], meanwhile: Callable[[], object] = lambda: N
     copy.start()
     sender.close()
     try:
-        meanwhile()
         error = receiver.recv()
     except EOFError:
         copy.join()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import tempfile
@@ -114,14 +113,8 @@ def _table(options: ReportOptions) -> tuple[Results, bool]:
         return Results.load(options.results), True
     if options.shard is not None or process_count() > 1 or address_of(options.out) or not can_leave():
         return measured(options), False
-    apart(partial(measured, options), meanwhile=_import_what_draws)
+    apart(partial(measured, options))
     return Results.load(options.out), True
-
-
-def _import_what_draws() -> None:
-    """Import the libraries of figures and pages, which take as long as two figures."""
-    for name in ("jinja2", "matplotlib.backends.backend_agg", "scipy.stats", "seaborn", "xlprobe.metrics"):
-        importlib.import_module(name)
 
 
 def _explorer(results: Results, options: ReportOptions) -> str | None:
