@@ -61,6 +61,17 @@ def read(runs: list[Path]) -> pd.DataFrame:
     return whole.assign(pairs=[group_of(c, q) for c, q in pairs])
 
 
+def beyond(frame: pd.DataFrame, pair: str) -> pd.DataFrame:
+    """Subtract from each answer that of the same run to the same problem in one language pair; the metric is "gain"."""
+    key = ["checkpoint", "seed", "sample"]
+    context, question = pair.split("-")
+    there = (frame["context_language"] == context) & (frame["question_language"] == question)
+    own = frame[there].set_index(key)["value"].rename("own")
+    rest = frame[~there].join(own, on=key)
+    gain = rest.assign(value=rest["value"] - rest["own"], metric="gain")
+    return gain.drop(columns="own").reset_index(drop=True)
+
+
 def table(frame: pd.DataFrame, against: str) -> pd.DataFrame:
     """Return accuracy and difference per cell and group of pairs, as text; * where the difference may be claimed."""
     cells = list(dict.fromkeys(frame["checkpoint"]))
@@ -70,7 +81,7 @@ def table(frame: pd.DataFrame, against: str) -> pd.DataFrame:
     differences = {}
     for cell in cells:
         if cell != against and against in cells:
-            answer = contrast_frame(frame, cell, against, "correct", by=["pairs"])
+            answer = contrast_frame(frame, cell, against, frame["metric"].iloc[0], by=["pairs"])
             for (_, row), claim in zip(answer.iterrows(), verdict(answer), strict=True):
                 differences[cell, row["pairs"]] = as_text(row, "estimate", "{:+.3f}") + ("*" if claim else "")
     found[column] = [differences.get(key, "") for key in zip(found["checkpoint"], found["pairs"], strict=True)]
@@ -107,12 +118,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=Path, nargs="+", help="what xlprobe ablate or xlprobe study run wrote")
     parser.add_argument("--depth", type=int, help="questions of this proof depth only")
+    parser.add_argument("--beyond", help="a language pair, such as en-en, whose answers are subtracted from the others")
     parser.add_argument("--against", default="baseline", help="cell that the others are compared with")
     parser.add_argument("--wide", action="store_true", help="one row per cell, without intervals of the accuracies")
     arguments = parser.parse_args()
     frame = read(arguments.runs)
     if arguments.depth is not None:
         frame = frame[frame["depth"] == arguments.depth].reset_index(drop=True)
+    if arguments.beyond is not None:
+        frame = beyond(frame, arguments.beyond)
     found = table(frame, arguments.against)
     print_table(wide(found) if arguments.wide else found)
 

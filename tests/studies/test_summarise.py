@@ -54,6 +54,21 @@ def test_brackets_speak_of_new_runs_crossed_with_theories(summarise, tmp_path):
     assert row["minus baseline"].endswith("*") == bool(answer.low[0] > 0 and answer.p[0] < 0.05)
 
 
+def test_what_a_pair_costs_beyond_another_is_compared_by_problem_and_run(summarise, tmp_path):
+    Results(answers()).save(tmp_path)
+    frame = summarise.read([tmp_path])
+    gain = summarise.beyond(frame, "en-en")
+    assert "en-en (trained)" not in set(gain["pairs"])
+    found = summarise.table(gain, "baseline")
+    means = frame.groupby(["checkpoint", "pairs"], observed=True)["value"].mean().unstack("checkpoint")
+    differences = means["crossed"] - means["baseline"]
+    expected = differences["en-fr (trained)"] - differences["en-en (trained)"]
+    row = found[(found["cell"] == "crossed") & (found["pairs"] == "en-fr (trained)")].iloc[0]
+    estimate, low, high = (float(one.strip("[],*")) for one in row["minus baseline"].split())
+    assert estimate == pytest.approx(expected, abs=6e-4)
+    assert low < estimate < high
+
+
 def test_few_theories_have_no_brackets(summarise, tmp_path):
     Results(answers(theories=3)).save(tmp_path)
     found = summarise.table(summarise.read([tmp_path]), "baseline")

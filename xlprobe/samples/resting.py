@@ -45,7 +45,7 @@ class _Resting:
                 one._tokenizer = awake
         return self._awake
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> Any:
         from tokenizers import Tokenizer
 
