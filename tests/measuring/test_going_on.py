@@ -156,7 +156,7 @@ def test_a_full_disk_says_which_file_and_what_is_whole(
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".shards")] == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
 def test_a_command_that_is_ended_clears_up(tiny: Any, checkpoint: Any, tmp_path: Path, number: int) -> None:
     save(checkpoint, tmp_path / "tiny")
     out = tmp_path / "out"

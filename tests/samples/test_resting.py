@@ -95,6 +95,7 @@ print(before - own())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_the_bundled_tokenizer_gives_back_what_it_holds(bundled_encoder):
     done = subprocess.run(

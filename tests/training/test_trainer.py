@@ -62,6 +62,7 @@ def _hash(process: subprocess.Popen[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.slow  # the queue's test of the same kind is not
 def test_a_killed_run_ends_with_the_same_weights(tmp_path):
     whole = _start(tmp_path, "whole")
     killed = _start(tmp_path, "killed", hang_at=7)

@@ -239,7 +239,7 @@ class CheckpointRun:
         with self._progress("answers", len(checked.problems)) as advance:
             self._shards("answers", pieces, work)
 
-    def _vectors(self, text_sets: Mapping[str, list[ParallelSample]]) -> None:
+    def _vectors(self, sets: Mapping[str, list[ParallelSample]]) -> None:
         """Measure what vectors of sentences and of problems tell."""
 
         def work(piece: tuple[str, list[ParallelSample]], target: Any) -> dict[str, Any]:
@@ -252,8 +252,8 @@ class CheckpointRun:
             measure_vectors(self.checked, vectors, target, columns)
             return {}
 
-        if text_sets:
-            self._shards("vectors", list(text_sets.items()), work)
+        if sets:
+            self._shards("vectors", list(sets.items()), work)
 
     def _interventions(self) -> None:
         """Measure what interventions do to the answer, on a few problems."""
