@@ -155,6 +155,22 @@ def test_equal_tables_give_equal_bytes(frame: Any, manifest: dict[str, Any], wri
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
 
 
+def test_last_bits_of_a_layout_are_not_kept(results: Any, written: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    """The solver of layouts gives others now and then, and an svg names what it clips by all bits."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    found = ConstrainedLayoutEngine.execute
+
+    def otherwise(engine: Any, figure: Any) -> None:
+        found(engine, figure)
+        for axes in figure.axes:
+            axes.set_position(np.nextafter(axes.get_position(original=True).bounds, 1))
+
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", otherwise)
+    for path in plots.save(plots.attention_maps(results), "attention_maps", tmp_path):
+        assert path.read_bytes() == (written / path.name).read_bytes(), path.name
+
+
 def test_text_can_be_selected_and_says_who_and_how_many(written: Path) -> None:
     svg = (written / "stability_by_layer.svg").read_text()
     assert "<text" in svg

@@ -35,9 +35,7 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
     with style(), warnings.catch_warnings():
         # Figures with texts say on themselves which letters have no font here.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        # The layout is found once, not again for every format.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        _lay_out(figure)
         for kind in FORMATS:
             buffer = io.BytesIO()
             with _plain_fonts():
@@ -49,6 +47,18 @@ def save(figure: Figure, name: str, directory: str | Path, table: pd.DataFrame |
         paths.append(directory / f"{name}.csv")
         write_atomically(paths[-1], table_text(numbers))
     return paths
+
+
+def _lay_out(figure: Figure) -> None:
+    """Find the layout once, not again for every format."""
+    from matplotlib.transforms import Bbox
+
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        for axes in figure.axes:
+            # The solver goes through its terms in the order of their addresses: the last bits vary.
+            axes.set_position(Bbox(axes.get_position(original=True).get_points().round(9)))
+    figure.set_layout_engine("none")
 
 
 @contextmanager
