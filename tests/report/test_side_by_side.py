@@ -34,6 +34,8 @@ def test_answers_come_in_the_order_of_jobs(share):
     answers = side_by_side([partial(_slowly, number) for number in range(12)], "jobs", share=share)
     assert [number for number, _ in answers] == list(range(12))
     assert len({process for _, process in answers}) == 1 + share
+    # Each process has neighbours: what one keeps of a job, it finds again at the next.
+    assert [process for _, process in answers] == sorted((one for _, one in answers), key=lambda one: one != HERE)
 
 
 def _fail():

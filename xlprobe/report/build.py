@@ -40,6 +40,12 @@ FEW_THEORIES = 8
 SHARED_ROWS = range(1_000_000, 20_000_001)
 """Rows of a table that two processes draw: of fewer the second is not worth its start, of more not its memory."""
 
+LIKE_THE_OPENING = (
+    "stability_by_layer", "stability_by_head", "instability_by_layer", "cross_lingual_mass", "heads_that_change",
+    "entropy_and_stability",
+)  # fmt: skip
+"""Figures of the same rows as the page's opening, which are long: drawn by the process that has read them for it."""
+
 SUMMARY = "summary.csv"
 """The name of the file beside the report that holds the numbers of its first table and sentences."""
 
@@ -272,10 +278,13 @@ def _draw(
         write_atomically(options.out / SUMMARY, table_text(opening.numbers))
         return opening
 
-    jobs: list[Callable[[], Any]] = [partial(_explorer, results, options), write_opening]
-    jobs += [partial(figure, name) for name in chosen]
-    explorer, head, *reasons = side_by_side(jobs, "figures and pages", share=share)
-    left_out = {name: reason for name, reason in zip(chosen, reasons, strict=True) if reason is not None}
+    order = sorted(chosen, key=lambda name: name not in LIKE_THE_OPENING)
+    jobs: list[Callable[[], Any]] = [write_opening, *(partial(figure, name) for name in order)]
+    head, *reasons, explorer = side_by_side(
+        [*jobs, partial(_explorer, results, options)], "figures and pages", share=share
+    )
+    why = dict(zip(order, reasons, strict=True))
+    left_out = {name: reason for name in chosen if (reason := why[name]) is not None}
     if len(left_out) == len(chosen):
         raise ResultsError(
             "the table allows no figure: " + "; ".join(f"{name}: {why}" for name, why in left_out.items())

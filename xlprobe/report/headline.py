@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from xlprobe.errors import ResultsError
-from xlprobe.plots.reading import changed_by_the_border, floored
+from xlprobe.plots.reading import changed_by_the_border, floored, problems, theories
 from xlprobe.plots.scope import checkpoints, contrasts, last_steps
 from xlprobe.results import Results
 from xlprobe.statistics import contrast_frame, summarise
@@ -53,15 +53,16 @@ class Measured:
 def measured(results: Results) -> Measured:
     """Compute what the page opens with, from the last step of training where there are several."""
     results = last_steps(results)
-    asked = results.select(metric=[name for name in results.unique("metric") if not name.startswith(_SENTENCES)])
+    known = problems(results)
+    asked = known[~known["metric"].str.startswith(_SENTENCES)]
     right = _means(results, "correct", condition="observed")
     stable, first = _stability(results)
     lift = _border(results)
     pair = next(iter(contrasts(results)), None)
     return Measured(
         names=checkpoints(results),
-        problems=len(asked.unique("sample")),
-        theories=len(asked.unique("group")),
+        problems=asked["sample"].nunique(),
+        theories=asked["group"].nunique(),
         runs=_runs(results),
         accuracy=None if right is None else summarise(_across(right), ["checkpoint", "across"], weights="n"),
         stability=stable,
@@ -115,8 +116,8 @@ def _means(results: Results, metric: str, **filters: Any) -> pd.DataFrame | None
 
 
 def _runs(results: Results) -> dict[str, int]:
-    table = results.means(["checkpoint", "seed"])
-    return {name: max(1, int(part["seed"].nunique())) for name, part in table.groupby("checkpoint")}
+    runs = theories(results).groupby("checkpoint", observed=True)["seed"].nunique()
+    return {str(name): max(1, int(count)) for name, count in runs.items()}
 
 
 def _across(frame: pd.DataFrame) -> pd.DataFrame:
@@ -131,14 +132,12 @@ def _stability(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | No
     """Return stability above floor: means per checkpoint, block and condition, and the rows of the first block."""
     import pandas as pd
 
-    rows = {block: floored(results, block, "token") for block in BLOCKS}
-    means = [
-        summarise(frame, ["checkpoint", "block", "condition"])
-        for frame in rows.values()
-        if frame["value"].notna().any()
-    ]
-    first = rows[BLOCKS[0]]
-    return pd.concat(means, ignore_index=True) if means else None, first if len(first) else None
+    means: list[pd.DataFrame] = []
+    for block in reversed(BLOCKS):  # so that the first, which most figures draw, is the one that stays read
+        frame = floored(results, block, "token")
+        if frame["value"].notna().any():
+            means.insert(0, summarise(frame, ["checkpoint", "block", "condition"]))
+    return pd.concat(means, ignore_index=True) if means else None, frame if len(frame) else None
 
 
 def _border(results: Results) -> pd.DataFrame | None:

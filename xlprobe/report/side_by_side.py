@@ -28,9 +28,10 @@ def can_share() -> bool:
 def side_by_side(jobs: Sequence[Callable[[], Any]], label: str, *, share: bool) -> list[Any]:
     """Return what the jobs return, in their order; with `share` a copy of this process takes some of them.
 
-    matplotlib cannot draw in two threads. What is in memory before is there in both. A job must leave the same behind
-    if it is done twice: one that fails in the copy, or that the copy does not end, is done here again, and its error is
-    raised here.
+    This process goes on from the first job and the copy from the last, until they meet: neighbours share what a process
+    keeps of what it read. matplotlib cannot draw in two threads. What is in memory before is there in both. A job must
+    leave the same behind if it is done twice: one that fails in the copy, or that the copy does not end, is done here
+    again, and its error is raised here.
     """
     with progress(label, len(jobs)) as advance:
         answers = _shared(jobs, advance) if share else {}
@@ -46,16 +47,16 @@ def _shared(jobs: Sequence[Callable[[], Any]], advance: Callable[[int], None]) -
     answers: dict[int, Any] = {}
     longest = 0.0
     context = multiprocessing.get_context("fork")
-    turn = context.Value("i", 0)
+    taken = context.Value("i", 0)
     receiver, sender = context.Pipe(duplex=False)
-    copy = context.Process(target=_in_copy, args=(jobs, turn, sender), daemon=True)
+    copy = context.Process(target=_in_copy, args=(jobs, taken, sender), daemon=True)
     with warnings.catch_warnings():
         # Of the threads that the copy does not have: it does without them.
         warnings.simplefilter("ignore", DeprecationWarning)
         copy.start()
     sender.close()
     try:
-        for place in _turns(turn, len(jobs)):
+        for place in _turns(taken, range(len(jobs))):
             start = time.monotonic()
             answers[place] = jobs[place]()
             longest = max(longest, time.monotonic() - start)
@@ -72,24 +73,23 @@ def _shared(jobs: Sequence[Callable[[], Any]], advance: Callable[[int], None]) -
     return answers
 
 
-def _turns(turn: Any, count: int) -> Iterator[int]:
-    """Yield the places of jobs that nobody took yet."""
-    while True:
-        with turn.get_lock():
-            place = turn.value
-            turn.value += 1
-        if place >= count:
-            return
+def _turns(taken: Any, places: Sequence[int]) -> Iterator[int]:
+    """Yield places of jobs, in this order, as long as both processes together have not taken all."""
+    for place in places:
+        with taken.get_lock():
+            if taken.value == len(places):
+                return
+            taken.value += 1
         yield place
 
 
-def _in_copy(jobs: Sequence[Callable[[], Any]], turn: Any, sender: Connection) -> None:
+def _in_copy(jobs: Sequence[Callable[[], Any]], taken: Any, sender: Connection) -> None:
     """Do jobs in the copy, one thread each: the threads of the process that was copied are not there."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     try:
-        for place in _turns(turn, len(jobs)):
+        for place in _turns(taken, range(len(jobs))[::-1]):
             sender.send((place, jobs[place]()))
     except Exception:
         return  # The process that was copied does the job again, and says what is wrong.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -127,6 +128,11 @@ def _tokens_size(kept: KeptPattern, levels: int) -> float:
     return _size(_tokenwise(kept, levels, 4)) * layers / len(range(0, layers, 4))
 
 
+def _fits(members: Iterable[KeptPattern], levels: int, share: int) -> bool:
+    """Return whether all these are likely to fit; the rest is not packed once some do not."""
+    return all(size <= share for size in accumulate(_tokens_size(one, levels) for one in members))
+
+
 def _size(terms: dict[str, list[str]]) -> int:
     return sum(len(block) for blocks in terms.values() for block in blocks)
 
@@ -138,7 +144,7 @@ def _add_tokens(items: list[dict[str, Any]], kept: Sequence[KeptPattern], keys: 
         members = [place for place, one in enumerate(kept) if one.sample.key == key]
         # The coarsest step that all problems get comes before the finer steps of the first.
         share = budget if turn == len(keys) - 1 else budget // 3
-        fitting = (levels for levels in LEVELS if sum(_tokens_size(kept[p], levels) for p in members) <= share)
+        fitting = (levels for levels in LEVELS if _fits([kept[place] for place in members], levels, share))
         levels = next(fitting, LEVELS[-1])
         for place in members:
             packed = _tokenwise(kept[place], levels)
