@@ -9,9 +9,10 @@ from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.knock_out import ACROSS, ONE
 from xlprobe.plots.palette import checkpoint_look
-from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, floored, rows_of, theories
 from xlprobe.plots.scope import checkpoints, guessing
 from xlprobe.plots.stability import NO_FLOOR
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.heat import colour_bar
 from xlprobe.plots.lines import stability_axis
-from xlprobe.plots.reading import heads, own_reference, switched
+from xlprobe.plots.reading import heads
 from xlprobe.plots.words import block_label, signed
+from xlprobe.statistics.pairing import own_reference, switched
 
 if TYPE_CHECKING:
     import pandas as pd

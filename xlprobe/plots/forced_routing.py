@@ -10,8 +10,9 @@ import pandas as pd
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import INK
-from xlprobe.plots.reading import estimate, own_reference, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, rows_of, theories
 from xlprobe.plots.words import block_label
+from xlprobe.statistics.pairing import own_reference, switched
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,8 @@ import numpy as np
 from xlprobe.plots import heat
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.knock_out import ACROSS, ONE
-from xlprobe.plots.reading import heads, switched
+from xlprobe.plots.reading import heads
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd

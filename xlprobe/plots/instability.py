@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Panel, View
-from xlprobe.plots.reading import rows_of, stabilities, switched, theories, with_runs
+from xlprobe.plots.reading import rows_of, stabilities, theories, with_runs
 from xlprobe.plots.stability import StabilityByLayer
 from xlprobe.plots.words import block_label
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd

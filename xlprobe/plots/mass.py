@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View, by_quantity
-from xlprobe.plots.reading import changed_by_the_border, estimate, rows_of, switched, theories
+from xlprobe.plots.reading import changed_by_the_border, estimate, rows_of, theories
 from xlprobe.plots.scope import base_language
 from xlprobe.plots.words import block_label
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd

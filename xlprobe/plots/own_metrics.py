@@ -11,9 +11,10 @@ from xlprobe.errors import ResultsError, XlprobeError
 from xlprobe.plots import heat, lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.knock_out import ACROSS, ONE
-from xlprobe.plots.reading import estimate, heads, own_reference, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, heads, rows_of, theories
 from xlprobe.plots.scope import describe
 from xlprobe.plots.words import block_label
+from xlprobe.statistics.pairing import own_reference, switched
 
 if TYPE_CHECKING:
     import pandas as pd

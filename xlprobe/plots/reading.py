@@ -22,7 +22,6 @@ __all__ = [
     "problems",
     "rows_of",
     "stabilities",
-    "switched",
     "theories",
     "with_runs",
 ]
@@ -64,17 +63,6 @@ def first_run(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of each checkpoint's first training run: what cannot be averaged is drawn of one."""
     first = rows.groupby("checkpoint", observed=True)["seed"].transform("min")
     return rows[rows["seed"].isna() | (rows["seed"] == first)]
-
-
-def switched(frame: pd.DataFrame) -> pd.Series:
-    """Return which rows are code-switched."""
-    return frame["context_language"].astype(str) != frame["question_language"].astype(str)
-
-
-def own_reference(frame: pd.DataFrame) -> pd.Series:
-    """Return which rows are compared with their context's own language."""
-    context = frame["context_language"].astype(str)
-    return frame["reference"].astype(str) == context + "-" + context
 
 
 def estimate(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
-from xlprobe.plots.reading import estimate, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, rows_of, theories
 from xlprobe.plots.words import BLOCKS, block_label
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View, by_quantity
-from xlprobe.plots.reading import estimate, floored, own_reference, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, floored, rows_of, theories
 from xlprobe.plots.words import block_label
+from xlprobe.statistics.pairing import own_reference, switched
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,10 +13,11 @@ from xlprobe.plots import heat
 from xlprobe.plots.figure import Panel, View
 from xlprobe.plots.lines import stability_ticks
 from xlprobe.plots.palette import DIVERGING, SEQUENTIAL
-from xlprobe.plots.reading import as_drawn, estimate, floored, heads, own_reference, rows_of, switched
+from xlprobe.plots.reading import as_drawn, estimate, floored, heads, rows_of
 from xlprobe.plots.scope import contrasts
 from xlprobe.plots.stability import ABOVE, RAW, StabilityByLayer
 from xlprobe.plots.words import block_label, pair_label
+from xlprobe.statistics.pairing import own_reference, switched
 
 if TYPE_CHECKING:
     import pandas as pd

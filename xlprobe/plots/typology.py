@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from xlprobe.plots import lines
 from xlprobe.plots.figure import Figure, Panel, View
 from xlprobe.plots.palette import language_colour, language_marker
-from xlprobe.plots.reading import estimate, floored, rows_of, switched, theories
+from xlprobe.plots.reading import estimate, floored, rows_of, theories
 from xlprobe.plots.scope import base_language, guessing
 from xlprobe.plots.words import signed
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd

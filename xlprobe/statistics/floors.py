@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from xlprobe.errors import ResultsError
-from xlprobe.statistics.pairing import CONTROL_KEYS, places_of, rows_of, values_at
+from xlprobe.statistics.pairing import CONTROL_KEYS, own_reference, places_of, rows_of, switched, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,15 +24,14 @@ def above_floor(frame: pd.DataFrame, metric: str = "js_stability") -> pd.DataFra
     floor get NaN, with the reason. Raises `ResultsError` where the table has no code-switched rows or no floor.
     """
     rows = rows_of(frame, metric)
-    context, question = (rows[name].astype(str) for name in ("context_language", "question_language"))
-    own = rows["reference"].astype(str) == context + "-" + context
-    observed = rows[own & (context != question) & rows["condition"].isin(["observed", "forced"])]
+    across = switched(rows)
+    observed = rows[own_reference(rows) & across & rows["condition"].isin(["observed", "forced"])]
     if observed.empty:
         raise ResultsError(
             f"the table has no code-switched rows of {metric!r} compared with their own language; expected pairs such "
             "as en-fr"
         )
-    floors = rows[(rows["condition"] == "floor") & (context == question)]
+    floors = rows[(rows["condition"] == "floor") & ~across]
     if floors.empty:
         raise ResultsError(f"the table has no floor of {metric!r}; measure with controls, or leave out the floor")
     wanted = observed.assign(question_language=observed["context_language"])

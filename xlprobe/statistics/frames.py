@@ -19,9 +19,9 @@ from xlprobe.statistics.paired_sums import answer_of_sums, summed
 from xlprobe.statistics.pairing import (
     KINDS,
     PAIRED_BY,
-    factors,
     group_codes,
     numbers,
+    own_reference,
     pair,
     repeats,
     rows_of,
@@ -192,6 +192,4 @@ def _own_references(rows: pd.DataFrame) -> pd.DataFrame:
     """Where a sample has several references, keep the rows whose reference is in the context's language."""
     if rows["reference"].nunique() < 2 or not repeats(rows, ("checkpoint", *PAIRED_BY, "seed", "step")):
         return rows
-    (context, languages), (reference, pairs) = (factors(rows[name]) for name in ("context_language", "reference"))
-    own = np.array([[pair is None or pair == f"{code}-{code}" for pair in pairs] for code in languages])
-    return rows[own[context, reference]].reset_index(drop=True)
+    return rows[own_reference(rows) | rows["reference"].isna()].reset_index(drop=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from xlprobe.errors import ResultsError
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "CONTROL_KEYS", "KINDS", "PAIRED_BY", "SAME_RUN", "codes", "factors", "group_codes", "numbers", "pair", "places_of",
-    "repeats", "rows_of", "seed_codes", "values_at", "with_kinds",
+    "CONTROL_KEYS", "KINDS", "PAIRED_BY", "SAME_RUN", "codes", "factors", "group_codes", "numbers", "own_reference",
+    "pair", "places_of", "repeats", "rows_of", "seed_codes", "switched", "values_at", "with_kinds",
 ]  # fmt: skip
 
 PAIRED_BY = (
@@ -76,6 +76,23 @@ def factors(column: pd.Series) -> tuple[Int[ndarray, " row"], list[Any]]:
         )
     numbers, values = pd.factorize(column, use_na_sentinel=False)
     return numbers, [None if pd.isna(label) else label for label in values]
+
+
+def switched(rows: pd.DataFrame) -> Bool[ndarray, " row"]:
+    """Return which rows are code-switched; a language that is missing is like no other."""
+    return _of_labels(rows, "context_language", "question_language", lambda context, question: context != question)
+
+
+def own_reference(rows: pd.DataFrame) -> Bool[ndarray, " row"]:
+    """Return which rows are compared with their context's own language."""
+    return ~_of_labels(rows, "context_language", "reference", lambda code, pair: pair != f"{code}-{code}")
+
+
+def _of_labels(rows: pd.DataFrame, one: str, other: str, differ: Callable[[Any, Any], bool]) -> Bool[ndarray, " row"]:
+    """Return of each row whether the labels of two columns differ, asked once for each pair of labels."""
+    (left, ours), (right, theirs) = (factors(rows[name]) for name in (one, other))
+    table = [a is None or b is None or differ(a, b) for a in ours for b in theirs]
+    return np.array(table, dtype=bool).reshape(len(ours), len(theirs))[left, right]
 
 
 def codes(columns: Sequence[pd.Series]) -> Int[ndarray, " row"]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from xlprobe.errors import ResultsError
 from xlprobe.statistics.frames import answer_of, chosen, contrast_frame, split_options
-from xlprobe.statistics.pairing import PAIRED_BY, SAME_RUN, places_of, rows_of, values_at
+from xlprobe.statistics.pairing import PAIRED_BY, SAME_RUN, factors, places_of, rows_of, switched, values_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,20 +26,28 @@ def subtract_reference(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     beyond a segment border; contrast two checkpoints on it, and it is a difference in differences.
     """
     rows = rows_of(frame, metric)
-    context, question = (rows[name].astype(str) for name in ("context_language", "question_language"))
-    switched = rows[context != question]
-    if switched.empty:
+    across = switched(rows)
+    observed, table = rows[across], rows[~across]
+    if observed.empty:
         raise ResultsError(f"the table has no code-switched rows of {metric!r}; expected pairs such as en-fr")
-    pair = switched["reference"].astype(object)
-    own = switched["context_language"].astype(str)
-    named = pair.where(pair.notna(), own + "-" + own).astype(str).str.split("-", n=1, expand=True)
-    wanted = switched.assign(context_language=named[0], question_language=named[1])
-    table = rows[context == question]
-    place = places_of(wanted, table, [*SAME_RUN, *PAIRED_BY], "in-language rows")
-    reason = switched["reason"].astype(object).to_numpy().copy()
+    place = places_of(_referred(observed), table, [*SAME_RUN, *PAIRED_BY], "in-language rows")
+    reason = observed["reason"].astype(object).to_numpy().copy()
     reason[place < 0] = "no in-language reference in the table"
-    value = switched["value"].to_numpy(dtype=np.float64) - values_at(table, place)
-    return switched.assign(value=value, reason=reason)
+    value = observed["value"].to_numpy(dtype=np.float64) - values_at(table, place)
+    return observed.assign(value=value, reason=reason)
+
+
+def _referred(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows in the languages of what they are compared with."""
+    import pandas as pd
+
+    (context, languages), (reference, pairs) = (factors(rows[name]) for name in ("context_language", "reference"))
+    named = [(pair or f"{code}-{code}").split("-", 1) for code in languages for pair in pairs]
+    columns = {}
+    for name, codes in zip(("context_language", "question_language"), zip(*named, strict=True), strict=True):
+        labels, numbers = np.unique(codes, return_inverse=True)
+        columns[name] = pd.Categorical.from_codes(numbers[context * len(pairs) + reference], labels)
+    return rows.assign(**columns)
 
 
 def difference_in_differences(
