@@ -85,6 +85,15 @@ def test_another_run_of_a_bundled_checkpoint_is_taken_from_where_archives_are(ar
 
 
 def test_the_runs_of_the_source_are_those_that_are_named():
+    directory = bundled.archive_of("baseline@0").parent
+    if not directory.is_dir():
+        pytest.skip("the archives are not here; they are in studies/runs of the source")
     for name, digest in bundled.OTHER_SEEDS.items():
-        if bundled.archive_of(name).parent.is_dir():
-            assert hash_file(bundled.archive_of(name)) == digest
+        assert hash_file(bundled.archive_of(name)) == digest
+    shipped = {f"{name}@{seed}" for name, seed in bundled.SEEDS.items()}
+    lying = {
+        f"{name}@{path.stem.rpartition('-seed')[2]}"
+        for name, recipe in bundled.RUNS.items()
+        for path in directory.glob(f"{recipe}-seed*.zip")
+    }
+    assert lying == shipped | set(bundled.OTHER_SEEDS)

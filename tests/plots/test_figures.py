@@ -257,6 +257,13 @@ def test_training_runs_are_drawn_and_counted(runs: Any) -> None:
     assert figure.numbers["seed"].notna().sum() == 3 * figure.numbers["seed"].isna().sum()
 
 
+def test_one_run_of_each_checkpoint_is_drawn_once(runs: Any) -> None:
+    every = runs.to_frame()
+    first, *_, last = sorted(every["seed"].unique())
+    one = every[every["seed"] == np.where(every["checkpoint"] == "base", first, last)]
+    assert plots.cross_lingual_mass(Results(one, runs.manifest)).numbers["seed"].isna().all()
+
+
 def test_a_page_in_the_dark_gets_other_inks() -> None:
     svg = '<path style="fill: #222222; stroke: #0072b2"/>'
     assert adaptable(svg) == ('<path style="fill: var(--ink-222222, #222222); stroke: var(--ink-0072b2, #0072b2)"/>')

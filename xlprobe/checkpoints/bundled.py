@@ -43,6 +43,7 @@ OTHER_SEEDS = {
     "cross-query@0": "722b1a6d99c3c8c96b5b1c6060b5d2c73821da351dd7c106efb913af38f39848",
     "cross-query@2": "de3299c5c2020ce79238da68d2fcf5ce96ee2afde8722a6cb7c7c71cd9213ef6",
     "cross-query@3": "d84618db22e867498aa7faf73575d3e48034eafbf9b9e6c73d587b6989c89eea",
+    "cross-query@4": "d86840e491de092f554956ff1b9264364d482587d0e253612e0d09d81d827257",
     "baseline-short@0": "93c1487b63bedebc7572eb8c0b16aa73521c4cb30c947059ceb0bd2ad055dc1d",
     "baseline-short@1": "40229e80c393dfd126558a4bf2c8b4cf909d73e6ce8a2f0763f87e7bf83d4053",
     "baseline-short@2": "38fa2c348a498dec4f7772a7b9b6aff87c042f9c1fcc2105b396eedd8c4e17c9",

@@ -79,14 +79,13 @@ def estimate(rows: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def with_runs(rows: pd.DataFrame, answer: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """Return an answer of all rows, and below it each training run's where there are several (see `estimate`)."""
+    """Return an answer of all rows, and below it each run's of checkpoints with several (see `estimate`)."""
     import pandas as pd
 
     whole = answer(rows).assign(seed=None)
-    if rows["seed"].nunique() < 2:
-        return whole
-    runs = [answer(one).assign(low=None, high=None, seed=int(seed)) for seed, one in rows.groupby("seed")]
-    return pd.concat([whole, *runs], ignore_index=True)
+    several = rows[rows.groupby("checkpoint", observed=True)["seed"].transform("nunique") > 1]
+    runs = [answer(one).assign(low=None, high=None, seed=int(seed)) for seed, one in several.groupby("seed")]
+    return pd.concat([whole, *runs], ignore_index=True) if runs else whole
 
 
 @functools.lru_cache(maxsize=1)
