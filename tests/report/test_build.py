@@ -28,6 +28,10 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots, "FIGURES", {name: plots.FIGURES[name] for name in FEW})
 
 
+def test_what_is_drawn_after_the_opening_are_main_figures() -> None:
+    assert not any(plots.FIGURES[name].appendix for name in build_module.LIKE_THE_OPENING)
+
+
 def test_a_table_in_a_store_is_drawn_into_one(
     results: Any, kept: Any, few: None, tmp_path: Path, memory: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
