@@ -97,7 +97,9 @@ def study(checkpoint: Checkpoint, problems: Halves, shares: Sequence[float], dra
         parts += [
             change.rename("value").reset_index().assign(heads=len(heads), what=name) for name, change in changes.items()
         ]
-    found = pd.concat(parts, ignore_index=True).assign(checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed"))
+    found = pd.concat(parts, ignore_index=True).assign(
+        checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed")
+    )
     same = found["context_language"].astype(str) == found["question_language"].astype(str)
     return found.assign(languages=np.where(same, "one", "two"))
 
