@@ -23,6 +23,7 @@ from xlprobe.report.build import spread
 from xlprobe.samples.encoding import batches
 from xlprobe.samples.types import ParallelSample
 from xlprobe.statistics import above_floor, summarise
+from xlprobe.statistics.pairing import switched
 from xlprobe.training import evaluate, read_recipe
 from xlprobe.training.sources import samples_of
 
@@ -100,8 +101,7 @@ def study(checkpoint: Checkpoint, problems: Halves, shares: Sequence[float], dra
     found = pd.concat(parts, ignore_index=True).assign(
         checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed")
     )
-    same = found["context_language"].astype(str) == found["question_language"].astype(str)
-    return found.assign(languages=np.where(same, "one", "two"))
+    return found.assign(languages=np.where(switched(found), "two", "one"))
 
 
 def main() -> None:

@@ -177,6 +177,15 @@ def test_a_missing_reference_is_nan_with_a_reason():
     assert lost["reason"].str.contains("no in-language reference").all()
 
 
+def test_a_reference_that_names_no_pair_is_missing():
+    frame = table(heads=1, metric="mass_lift")
+    odd = (frame["question_language"] == "fr") & (frame["sample"] == "s0-0")
+    changed = subtract_reference(frame.assign(reference=np.where(odd, "french", None)), "mass_lift")
+    lost = changed[changed["value"].isna()]
+    assert set(lost["sample"]) == {"s0-0"}
+    assert set(lost["question_language"]) == {"fr"}
+
+
 def test_difference_in_differences():
     frame = table(metric="mass_lift", effect=0.4)
     both = difference_in_differences(frame, "mass_lift", "cross", "base", by=("head",))

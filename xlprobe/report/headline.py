@@ -10,6 +10,7 @@ from xlprobe.plots.reading import changed_by_the_border, floored, problems, theo
 from xlprobe.plots.scope import checkpoints, contrasts, last_steps
 from xlprobe.results import Results
 from xlprobe.statistics import contrast_frame, summarise
+from xlprobe.statistics.pairing import switched
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,11 +122,11 @@ def _runs(results: Results) -> dict[str, int]:
 
 
 def _across(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.assign(across=frame["context_language"] != frame["question_language"])
+    return frame.assign(across=switched(frame))
 
 
 def _in_language(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["context_language"] == frame["question_language"]]
+    return frame[~switched(frame)]
 
 
 def _stability(results: Results) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:

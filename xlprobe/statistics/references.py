@@ -42,7 +42,7 @@ def _referred(rows: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     (context, languages), (reference, pairs) = (factors(rows[name]) for name in ("context_language", "reference"))
-    named = [(pair or f"{code}-{code}").split("-", 1) for code in languages for pair in pairs]
+    named = [(pair or f"{code}-{code}").partition("-")[::2] for code in languages for pair in pairs]
     columns = {}
     for name, codes in zip(("context_language", "question_language"), zip(*named, strict=True), strict=True):
         labels, numbers = np.unique(codes, return_inverse=True)
