@@ -1,13 +1,10 @@
 from __future__ import annotations
 
 import io
-import signal
-import threading
 
 import pandas as pd
-import pytest
 
-from xlprobe.files import interrupts_held, table_text
+from xlprobe.files import table_text
 
 
 def test_no_cell_is_a_formula_for_a_spreadsheet():
@@ -25,33 +22,3 @@ def test_no_cell_is_a_formula_for_a_spreadsheet():
 def test_a_table_without_such_texts_is_as_pandas_writes_it():
     frame = pd.DataFrame({"pair": ["en-fr", "fr-en"], "value": [0.123456789, -2.0], "flag": [True, False]})
     assert table_text(frame) == frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-
-
-def test_an_interrupt_that_is_held_acts_when_it_is_let_through_and_at_the_end():
-    done = []
-    with pytest.raises(KeyboardInterrupt), interrupts_held() as let_through:
-        signal.raise_signal(signal.SIGINT)
-        done.append("held")
-        let_through()
-        done.append("not reached")
-    with pytest.raises(KeyboardInterrupt), interrupts_held():
-        signal.raise_signal(signal.SIGINT)
-        done.append("held")
-        raise ValueError("as C code says where it was interrupted")
-    assert done == ["held", "held"]
-    with pytest.raises(KeyboardInterrupt):
-        signal.raise_signal(signal.SIGINT)
-
-
-def test_nothing_is_held_outside_the_main_thread():
-    before, seen = signal.getsignal(signal.SIGINT), []
-
-    def work():
-        with interrupts_held() as let_through:
-            let_through()
-            seen.append(signal.getsignal(signal.SIGINT))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [before]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import chdir, nullcontext, suppress
+from contextlib import chdir, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +13,7 @@ import typer
 
 from xlprobe.cost import commands as cost_commands
 from xlprobe.errors import XlprobeError
+from xlprobe.interrupts import signals_interrupt
 from xlprobe.metrics.base import documented
 from xlprobe.options import (
     AnswersOption,
@@ -220,7 +221,13 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     # Checkpoints that are not found must fail in a moment, and nothing is sent anywhere that was not asked for.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    came = _signals()
+    # A shell that starts a command in the background has it ignore Ctrl-C.
+    ignored = signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    with signals_interrupt(signal.SIGTERM, *([] if ignored else [signal.SIGINT])) as came:
+        return _run(application, given, came)
+
+
+def _run(application: typer.Typer, given: list[str], came: list[int]) -> int:
     try:
         # Typer returns the status of an exit or an interrupt, and else what the command returns, which is nothing.
         status = application(given, standalone_mode=False) or 0
@@ -250,21 +257,6 @@ def run(application: typer.Typer, arguments: list[str] | None = None) -> int:
         word, status = ("ended", ENDED) if signal.SIGTERM in came else ("interrupted", INTERRUPTED)
         print(f"{word}; nothing half-written was left behind, and the same command goes on", file=sys.stderr)
     return status
-
-
-def _signals() -> list[int]:
-    """Have SIGTERM, as schedulers send it, end a command as Ctrl-C does; return where those that came are noted."""
-    came: list[int] = []
-
-    def end(number: int, frame: Any) -> None:
-        came.append(number)
-        raise KeyboardInterrupt
-
-    with suppress(ValueError):  # not the main thread
-        signal.signal(signal.SIGTERM, end)
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            signal.signal(signal.SIGINT, end)
-    return came
 
 
 def _failed(given: list[str], error: BaseException, text: str, status: int) -> int:

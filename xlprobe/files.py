@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from xlprobe.errors import ResultsError
 
-__all__ = ["cache_directory", "disk_errors", "interrupts_held", "table_text", "whole_file", "write_atomically"]
+__all__ = ["cache_directory", "disk_errors", "table_text", "whole_file", "write_atomically"]
 
 _FORMULA = frozenset("=+-@\t")
 CACHE = "XLPROBE_CACHE"
-
-
-@contextmanager
-def interrupts_held() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C and SIGTERM back for the length of a `with` block; calling what is yielded lets those that came act.
-
-    For readers in C that swallow the exception and say instead that the file is damaged. Outside the main thread, where
-    no signal arrives, and for signals without a handler of Python's, nothing is held.
-    """
-    came: list[int] = []
-    handlers: dict[int, Callable[[int, Any], Any]] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if callable(handler := signal.getsignal(number)):
-                handlers[number] = handler
-                signal.signal(number, lambda number, frame: came.append(number))
-
-    def act() -> None:
-        while came:
-            number = came.pop(0)
-            handlers[number](number, None)
-
-    try:
-        yield act
-    finally:
-        for held, handler in handlers.items():
-            signal.signal(held, handler)
-        act()
 
 
 def cache_directory() -> Path | None:

@@ -10,7 +10,8 @@ from torch import Tensor
 from xlprobe.checkpoints.foreign import first_line
 from xlprobe.checkpoints.hashing import hash_tensors
 from xlprobe.errors import CheckpointError
-from xlprobe.files import interrupts_held, write_atomically
+from xlprobe.files import write_atomically
+from xlprobe.interrupts import interrupts_held
 
 __all__ = ["plain_tensors", "read_description", "read_tensors", "write_tensors"]
 

@@ -27,7 +27,8 @@ import pandas as pd
 import pyarrow as pa
 
 from xlprobe.errors import ResultsError
-from xlprobe.files import disk_errors, interrupts_held
+from xlprobe.files import disk_errors
+from xlprobe.interrupts import interrupts_held
 from xlprobe.measuring.job_array import MERGE, Part, part_of
 from xlprobe.measuring.processes import process_count, process_number
 from xlprobe.measuring.states import decoded, encoded

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from xlprobe.errors import ResultsError
+from xlprobe.interrupts import signals_interrupt
 
 __all__ = ["apart", "can_leave"]
 
@@ -55,10 +56,10 @@ def apart(job: Callable[[], object]) -> None:
 def _in_copy(job: Callable[[], object], sender: Connection) -> None:
     # A terminal interrupts both processes: the first tells the copy, so that it is told once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, int(signal.SIGTERM))
     try:
-        job()
+        with signals_interrupt(signal.SIGTERM):
+            job()
     except BaseException as error:
         error.add_note(traceback.format_exc())
         sender.send(_to_send(error))
