@@ -18,7 +18,7 @@ Handler = Callable[[int, Any], Any]
 
 @contextmanager
 def signals_interrupt(*numbers: int) -> Iterator[list[int]]:
-    """Have these signals raise `KeyboardInterrupt` for the length of a `with` block; yield those that came, as they come.
+    """Have these signals raise `KeyboardInterrupt` within a `with` block; yield those that came, as they come.
 
     Python drops an exception that comes up in a destructor, such as those that collecting garbage calls; a signal that
     was dropped so comes again a moment later. Outside the main thread, where no signal arrives, nothing is done.
@@ -56,7 +56,7 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
     no signal arrives, and for signals without a handler of Python's, nothing is held.
     """
     came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
     handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
 
     def act() -> None:
