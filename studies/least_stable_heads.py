@@ -4,7 +4,8 @@
 of the theories; the least stable ones are replaced by their mean output, and the other half is answered again, in
 pairs of two languages and in one. As many heads of the same layers, drawn several times, say what any heads cost: a
 difference between the two is not one of layers. Prints one row per checkpoint, share of the heads and kind of pairs,
-with intervals over theories (see docs/study.md).
+with intervals over theories: each checkpoint's when it is done, and at the end those of each model's runs together (see
+docs/study.md).
 """
 
 from __future__ import annotations
@@ -119,11 +120,20 @@ def main() -> None:
     assert source is not None
     found = samples_of(source.source, {**source.options, "limit": None}, given.data)
     problems = halves(spread(found, given.limit))
-    rows = [study(load(spec), problems, given.shares, given.draws, given.seed) for spec in given.checkpoints]
-    table = summarise(pd.concat(rows, ignore_index=True), ["checkpoint", "heads", "languages", "metric", "what"])
+    rows: list[pd.DataFrame] = []
+    for spec in given.checkpoints:
+        rows.append(study(load(spec), problems, given.shares, given.draws, given.seed))
+        show(rows[-1], spec)
+    table = show(pd.concat(rows, ignore_index=True), "all")
     if given.out is not None:
         table.to_csv(given.out, index=False)
-    print(table.round(3).to_string(index=False))
+
+
+def show(rows: pd.DataFrame, title: str) -> pd.DataFrame:
+    """Print and return the means and intervals of rows."""
+    table = summarise(rows, ["checkpoint", "heads", "languages", "metric", "what"])
+    print(title, table.round(3).to_string(index=False), sep="\n", flush=True)
+    return table
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from xlprobe.errors import ResultsError
-from xlprobe.results.patterns import PATTERNS, KeptPattern, pattern_file, read_patterns, write_patterns
+from xlprobe.results.patterns import PATTERNS, KeptPattern, pattern_file, read_patterns
 
 
 def kept(tiny, name, terms=("pattern",), size=5):
@@ -39,7 +39,8 @@ def test_what_is_written_in_parts_is_read_whole_or_by_checkpoint(tiny, tmp_path)
 
 
 def test_where_nothing_came_there_is_no_file(tmp_path):
-    write_patterns([], tmp_path)
+    with pattern_file(tmp_path) as write:
+        write([])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,7 +53,8 @@ def test_a_process_that_has_none_leaves_the_file_of_another_alone(tiny, tmp_path
 
 
 def test_what_fails_half_way_leaves_what_was_there(tiny, tmp_path):
-    write_patterns([kept(tiny, "old")], tmp_path)
+    with pattern_file(tmp_path) as write:
+        write([kept(tiny, "old")])
     with pytest.raises(KeyboardInterrupt), pattern_file(tmp_path) as write:
         write([kept(tiny, "new")])
         raise KeyboardInterrupt
@@ -61,8 +63,8 @@ def test_what_fails_half_way_leaves_what_was_there(tiny, tmp_path):
 
 
 def test_a_disk_that_refuses_is_told_of_and_others_errors_are_not_the_disks(tiny, tmp_path):
-    with pytest.raises(ResultsError, match=f"cannot write .*{PATTERNS}"):
-        write_patterns([kept(tiny, "a")], tmp_path / "missing")
+    with pytest.raises(ResultsError, match=f"cannot write .*{PATTERNS}"), pattern_file(tmp_path / "missing") as write:
+        write([kept(tiny, "a")])
     with pytest.raises(FileNotFoundError), pattern_file(tmp_path) as write:
         write([kept(tiny, "a")])
         raise FileNotFoundError("another file")

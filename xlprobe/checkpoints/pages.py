@@ -10,11 +10,12 @@ from pathlib import Path
 
 from torch import Tensor
 
-__all__ = ["let_go"]
+__all__ = ["let_go", "return_pages", "untouched"]
 
 _MAPS = Path("/proc/self/smaps")
 _HEADER = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ [0-9a-f]+ \S+ (\d+)")
 _DONTNEED = 4
+Place = tuple[int, int]
 
 
 def let_go(tensors: Iterable[Tensor]) -> None:
@@ -23,18 +24,28 @@ def let_go(tensors: Iterable[Tensor]) -> None:
     Of a mapping that anything was written to nothing is returned, since that is in memory only. Does nothing where the
     system is not Linux.
     """
+    return_pages(untouched(tensors))
+
+
+def untouched(tensors: Iterable[Tensor]) -> list[Place]:
+    """Return from where to where files are mapped that tensors are in and nothing was written to."""
     places = {tensor.data_ptr() for tensor in tensors if tensor.device.type == "cpu"}
+    with suppress(OSError):
+        return [(start, stop) for start, stop in _untouched() if any(start <= place < stop for place in places)]
+    return []
+
+
+def return_pages(mapped: Iterable[Place]) -> None:
+    """Return to the system what was read of mapped files to which still nothing was written."""
     with suppress(OSError, AttributeError):
         advise = ctypes.CDLL(None).madvise
         advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-        for start, stop in _untouched():
-            if any(start <= place < stop for place in places):
-                advise(start, stop - start, _DONTNEED)
+        for start, stop in mapped:
+            advise(start, stop - start, _DONTNEED)
 
 
-def _untouched() -> Iterator[tuple[int, int]]:
-    """Yield from where to where files are mapped that nothing was written to."""
-    mapped: tuple[int, int] | None = None
+def _untouched() -> Iterator[Place]:
+    mapped: Place | None = None
     for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
         if header := _HEADER.match(line):
             mapped = (int(header[1], 16), int(header[2], 16)) if int(header[3]) else None  # no file: inode 0

@@ -19,7 +19,7 @@ __all__ = ["fast_passes", "products_by"]
 
 _LEAST = 2**14
 """Numbers that go into a layer; fewer are multiplied before another library is chosen."""
-_KEPT_PROGRAMS = 64
+_KEPT_PROGRAMS = 16
 """More than the layers of one batch need."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -31,7 +31,7 @@ from xlprobe.metrics import by_computation, get_metric
 from xlprobe.metrics.base import Metric
 from xlprobe.progress import progress
 from xlprobe.results import ResultsWriter
-from xlprobe.results.patterns import read_patterns, write_patterns
+from xlprobe.results.patterns import pattern_file, read_patterns
 from xlprobe.samples.encoding import Encoder
 from xlprobe.samples.resting import rest
 from xlprobe.samples.types import ParallelSample
@@ -155,19 +155,15 @@ class CheckpointRun:
         def work(piece: list[ProblemPlan], target: Any) -> dict[str, Any]:
             means, structure = InstabilityMeans(), HeadStructureReader(heads, self.closed)
             sink = self._sink(target, means)
-            patterns = PatternReader(self.checkpoint.name, pieces, keys)
-            readers: list[Any] = [
-                *([AttentionReader(sink, attention)] if attention else []),
-                *([structure] if heads else []),
-                *([AnswerReader(sink, answers)] if answers else []),
-                *([patterns] if keys else []),
-            ]
-            batches = paired_batches(checked.problems, piece, self.encoder, design.batch_size, advance)
-            capture(self.checkpoint, batches, readers, queries_at_once=design.queries_at_once)
-            if self.shards.directory is None:
-                kept.extend(patterns.kept)
-            else:
-                write_patterns(patterns.kept, target.directory)
+            with pattern_file(target.directory) if self.shards.directory else nullcontext(kept.extend) as take:
+                readers: list[Any] = [
+                    *([AttentionReader(sink, attention)] if attention else []),
+                    *([structure] if heads else []),
+                    *([AnswerReader(sink, answers)] if answers else []),
+                    *([PatternReader(self.checkpoint.name, pieces, keys, take)] if keys else []),
+                ]
+                batches = paired_batches(checked.problems, piece, self.encoder, design.batch_size, advance)
+                capture(self.checkpoint, batches, readers, queries_at_once=design.queries_at_once)
             return {"means": means.state(), "heads": structure.state()}
 
         forced = design.forced and self.checkpoint.is_cross_query

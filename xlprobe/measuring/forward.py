@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from xlprobe.checkpoints.pages import return_pages, untouched
 from xlprobe.encoders.answers import answer_logits, run_bare
 from xlprobe.encoders.hooks import attention_modules, hook_points, observe, observe_hidden
 from xlprobe.encoders.layout import layout_of, output_weight
@@ -115,6 +116,7 @@ def capture(
     needs = _needs(checkpoint, readers)
     chosen = _checked_layers(checkpoint, layers)
     model = checkpoint.model
+    mapped = untouched(model.parameters())
     current: list[Batch] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
@@ -140,6 +142,7 @@ def capture(
             else:
                 run_bare(model, current[0], checkpoint.is_cross_query)
             give_back_memory()
+            return_pages(mapped)  # a system may map megabytes around each embedding that is read
     return [reader.result() for reader in readers]
 
 

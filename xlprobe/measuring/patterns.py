@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["KeptPattern", "PatternReader", "attention_of_units"]
 
 @dataclass
 class PatternReader:
-    """Keeps the patterns of the problems whose keys are asked for, one `KeptPattern` per version, in `kept`.
+    """Hands patterns of the problems whose keys are asked for to `take`, batch by batch: one `KeptPattern` a version.
 
     `pieces` are the tokens of their texts by id.
     """
@@ -26,19 +26,18 @@ class PatternReader:
     checkpoint: str
     pieces: Mapping[int, str]
     keys: Collection[str]
-    kept: list[KeptPattern] = field(default_factory=list)
+    take: Callable[[list[KeptPattern]], object]
     needs: frozenset[str] = frozenset({"pattern", "queries"})
     _open: dict[int, KeptPattern] = field(default_factory=dict, repr=False)
 
     def update(self, capture: AttentionCapture) -> None:
         """Keep one layer's pattern of the wanted samples of a batch."""
         if capture.layer == 0 or not self._open:
-            self._open = {}
+            self.result()
             batch = paired(capture.batch)
             for row in batch.owned.tolist():
                 if batch.samples[row].key in self.keys and batch.versions[row].routed_as is None:
                     self._open[row] = self._start(capture, row)
-                    self.kept.append(self._open[row])
         if not self._open:
             return
         terms = {"pattern": capture.pattern, "mono": capture.mono, "cross": capture.cross}
@@ -49,6 +48,12 @@ class PatternReader:
                     piece = tensor[row, :, :length, :length]
                     kept.layers.setdefault(term, []).append(piece.to(torch.float16).cpu().numpy())
 
+    def result(self) -> None:
+        """Hand on what the last batch gave."""
+        if done := list(self._open.values()):
+            self.take(done)
+        self._open = {}
+
     def _start(self, capture: AttentionCapture, row: int) -> KeptPattern:
         batch = capture.batch
         length = int(batch.lengths[row])
@@ -56,10 +61,6 @@ class PatternReader:
         ids = (batch.segment_ids, batch.unit_ids, batch.special_mask)
         segments, units, special = (one[row, :length].cpu().numpy() for one in ids)
         return KeptPattern(self.checkpoint, batch.samples[row], tokens, segments, units, special)
-
-    def result(self) -> list[KeptPattern]:
-        """Return the patterns kept."""
-        return self.kept
 
 
 MAPS = "attention_maps"

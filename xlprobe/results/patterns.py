@@ -16,7 +16,7 @@ from xlprobe.errors import ResultsError
 from xlprobe.files import disk_errors
 from xlprobe.samples.types import Sample
 
-__all__ = ["PATTERNS", "KeptPattern", "pattern_file", "read_patterns", "write_patterns"]
+__all__ = ["PATTERNS", "KeptPattern", "pattern_file", "read_patterns"]
 
 PATTERNS = "patterns.npz"
 """The file's name, in the directory of the table."""
@@ -88,12 +88,6 @@ def _about(one: KeptPattern) -> dict[str, Any]:
 def _write_array(archive: ZipFile, name: str, array: np.ndarray[Any, Any]) -> None:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array(file, array, allow_pickle=False)
-
-
-def write_patterns(kept: Sequence[KeptPattern], directory: Path) -> None:
-    """Write patterns into a directory."""
-    with pattern_file(directory) as write:
-        write(kept)
 
 
 def read_patterns(place: str | Path | Iterable[Path], checkpoint: str | None = None) -> list[KeptPattern]:
