@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from xlprobe.checkpoints.pages import let_go
+from xlprobe.measuring.forward import capture
+from xlprobe.samples.encoding import batches
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MIB = 2**20
@@ -45,3 +47,35 @@ def test_memory_of_no_file_is_kept():
     tensor = torch.arange(MIB)
     let_go([tensor, torch.empty(4, device="meta")])
     assert torch.equal(tensor, torch.arange(MIB))
+
+
+def test_a_capture_gives_back_what_it_read_of_mapped_weights(tiny, tmp_path):
+    checkpoint = tiny.checkpoint("bert", "ForSequenceClassification")
+    pairs = [one.pair("en", "fr") for one in tiny.problems(4, 2, ("en", "fr"))]
+    capture(checkpoint, batches(pairs, checkpoint.encoder(), 2), [Lengths()])  # which reads libraries, too
+    words = checkpoint.model.get_input_embeddings()
+    many = torch.zeros(8 * MIB // words.embedding_dim, words.embedding_dim)
+    many[: words.num_embeddings] = words.weight.detach()
+    save_file({"words": many}, tmp_path / "words.safetensors")
+    words.weight = torch.nn.Parameter(load_file(tmp_path / "words.safetensors")["words"], requires_grad=False)
+    before = in_files()
+    assert float(words.weight.sum()) == pytest.approx(float(many.sum()))
+    assert in_files() - before > 30 * MIB
+    (seen,) = capture(checkpoint, batches(pairs, checkpoint.encoder(), 2), [Lengths()])
+    assert in_files() - before < 8 * MIB
+    assert seen == [2] * 4
+
+
+class Lengths:
+    """Reads how many texts each batch has."""
+
+    needs = frozenset({"logits"})
+
+    def __init__(self):
+        self.seen = []
+
+    def update(self, capture):
+        self.seen.append(len(capture.logits))
+
+    def result(self):
+        return self.seen
