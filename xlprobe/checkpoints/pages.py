@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -28,10 +29,13 @@ def let_go(tensors: Iterable[Tensor]) -> None:
 
 
 def untouched(tensors: Iterable[Tensor]) -> list[Place]:
-    """Return from where to where files are mapped that tensors are in and nothing was written to."""
-    places = {tensor.data_ptr() for tensor in tensors if tensor.device.type == "cpu"}
+    """Return from where to where whole pages of tensors lie in mapped files that nothing was written to."""
+    page = mmap.PAGESIZE
     with suppress(OSError):
-        return [(start, stop) for start, stop in _untouched() if any(start <= place < stop for place in places)]
+        files = list(_untouched())
+        spans = [(one.data_ptr(), one.data_ptr() + one.nbytes) for one in tensors if one.device.type == "cpu"]
+        inside = [(a, b) for a, b in spans if any(start <= a and b <= stop for start, stop in files)]
+        return [(-(-a // page) * page, b // page * page) for a, b in inside if b - a >= 2 * page]
     return []
 
 

@@ -116,7 +116,7 @@ def capture(
     needs = _needs(checkpoint, readers)
     chosen = _checked_layers(checkpoint, layers)
     model = checkpoint.model
-    mapped = untouched(model.parameters())
+    embeddings = untouched(one.weight for one in model.modules() if isinstance(one, nn.Embedding))
     current: list[Batch] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
@@ -142,7 +142,7 @@ def capture(
             else:
                 run_bare(model, current[0], checkpoint.is_cross_query)
             give_back_memory()
-            return_pages(mapped)  # a system may map megabytes around each embedding that is read
+            return_pages(embeddings)  # a system may map megabytes around each row that is read
     return [reader.result() for reader in readers]
 
 
