@@ -28,6 +28,29 @@ def test_an_interrupt_that_a_destructor_drops_comes_again(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_none_is_lost_where_half_of_the_time_goes_into_destructors():
+    class Busy:
+        def __del__(self):
+            sum(range(50_000))
+
+    def is_interrupted(after):
+        timer = threading.Timer(after, signal.raise_signal, [signal.SIGTERM])
+        end = time.monotonic() + 20
+        try:
+            with signals_interrupt(signal.SIGTERM):
+                timer.start()
+                while time.monotonic() < end:
+                    Busy()
+                    sum(range(50_000))
+        except KeyboardInterrupt:
+            return True
+        finally:
+            timer.join()
+        return False
+
+    assert all(is_interrupted(number / 1000) for number in range(1, 31))
+
+
 def test_what_was_done_when_it_would_have_come_again_is_not_interrupted():
     with signals_interrupt(signal.SIGTERM) as came:
         Interrupted()
