@@ -19,10 +19,11 @@ class Interrupted:
 
 
 def test_an_interrupt_that_a_destructor_drops_comes_again(capsys):
-    before = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    before, begin = (signal.getsignal(signal.SIGTERM), sys.unraisablehook), time.monotonic()
     with pytest.raises(KeyboardInterrupt), signals_interrupt(signal.SIGTERM) as came:
         Interrupted()
         time.sleep(30)
+    assert time.monotonic() - begin < 10  # what waits is interrupted, too
     assert set(came) == {signal.SIGTERM}
     assert (signal.getsignal(signal.SIGTERM), sys.unraisablehook) == before
     assert capsys.readouterr().err == ""

@@ -35,7 +35,7 @@ def signals_interrupt(*numbers: int) -> Iterator[list[int]]:
         if not came or not issubclass(dropped.exc_type, KeyboardInterrupt):
             return known(dropped)
         # Python drops what is raised here, too.
-        again.append(threading.Timer(_MOMENT, signal.raise_signal, [came[-1]]))
+        again.append(threading.Timer(_MOMENT, _send, [came[-1]]))
         return again[-1].start()
 
     with _handlers(dict.fromkeys(numbers, end)):
@@ -69,6 +69,14 @@ def interrupts_held() -> Iterator[Callable[[], None]]:
             yield act
     finally:
         act()
+
+
+def _send(number: int) -> None:
+    """Send a signal to the main thread, so that what that waits for is interrupted, too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:  # on Windows, where nothing that waits is interrupted
+        signal.raise_signal(number)
 
 
 @contextmanager
