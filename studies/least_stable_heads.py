@@ -21,6 +21,7 @@ import pandas as pd
 from xlprobe import Checkpoint, load, measure
 from xlprobe.interventions import Ablate, head_means
 from xlprobe.report.build import spread
+from xlprobe.results.schema import COLUMNS
 from xlprobe.samples.encoding import batches
 from xlprobe.samples.types import ParallelSample
 from xlprobe.statistics import above_floor, summarise
@@ -100,9 +101,10 @@ def study(checkpoint: Checkpoint, problems: Halves, shares: Sequence[float], dra
             change.rename("value").reset_index().assign(heads=len(heads), what=name) for name, change in changes.items()
         ]
     found = pd.concat(parts, ignore_index=True).assign(
-        checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed")
+        checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed"), condition="observed"
     )
-    return found.assign(languages=np.where(switched(found), "two", "one"))
+    found = found.assign(languages=np.where(switched(found), "two", "one"))
+    return found.reindex(columns=[*COLUMNS, "heads", "what", "languages"])
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pandas as pd
 import pytest
 from by_path import load
 
@@ -50,3 +51,9 @@ def test_taking_nothing_away_changes_nothing_and_heads_do(study, tiny, monkeypat
     assert (half["least stable"] != 0).all()
     assert (half["least stable"] - half["random"]).to_numpy() == pytest.approx(half["least stable - random"].to_numpy())
     assert set(rows["languages"]) == {"one", "two"}
+    shown = study.show(pd.concat([rows, rows.assign(seed=1)]), "both")
+    both = shown[(shown["metric"] == "gold_margin") & (shown["languages"] == "two") & (shown["heads"] > 0)]
+    assert both["n_seeds"].unique() == 2
+    least = rows[(rows["what"] == "least stable") & (rows["heads"] > 0)]
+    least = least[(least["metric"] == "gold_margin") & (least["languages"] == "two")]
+    assert both.set_index("what")["mean"]["least stable"] == pytest.approx(least["value"].mean())
