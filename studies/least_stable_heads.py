@@ -103,7 +103,10 @@ def study(checkpoint: Checkpoint, problems: Halves, shares: Sequence[float], dra
     found = pd.concat(parts, ignore_index=True).assign(
         checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed"), condition="observed"
     )
-    found = found.assign(languages=np.where(switched(found), "two", "one"))
+    # A change of what is right or wrong is no share, and has no share's interval.
+    found = found.assign(
+        languages=np.where(switched(found), "two", "one"), metric="change of " + found["metric"].astype(str)
+    )
     return found.reindex(columns=[*COLUMNS, "heads", "what", "languages"])
 
 

@@ -40,7 +40,7 @@ def test_taking_nothing_away_changes_nothing_and_heads_do(study, tiny, monkeypat
     checkpoint = tiny.checkpoint("bert", "ForSequenceClassification")
     parts = study.halves(tiny.problems(12, 2, ("en", "fr")))
     rows = study.study(checkpoint, parts, [0.0, 0.5], draws=2, seed=0)
-    wide = rows[rows["metric"] == "gold_margin"].pivot_table(
+    wide = rows[rows["metric"] == "change of gold_margin"].pivot_table(
         index=["heads", "sample", "context_language", "question_language"],
         columns="what",
         values="value",
@@ -52,8 +52,9 @@ def test_taking_nothing_away_changes_nothing_and_heads_do(study, tiny, monkeypat
     assert (half["least stable"] - half["random"]).to_numpy() == pytest.approx(half["least stable - random"].to_numpy())
     assert set(rows["languages"]) == {"one", "two"}
     shown = study.show(pd.concat([rows, rows.assign(seed=1)]), "both")
-    both = shown[(shown["metric"] == "gold_margin") & (shown["languages"] == "two") & (shown["heads"] > 0)]
+    assert ((shown["low"] <= shown["mean"]) & (shown["mean"] <= shown["high"])).all()
+    both = shown[(shown["metric"] == "change of gold_margin") & (shown["languages"] == "two") & (shown["heads"] > 0)]
     assert both["n_seeds"].unique() == 2
     least = rows[(rows["what"] == "least stable") & (rows["heads"] > 0)]
-    least = least[(least["metric"] == "gold_margin") & (least["languages"] == "two")]
+    least = least[(least["metric"] == "change of gold_margin") & (least["languages"] == "two")]
     assert both.set_index("what")["mean"]["least stable"] == pytest.approx(least["value"].mean())
