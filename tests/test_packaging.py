@@ -60,7 +60,7 @@ LAYERS = [
     ("interventions", "checkpoints"),
     ("encoders", "samples", "results"),
     ("metrics", "statistics"),
-    ("languages", "errors", "files", "lazy", "memory", "options", "progress", "stores"),
+    ("languages", "errors", "files", "interrupts", "lazy", "memory", "options", "progress", "stores"),
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 

@@ -115,7 +115,7 @@ def test_few_compiled_programs_are_kept_unless_somebody_says_how_many(one_dnn, m
             monkeypatch.delenv(name)
     with fast_passes():
         pass
-    assert [os.environ[name] for name in CAPACITIES] == [own or "64"] * 2
+    assert [os.environ[name] for name in CAPACITIES] == [own or "16"] * 2
 
 
 def test_memory_does_not_grow_with_the_number_of_lengths():
