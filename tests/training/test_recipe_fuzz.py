@@ -67,7 +67,7 @@ VALUES = (
 )  # fmt: skip
 NAMES = ("routine", "base", "extends", "stages", "settings", "head", "mix", "query", "name", "device", "epochs",
          "steps", "p_mask", "structured_dropout", "specific", "trim", "order", "keep", "report_to", "unknown", "format",
-         "languages", "share", "first", "path", "split", "who")  # fmt: skip
+         "languages", "share", "first", "path", "split", "who", "replace_languages")  # fmt: skip
 
 
 def mutated(draw: random.Random) -> bytes:

@@ -69,6 +69,38 @@ def test_a_recipe_extends_another(tmp_path):
         read_recipe(tmp_path / "own.toml")
 
 
+def test_a_recipe_trains_on_other_languages():
+    french, chinese = (read_recipe(RECIPES[0].parent / f"bundled_short{name}.toml") for name in ("", "_en_zh"))
+    assert (chinese.mix, french.mix) == ({"en-en": 0.5, "en-zh": 0.5}, {"en-en": 0.5, "en-fr": 0.5})
+    parts = chinese.stages[0].options["parts"]
+    assert [part["languages"] for part in parts] == [["en", "zh"]] * 3
+    back = [{**part, "languages": ["en", "fr"]} for part in parts]
+    assert back == french.stages[0].options["parts"]
+    assert (chinese.validation, chinese.evaluation) == (french.validation, french.evaluation)
+    assert chinese.settings == french.settings
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ('{de = "zh"}', "trains on en fr;"), ('{fr = "en"}', "each by another"),
+        ('{fr = "zh", en = "zh"}', "each by another"), ("{fr = 3}", "expected codes"), ('"zh"', "expected codes"),
+        ("[]", "expected codes"),
+    ],
+)  # fmt: skip
+def test_languages_that_cannot_be_replaced(tmp_path, replaced, message):
+    base, path = tmp_path / "base.toml", tmp_path / "own.toml"
+    base.write_text(
+        'routine = "finetune"\nbase = "a"\nmix = {"en-fr" = 1}\n[[stages]]\nsource = "generated"\nsteps = 1\n'
+    )
+    path.write_text(f'extends = "base.toml"\nreplace_languages = {replaced}\n')
+    with pytest.raises(TrainingError, match=message):
+        read_recipe(path)
+    path.write_text(f"replace_languages = {replaced}\n")
+    with pytest.raises(TrainingError, match="extends no recipe|expected codes"):
+        read_recipe(path)
+
+
 def test_overrides():
     recipe = make_recipe(MINIMAL, base="other", learning_rate=0.5, seed=None, epochs=2.0)
     assert (recipe.base, recipe.settings.learning_rate, recipe.settings.steps, recipe.settings.epochs) == (

@@ -85,8 +85,10 @@ def read_recipe(path: Path | str, **overrides: Any) -> Recipe:
     """Read a recipe; `overrides` replace top-level entries, and those of `[settings]` where the name is a setting.
 
     A recipe may begin with `extends = "other.toml"`, a file beside it: it then has that one's entries but for its own;
-    of `[settings]`, `[head]` and `[encoding]`, entry by entry. Raises `TrainingError` for a file that is no TOML, for
-    recipes that extend each other in a circle, and for an entry that no recipe has.
+    of `[settings]`, `[head]` and `[encoding]`, entry by entry. With `replace_languages = {fr = "zh"}` it trains on
+    Chinese wherever that one trains on French: in its `mix`, its `pairs` and its stages. Raises `TrainingError` for a
+    file that is no TOML, for recipes that extend each other in a circle, for a language that is to be replaced and is
+    not there, and for an entry that no recipe has.
     """
     raw = _read(Path(path))
     return make_recipe(raw, str(path), **overrides)
@@ -103,16 +105,50 @@ def _read(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
     for name in _TABLES:
         if not isinstance(raw.get(name, {}), dict):
             raise TrainingError(f"{path}: {name} is {raw[name]!r:.60}; expected a table [{name}]")
-    if (parent := raw.pop("extends", None)) is None:
+    parent, replaced = raw.pop("extends", None), raw.pop("replace_languages", {})
+    if not isinstance(replaced, dict) or not all(isinstance(code, str) for code in replaced.values()):
+        raise TrainingError(f'{path}: replace_languages is {replaced!r:.60}; expected codes, such as {{fr = "zh"}}')
+    if parent is None:
+        if replaced:
+            raise TrainingError(f"{path} replaces languages, but extends no recipe that could have them")
         return raw
     if not isinstance(parent, str):
         raise TrainingError(f"{path}: extends is {parent!r:.60}; expected the name of a recipe beside it")
     # The same file may have several names: "a.toml", "./a.toml".
     if path.resolve() in below:
         raise TrainingError(f"{path} extends itself, by way of {', '.join(map(str, below))}; expected an end to it")
-    base = _read(path.parent / parent, (*below, path.resolve()))
+    base = _with_languages(_read(path.parent / parent, (*below, path.resolve())), replaced, path)
     tables = [name for name in _TABLES if name in base]
     return {**base, **raw, **{name: {**base[name], **raw.get(name, {})} for name in tables}}
+
+
+def _with_languages(entries: dict[str, Any], replaced: Mapping[str, str], path: Path) -> dict[str, Any]:
+    """Return the entries with other languages to train on; those of validation and evaluation stay."""
+    if not replaced:
+        return entries
+    seen: set[str] = set()
+
+    def other(pair: str) -> str:
+        seen.update(pair.split("-"))
+        return "-".join(replaced.get(code, code) for code in pair.split("-"))
+
+    def within(value: Any, named: bool = False) -> Any:
+        if isinstance(value, dict):
+            return {key: within(one, named=key == "languages") for key, one in value.items()}
+        if isinstance(value, list):
+            return [within(one, named) for one in value]
+        return other(value) if named and isinstance(value, str) else value
+
+    new = {"stages": within(entries.get("stages")), "pairs": within(entries.get("pairs"), named=True)}
+    if isinstance(mix := entries.get("mix"), dict):
+        new["mix"] = {other(pair): share for pair, share in mix.items()}
+    after = [replaced.get(code, code) for code in seen]
+    if not set(replaced) <= seen or len(set(after)) != len(after):
+        raise TrainingError(
+            f"{path} replaces languages as {dict(replaced)!s:.80} in a recipe that trains on "
+            f"{' '.join(sorted(seen)) or 'none that it names'}; expected some of these, each by another than the rest"
+        )
+    return {**entries, **{name: value for name, value in new.items() if name in entries}}
 
 
 def make_recipe(raw: Mapping[str, Any], source: str = "the recipe", **overrides: Any) -> Recipe:
