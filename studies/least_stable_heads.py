@@ -20,7 +20,7 @@ import pandas as pd
 
 from xlprobe import Checkpoint, load, measure
 from xlprobe.interventions import Ablate, head_means
-from xlprobe.report.build import spread
+from xlprobe.report.measuring import spread
 from xlprobe.results.schema import COLUMNS
 from xlprobe.samples.encoding import batches
 from xlprobe.samples.types import ParallelSample

@@ -131,12 +131,28 @@ def test_drawing_imports_no_model(name):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
+HEAVY = "{'torch', 'transformers', 'pandas', 'matplotlib', 'scipy', 'sklearn', 'pyarrow'}"
+
+
 def test_import_and_help_load_nothing_heavy():
-    heavy = "{'torch', 'transformers', 'pandas', 'matplotlib', 'scipy', 'sklearn', 'pyarrow'}"
     for start in ("import xlprobe", "import xlprobe.cli", "import xlprobe.report.__main__"):
-        code = f"import sys; {start}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
+        code = f"import sys; {start}; sys.exit(', '.join({HEAVY} & set(sys.modules)) or 0)"
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_the_process_that_waits_for_a_report_s_measurements_holds_nothing_heavy(tmp_path):
+    code = f"""
+import sys
+from xlprobe.report import build
+
+build.apart = lambda job: sys.exit(", ".join({HEAVY} & set(sys.modules)) or "light")
+sys.argv = ["x", "--out", {str(tmp_path / "report")!r}]
+import runpy
+runpy.run_module("xlprobe.report", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "light"
 
 
 def test_the_version_is_said_in_one_place():

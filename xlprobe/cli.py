@@ -49,7 +49,7 @@ from xlprobe.training import commands as training_commands
 from xlprobe.training import study_commands
 
 if TYPE_CHECKING:
-    from xlprobe.report.build import ReportOptions
+    from xlprobe.report.options import ReportOptions
 
 __all__ = ["app", "main", "run"]
 
@@ -126,7 +126,7 @@ def report(
 
 def _options(asked: dict[str, Any]) -> ReportOptions:
     """Return what was typed as the report's options."""
-    from xlprobe.report.build import ReportOptions
+    from xlprobe.report.options import ReportOptions
 
     given = {name: value for name, value in asked.items() if name not in ("checkpoint", "debug")}
     return ReportOptions(
@@ -169,7 +169,7 @@ def measure(
     """Measure checkpoints on parallel problems and write the table only; goes on where the same command was stopped."""
     asked = dict(locals())
     from xlprobe.measuring.job_array import command_run
-    from xlprobe.report.build import measured
+    from xlprobe.report.measuring import measured
 
     with command_run("measure", asked) as run:
         run.said = f"{len(measured(_options(asked))):,} rows in {said(out / 'results.parquet')}"

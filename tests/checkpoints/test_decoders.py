@@ -195,7 +195,8 @@ def test_attention_by_code_of_its_own_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_a_report_of_a_causal_model(tmp_path):
-    from xlprobe.report.build import ReportOptions, build
+    from xlprobe.report.build import build
+    from xlprobe.report.options import ReportOptions
 
     place = save_decoder(tmp_path)
     options = ReportOptions((str(place),), languages=("en", "fr"), limit=8, out=tmp_path / "report", figures="all")

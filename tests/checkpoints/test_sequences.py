@@ -294,7 +294,8 @@ def test_parts_that_there_are_not_are_refused(tmp_path, across, problems, tiny_c
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["encoder", "cross"])
 def test_a_report_of_an_encoder_decoder(tmp_path, part):
-    from xlprobe.report.build import ReportOptions, build
+    from xlprobe.report.build import build
+    from xlprobe.report.options import ReportOptions
 
     place = save_sequence_model(tmp_path)
     options = ReportOptions(

@@ -11,7 +11,9 @@ import pytest
 from agreement import disagreements
 
 from xlprobe import plots
-from xlprobe.report.build import EXPLORER, SUMMARY, ReportOptions, build
+from xlprobe.report.build import build
+from xlprobe.report.drawing import EXPLORER, SUMMARY
+from xlprobe.report.options import ReportOptions
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 KINDS = (".html", ".csv", ".json", ".pdf", ".png", ".svg")

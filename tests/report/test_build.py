@@ -14,8 +14,10 @@ from xlprobe.errors import ResultsError
 from xlprobe.plots.explorer import explorer_data
 from xlprobe.plots.explorer.document import document
 from xlprobe.plots.scope import checkpoints
-from xlprobe.report import build as build_module
-from xlprobe.report.build import ReportOptions, build, measured, spread
+from xlprobe.report import drawing
+from xlprobe.report.build import build
+from xlprobe.report.measuring import measured, spread
+from xlprobe.report.options import ReportOptions
 from xlprobe.report.side_by_side import can_share
 from xlprobe.results import Results
 
@@ -29,7 +31,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_is_drawn_after_the_opening_are_main_figures() -> None:
-    assert not any(plots.FIGURES[name].appendix for name in build_module.LIKE_THE_OPENING)
+    assert not any(plots.FIGURES[name].appendix for name in drawing.LIKE_THE_OPENING)
 
 
 def test_a_table_in_a_store_is_drawn_into_one(
@@ -72,7 +74,7 @@ def test_two_processes_leave_the_same_bytes(results: Any, tmp_path: Path, monkey
     results.save(tmp_path / "table")
     made = []
     for rows in (range(0), range(10**9)):
-        monkeypatch.setattr(build_module, "SHARED_ROWS", rows)
+        monkeypatch.setattr(drawing, "SHARED_ROWS", rows)
         out = build(ReportOptions(results=tmp_path / "table", out=tmp_path / "out")).parent
         made.append({path.name: path.read_bytes() for path in out.iterdir()})
         shutil.rmtree(out)
@@ -154,7 +156,7 @@ def test_a_limit_is_spread_over_theories(tiny: Any, limit: int, theories: int, e
 
 
 def test_the_explorer_is_given_the_longest_problem_that_can_be_read_there() -> None:
-    from xlprobe.report.build import READABLE, _to_explore
+    from xlprobe.report.measuring import READABLE, _to_explore
     from xlprobe.samples import RULETAKER, SMALL, generate
 
     large = generate(6, languages=("en", "ar", "zh"), seed=0, **RULETAKER)

@@ -9,7 +9,8 @@ import pytest
 
 from xlprobe import plots
 from xlprobe.measuring.measurement import measure
-from xlprobe.report.build import ReportOptions, build
+from xlprobe.report.build import build
+from xlprobe.report.options import ReportOptions
 from xlprobe.results import Results
 from xlprobe.results.patterns import read_patterns
 

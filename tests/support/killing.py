@@ -24,7 +24,8 @@ import torch
 
 import xlprobe
 from xlprobe.errors import XlprobeError
-from xlprobe.report.build import ReportOptions, build
+from xlprobe.report.build import build
+from xlprobe.report.options import ReportOptions
 from xlprobe.results import Results
 from xlprobe.training import Method, TrainSettings, finetune
 
