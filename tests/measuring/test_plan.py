@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from xlprobe.errors import DataError
 from xlprobe.languages import expand_pairs, language_id
-from xlprobe.measuring.plan import Version, _chosen, paired_batches, plan
+from xlprobe.measuring.plan import Version, _chosen, paired_batches, plan, plan_shards
 from xlprobe.samples.encoding import Encoder
 
 PAIRS = [("en", "fr"), ("fr", "en")]
@@ -87,6 +89,25 @@ def test_a_batch_holds_what_is_compared_rather_than_run_it_twice(tiny, forced):
         assert max(map(len, batches)) <= most
         run_for_others = sum(len(batch) - len(batch.owned) for batch in batches)
         assert (run_for_others == 0) == (size == whole), size
+
+
+def test_long_texts_are_in_smaller_batches_however_the_work_is_cut(tiny):
+    short, long = tiny.problems(theories=12, questions=2), tiny.problems(theories=2, questions=2)
+    eightfold = [{code: units * 8 for code, units in one.context.items()} for one in long]
+    long = [
+        replace(one, key=f"long {one.key}", group=f"long {one.group}", context=context)
+        for one, context in zip(long, eightfold, strict=True)
+    ]
+    pairs, encoder = [("en", "fr"), ("fr", "en")], Encoder(tiny.tokenizers["xlm-roberta"]())
+    plans = plan([*short, *long], pairs)
+    sizes = [(batch.input_ids.shape[1], len(batch)) for batch in paired_batches([*short, *long], plans, encoder, 20)]
+    usual = sizes[-1][1]
+    assert sizes[0][0] > 3 * sizes[-1][0]
+    assert sizes[0][1] <= usual / 2
+    pieces = [one for piece in plan_shards(plans, 20, 1) for one in paired_batches([*short, *long], piece, encoder, 20)]
+    assert [(one.input_ids.shape[1], len(one)) for one in pieces] == sizes
+    alike = list(paired_batches(short, plan(short, pairs), encoder, 20))
+    assert {len(batch) for batch in alike} == {usual}
 
 
 @pytest.mark.parametrize(

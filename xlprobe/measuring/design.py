@@ -55,10 +55,11 @@ class Design:
     are measured on. `too_long`, `lacking`: whether problems of too many tokens, or without one of the languages, are an
     "error" or left out, counted and listed ("skip"). `interventions`: see `Interventions`. `labels`: names of a
     classifier's classes, in the model's order, where its configuration does not name them; a problem's label is matched
-    by name. `batch_size`: versions to a batch; `queries_at_once`: where texts are so long that a layer's pattern does
-    not fit in memory, how many rows of it are there at a time (metrics of whole patterns are then left out, with the
-    reason); `device`: where checkpoints given by name are loaded. `shard`: "3/64" does the third of 64 parts only and
-    leaves it beside the table; "merge" puts parts together. `about` goes into the manifest."""
+    by name. `batch_size`: versions to a batch, fewer where texts are longer than most; `queries_at_once`: where texts
+    are so long that a layer's pattern does not fit in memory, how many rows of it are there at a time (metrics of whole
+    patterns are then left out, with the reason); `device`: where checkpoints given by name are loaded. `shard`: "3/64"
+    does the third of 64 parts only and leaves it beside the table; "merge" puts parts together. `about` goes into the
+    manifest."""
 
     pairs: Pairs = None
     base: str | None = None

@@ -103,12 +103,17 @@ class PairedBatch(Batch):
     comparisons: Comparisons
 
 
+LONGER_THAN_MOST = 1.25
+"""A batch whose longest text is so many times as long as the average one, or longer, has fewer versions."""
+
+
 @dataclass(frozen=True)
 class ProblemPlan:
-    """What is run and compared for one problem."""
+    """What is run and compared for one problem; `length` is that of its longest text, in those of the average one."""
 
     versions: tuple[Version, ...]
     comparisons: tuple[Comparison, ...]
+    length: float = 1.0
 
 
 def plan(
@@ -137,6 +142,8 @@ def plan(
     order = sorted(theories, key=lambda group: (_size(problems[theories[group][0]]), group), reverse=True)
     contexts = list(dict.fromkeys(context for context, _ in pairs))
     with_base = all(base in problem.languages for problem in problems)
+    letters = [_letters(problem) for problem in problems]
+    average = max(1.0, sum(letters) / len(letters))
     plans = []
     for place, group in enumerate(order):
         partner = place ^ 1 if place ^ 1 < len(order) else place - 1
@@ -155,7 +162,8 @@ def plan(
             owned += [one.left for one in comparisons]
             owned += [one.right for one in comparisons if one.condition == "forced"]
             owned += [Version(number, *pair) for pair in pairs]
-            plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(comparisons)))
+            length = letters[number] / average
+            plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(comparisons), length))
     return plans
 
 
@@ -169,6 +177,11 @@ def _neighbours(order: Sequence[str], place: int) -> Sequence[str]:
 def _size(problem: ParallelSample) -> tuple[int, int]:
     units = next(iter(problem.context.values()))
     return sum(map(len, units)), len(units)
+
+
+def _letters(problem: ParallelSample) -> int:
+    """Return the letters of a problem in the language in which it has most."""
+    return max(sum(map(len, problem.context[code])) + len(problem.question[code]) for code in problem.languages)
 
 
 def _comparisons(
@@ -210,7 +223,8 @@ def paired_batches(
 ) -> Iterator[PairedBatch]:
     """Gather planned problems into batches of about `batch_size` versions; a problem's versions stay together.
 
-    A quarter more are in a batch where fewer have to be run again, for others to be compared with.
+    A quarter more are in a batch where fewer have to be run again, for others to be compared with; and fewer where
+    texts are long, since the longest batch says how much memory all need.
     """
     for pending in _gathered(plans, batch_size):
         yield _paired_batch(problems, pending, encoder)
@@ -229,12 +243,14 @@ def _gathered(plans: Sequence[ProblemPlan], batch_size: int) -> Iterator[Sequenc
     while start < len(plans):
         rows: set[Version] = set()
         sizes: list[int] = []
+        # The first is about the longest.
+        room = int(batch_size / max(1.0, plans[start].length / LONGER_THAN_MOST)) or 1
         for one in plans[start:]:
             rows.update(one.versions, (c.right for c in one.comparisons))
-            if sizes and len(rows) > batch_size * 5 // 4:
+            if sizes and len(rows) > room * 5 // 4:
                 break
             sizes.append(len(rows))
-        count = _chosen(sizes, batch_size)
+        count = _chosen(sizes, room)
         yield plans[start : start + count]
         start += count
 
