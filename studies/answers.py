@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from summarise import GROUPS, as_text, print_table, read
+from summarise import as_text, print_table, read
 
 from xlprobe.statistics import summarise
 from xlprobe.training.sources import samples_of
@@ -41,8 +41,7 @@ def answered_true(frame: pd.DataFrame, questions: pd.DataFrame) -> pd.DataFrame:
     by_not = summarise(frame.assign(value=(answer == frame["negated"]).astype(float)), by).set_index(by)
     wide = found.assign(cell=cells)["cell"].unstack("kind")
     wide["by the 'not'"] = [as_text(row, "mean", "{:.2f}") for _, row in by_not.loc[wide.index].iterrows()]
-    places = {name: place for place, name in enumerate([*dict.fromkeys(frame["checkpoint"]), *GROUPS])}
-    return wide.reset_index().sort_values(by, key=lambda column: column.map(lambda value: places.get(value, value)))
+    return wide.reset_index().sort_values(by)
 
 
 def main() -> None:

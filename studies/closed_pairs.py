@@ -17,7 +17,6 @@ import pandas as pd
 import torch
 
 from xlprobe import Checkpoint, load
-from xlprobe.results.schema import COLUMNS
 from xlprobe.samples.types import ParallelSample
 from xlprobe.statistics import summarise
 from xlprobe.training import read_recipe
@@ -50,8 +49,7 @@ def answers(
             right = checkpoint.model.eval()(**inputs).logits.argmax(dim=-1) == labels
         rows += [(problem.key, problem.group, float(one)) for problem, one in zip(batch, right, strict=True)]
     frame = pd.DataFrame(rows, columns=["sample", "group", "value"])
-    frame = frame.assign(checkpoint=checkpoint.name, closed=closed, metric="correct", condition="observed")
-    return frame.reindex(columns=[*COLUMNS, "closed"])
+    return frame.assign(checkpoint=checkpoint.name, closed=closed, metric="correct")
 
 
 def main() -> None:

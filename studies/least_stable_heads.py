@@ -21,7 +21,6 @@ import pandas as pd
 from xlprobe import Checkpoint, load, measure
 from xlprobe.interventions import Ablate, head_means
 from xlprobe.report.measuring import spread
-from xlprobe.results.schema import COLUMNS
 from xlprobe.samples.encoding import batches
 from xlprobe.samples.types import ParallelSample
 from xlprobe.statistics import above_floor, summarise
@@ -100,14 +99,14 @@ def study(checkpoint: Checkpoint, problems: Halves, shares: Sequence[float], dra
         parts += [
             change.rename("value").reset_index().assign(heads=len(heads), what=name) for name, change in changes.items()
         ]
-    found = pd.concat(parts, ignore_index=True).assign(
-        checkpoint=checkpoint.name, seed=checkpoint.provenance.get("seed"), condition="observed"
-    )
+    found = pd.concat(parts, ignore_index=True)
     # A change of what is right or wrong is no share, and has no share's interval.
-    found = found.assign(
-        languages=np.where(switched(found), "two", "one"), metric="change of " + found["metric"].astype(str)
+    return found.assign(
+        checkpoint=checkpoint.name,
+        seed=checkpoint.provenance.get("seed"),
+        languages=np.where(switched(found), "two", "one"),
+        metric="change of " + found["metric"].astype(str),
     )
-    return found.reindex(columns=[*COLUMNS, "heads", "what", "languages"])
 
 
 def main() -> None:

@@ -21,18 +21,18 @@ from xlprobe.statistics import contrast_frame, summarise, verdict
 from xlprobe.training.archives import unpack_archive
 
 GROUPS = {
-    "en-en (trained)": lambda c, q: c == q == "en",
-    "x-x (zero-shot)": lambda c, q: c == q != "en",
-    "en-fr (trained)": lambda c, q: (c, q) == ("en", "fr"),
-    "en-x (question never seen)": lambda c, q: c == "en" and q not in ("en", "fr"),
-    "x-en (context never seen)": lambda c, q: q == "en" and c != "en",
-    "x-y (both never seen, different)": lambda c, q: "en" not in (c, q) and c != q,
+    "en-en (trained)": lambda c, q, trained: c == q == "en",
+    "x-x (zero-shot)": lambda c, q, trained: c == q != "en",
+    "{} (trained)": lambda c, q, trained: f"{c}-{q}" == trained,
+    "en-x (question never seen)": lambda c, q, trained: c == "en" and f"{c}-{q}" != trained,
+    "x-en (context never seen)": lambda c, q, trained: q == "en" and c != "en",
+    "x-y (both never seen, different)": lambda c, q, trained: "en" not in (c, q) and c != q,
 }
 SHOWN = ["cell", "pairs", "runs", "theories", "n", "accuracy"]
 
 
-def group_of(context: str, question: str) -> str:
-    return next(name for name, holds in GROUPS.items() if holds(context, question))
+def group_of(context: str, question: str, trained: str) -> str:
+    return next(name for name, holds in GROUPS.items() if holds(context, question, trained)).format(trained)
 
 
 def answers_of(run: Path) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def answers_of(run: Path) -> pd.DataFrame:
         return Results.load(unpack_archive(run, Path(scratch)) / "evaluation").select(metric="correct").to_frame()
 
 
-def read(runs: list[Path]) -> pd.DataFrame:
+def read(runs: list[Path], trained: str = "en-fr") -> pd.DataFrame:
     """Return the answers of all runs, to the questions in language pairs that all have, with their group of pairs."""
     frames = []
     for run in runs:
@@ -58,7 +58,12 @@ def read(runs: list[Path]) -> pd.DataFrame:
     whole = pd.concat(frames, ignore_index=True)
     whole = whole[whole["pair"].isin(common)].drop(columns="pair").reset_index(drop=True)
     pairs = zip(whole["context_language"], whole["question_language"], strict=True)
-    return whole.assign(pairs=[group_of(c, q) for c, q in pairs])
+    names = [group_of(c, q, trained) for c, q in pairs]
+    # Tables have them in this order.
+    return whole.assign(
+        checkpoint=pd.Categorical(whole["checkpoint"], list(dict.fromkeys(whole["checkpoint"]))),
+        pairs=pd.Categorical(names, [name.format(trained) for name in GROUPS]),
+    )
 
 
 def beyond(frame: pd.DataFrame, pair: str) -> pd.DataFrame:
@@ -74,7 +79,7 @@ def beyond(frame: pd.DataFrame, pair: str) -> pd.DataFrame:
 
 def table(frame: pd.DataFrame, against: str) -> pd.DataFrame:
     """Return accuracy and difference per cell and group of pairs, as text; * where the difference may be claimed."""
-    cells = list(dict.fromkeys(frame["checkpoint"]))
+    cells = list(frame["checkpoint"].cat.categories)
     found = summarise(frame, ["checkpoint", "pairs"])
     found["accuracy"] = [as_text(row, "mean", "{:.3f}") for _, row in found.iterrows()]
     column = f"minus {against}"
@@ -85,8 +90,6 @@ def table(frame: pd.DataFrame, against: str) -> pd.DataFrame:
             for (_, row), claim in zip(answer.iterrows(), verdict(answer), strict=True):
                 differences[cell, row["pairs"]] = as_text(row, "estimate", "{:+.3f}") + ("*" if claim else "")
     found[column] = [differences.get(key, "") for key in zip(found["checkpoint"], found["pairs"], strict=True)]
-    order = {name: place for place, name in enumerate([*cells, *GROUPS])}
-    found = found.sort_values(["checkpoint", "pairs"], key=lambda values: values.map(order), ignore_index=True)
     return found.rename(columns={"checkpoint": "cell", "n_seeds": "runs", "n_groups": "theories"})[[*SHOWN, column]]
 
 
@@ -105,7 +108,7 @@ def wide(found: pd.DataFrame) -> pd.DataFrame:
     first = found["accuracy"].str.split().str[0]
     shown = first.where(found[difference] == "", first + " (" + found[difference] + ")")
     table = found.assign(shown=shown).pivot(index="cell", columns="pairs", values="shown")
-    return table.loc[found["cell"].unique(), [name for name in GROUPS if name in table]].fillna("").reset_index()
+    return table.fillna("").reset_index()
 
 
 def print_table(table: pd.DataFrame) -> None:
@@ -119,10 +122,11 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+", help="what xlprobe ablate or xlprobe study run wrote")
     parser.add_argument("--depth", type=int, help="questions of this proof depth only")
     parser.add_argument("--beyond", help="a language pair, such as en-en, whose answers are subtracted from the others")
+    parser.add_argument("--trained", default="en-fr", help="pair of two languages that training saw")
     parser.add_argument("--against", default="baseline", help="cell that the others are compared with")
     parser.add_argument("--wide", action="store_true", help="one row per cell, without intervals of the accuracies")
     arguments = parser.parse_args()
-    frame = read(arguments.runs)
+    frame = read(arguments.runs, arguments.trained)
     if arguments.depth is not None:
         frame = frame[frame["depth"] == arguments.depth].reset_index(drop=True)
     if arguments.beyond is not None:

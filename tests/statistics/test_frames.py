@@ -212,6 +212,24 @@ def test_what_cannot_be_paired_is_refused(change, message):
         contrast_frame(*change(table()))
 
 
+def test_columns_that_do_not_vary_may_be_absent():
+    frame = table(heads=1)
+    few = ["checkpoint", "sample", "group", "question_language", "metric", "value"]
+    for whole, part in (
+        (summarise(frame, ["checkpoint"]), summarise(frame[few], ["checkpoint"])),
+        (
+            contrast_frame(frame, "cross", "base", "js_stability", by=("question_language",)),
+            contrast_frame(frame[few], "cross", "base", "js_stability", by=("question_language",)),
+        ),
+    ):
+        pd.testing.assert_frame_equal(whole, part)
+    assert summarise(frame[["value"]], [])["reason"].tolist() == ["the rows name no theory"]
+    with pytest.raises(ResultsError, match="no column 'value'; it has checkpoint, sample"):
+        summarise(frame[few[:-1]], ["checkpoint"])
+    with pytest.raises(ResultsError, match="no column 'metric'"):
+        contrast_frame(frame[["checkpoint", "sample", "value"]], "cross", "base", "js_stability")
+
+
 def test_unknown_columns_are_refused():
     with pytest.raises(ResultsError, match="by=\\['language'\\]"):
         contrast_frame(table(), "cross", "base", "js_stability", by=["language"])

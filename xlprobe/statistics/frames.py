@@ -19,6 +19,7 @@ from xlprobe.statistics.paired_sums import answer_of_sums, summed
 from xlprobe.statistics.pairing import (
     KINDS,
     PAIRED_BY,
+    completed,
     group_codes,
     numbers,
     own_reference,
@@ -67,7 +68,8 @@ def contrast_frame(
 ) -> pd.DataFrame:
     """Contrast two checkpoints, a - b, over the rows of a table that both have.
 
-    A long table may come in parts, if no pair is in two of them (layer by layer, say); they are added up.
+    A long table may come in parts, if no pair is in two of them (layer by layer, say); they are added up. Columns but
+    checkpoint, sample, metric and value may be absent, as where none of them varies.
 
     A pair is the same sample, languages, layer, head, block, pooling and condition (and training seed, where there are
     several). Where a sample is compared with several references (fr-en with fr-fr and with en-en), those in its
@@ -121,13 +123,14 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], *, weights: str | None = N
 
     Columns: `by` (and metric, block, pooling, condition where the table holds several), mean, low, high, n, n_groups,
     n_seeds, n_nan, speaks_of, reason (why there is no interval). NaN values are counted and left out of the mean. Rows
-    without a group (set-level metrics) have no interval. Accuracy and retrieval have intervals of proportions.
-    `weights` names the column that says of how many values a row is the mean. Options: see `Options`.
+    without a group (set-level metrics) have no interval; columns but value may be absent. Accuracy and retrieval have
+    intervals of proportions. `weights` names the column that says of how many values a row is the mean. Options: see
+    `Options`.
     """
     if frame.empty:
         raise ResultsError("got a table without rows; expected at least one")
     test = options_of(options)
-    rows = frame.reset_index(drop=True)
+    rows = completed(frame, "value").reset_index(drop=True)
     by = with_kinds(rows, by, (*KINDS, "metric"))
     number, answer = numbers(rows, by)
     values = rows["value"].to_numpy(dtype=np.float64)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "CONTROL_KEYS", "KINDS", "PAIRED_BY", "SAME_RUN", "codes", "factors", "group_codes", "numbers", "own_reference",
-    "pair", "places_of", "repeats", "rows_of", "seed_codes", "switched", "values_at", "with_kinds",
+    "CONTROL_KEYS", "KINDS", "PAIRED_BY", "SAME_RUN", "codes", "completed", "factors", "group_codes", "numbers",
+    "own_reference", "pair", "places_of", "repeats", "rows_of", "seed_codes", "switched", "values_at", "with_kinds",
 ]  # fmt: skip
 
 PAIRED_BY = (
@@ -35,8 +35,22 @@ KINDS = ("block", "pooling", "condition")
 """Columns whose values are never averaged over: where a table holds several, they join `by`."""
 
 
+def completed(frame: pd.DataFrame, *needed: str) -> pd.DataFrame:
+    """Return a table that has all columns of a long one: those that it lacks are added, empty, as where none varies.
+
+    Raises `ResultsError` where one that is `needed` is not there.
+    """
+    if absent := [name for name in needed if name not in frame]:
+        raise ResultsError(
+            f"the table has no column {' or '.join(map(repr, absent))}; it has {', '.join(map(str, frame.columns))}"
+        )
+    added = [name for name in (*SAME_RUN, *PAIRED_BY, "group", "reference", "reason") if name not in frame]
+    return frame.assign(**dict.fromkeys(added)) if added else frame
+
+
 def rows_of(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the rows of a metric. Raises `ResultsError` naming those there are."""
+    """Return the rows of a metric, with all columns. Raises `ResultsError` naming those there are."""
+    frame = completed(frame, "metric", "value")
     wanted = frame["metric"] == metric
     if not wanted.any():
         known = ", ".join(sorted(frame["metric"].astype(str).unique()))
