@@ -54,6 +54,18 @@ def test_brackets_speak_of_new_runs_crossed_with_theories(summarise, tmp_path):
     assert row["minus baseline"].endswith("*") == bool(answer.low[0] > 0 and answer.p[0] < 0.05)
 
 
+def test_another_pair_can_be_the_trained_one(summarise, tmp_path):
+    Results(answers()).save(tmp_path)
+    frame = summarise.read([tmp_path], "en-zh")
+    languages = frame.groupby("pairs", observed=True)["question_language"].unique().map(list).to_dict()
+    assert languages == {
+        "en-en (trained)": ["en"],
+        "en-zh (trained)": ["zh"],
+        "en-x (question never seen)": ["fr", "de"],
+    }
+    assert summarise.wide(summarise.table(frame, "baseline")).columns.tolist() == ["cell", *languages]
+
+
 def test_what_a_pair_costs_beyond_another_is_compared_by_problem_and_run(summarise, tmp_path):
     Results(answers()).save(tmp_path)
     frame = summarise.read([tmp_path])

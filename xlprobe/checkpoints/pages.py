@@ -31,9 +31,9 @@ def let_go(tensors: Iterable[Tensor]) -> None:
 def untouched(tensors: Iterable[Tensor]) -> list[Place]:
     """Return from where to where whole pages of tensors lie in mapped files that nothing was written to."""
     page = mmap.PAGESIZE
+    spans = [(one.data_ptr(), one.data_ptr() + one.nbytes) for one in tensors if one.device.type == "cpu"]
     with suppress(OSError):
-        files = list(_untouched())
-        spans = [(one.data_ptr(), one.data_ptr() + one.nbytes) for one in tensors if one.device.type == "cpu"]
+        files = list(_untouched()) if spans else []
         inside = [(a, b) for a, b in spans if any(start <= a and b <= stop for start, stop in files)]
         return [(-(-a // page) * page, b // page * page) for a, b in inside if b - a >= 2 * page]
     return []

@@ -93,6 +93,9 @@ class Reader(Protocol):
         """Return what was made of all that was seen."""
 
 
+WORTH_RETURNING = 2**24
+"""Bytes of an embedding whose pages are returned after each batch, where it is mapped; of less it is not asked."""
+
 _ATTENTION = frozenset({"pattern", "queries", "values"})
 _KINDS = _ATTENTION | {"hidden", "logits"}
 
@@ -116,7 +119,8 @@ def capture(
     needs = _needs(checkpoint, readers)
     chosen = _checked_layers(checkpoint, layers)
     model = checkpoint.model
-    embeddings = untouched(one.weight for one in model.modules() if isinstance(one, nn.Embedding))
+    tables = (one.weight for one in model.modules() if isinstance(one, nn.Embedding))
+    embeddings = untouched(one for one in tables if one.nbytes >= WORTH_RETURNING)
     current: list[Batch] = []
     with ExitStack() as stack:
         stack.enter_context(_evaluation(model))
