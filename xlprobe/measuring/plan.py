@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ __all__ = [
 Condition = Literal["observed", "floor", "chance", "forced"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Version:
     """A problem in a pair of languages.
 
@@ -49,7 +50,7 @@ class Version:
     routed_as: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """One version's attention against another's; `by_token` where their contexts are the same text.
 
@@ -107,7 +108,7 @@ LONGER_THAN_MOST = 1.25
 """A batch whose longest text is so many times as long as the average one, or longer, has fewer versions."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProblemPlan:
     """What is run and compared for one problem; `length` is that of its longest text, in those of the average one."""
 
@@ -144,6 +145,7 @@ def plan(
     with_base = all(base in problem.languages for problem in problems)
     letters = [_letters(problem) for problem in problems]
     average = max(1.0, sum(letters) / len(letters))
+    version = cache(Version)  # of a long run equal ones are one object
     plans = []
     for place, group in enumerate(order):
         partner = place ^ 1 if place ^ 1 < len(order) else place - 1
@@ -153,15 +155,15 @@ def plan(
         for turn, number in enumerate(members):
             floor = members[(turn + 1) % len(members)] if len(members) > 1 else None
             chance = others[turn % len(others)] if others else None
-            comparisons = list(_comparisons(number, pairs, contexts, base if with_base else None, forced))
+            comparisons = list(_comparisons(version, number, pairs, contexts, base if with_base else None, forced))
             if controls:
-                comparisons += _controls(number, contexts, floor, chance, min(together))
-            owned = [Version(number, context, context) for context in contexts]
+                comparisons += _controls(version, number, contexts, floor, chance, min(together))
+            owned = [version(number, context, context) for context in contexts]
             if with_base:
-                owned.append(Version(number, base, base))
+                owned.append(version(number, base, base))
             owned += [one.left for one in comparisons]
             owned += [one.right for one in comparisons if one.condition == "forced"]
-            owned += [Version(number, *pair) for pair in pairs]
+            owned += [version(number, *pair) for pair in pairs]
             length = letters[number] / average
             plans.append(ProblemPlan(tuple(dict.fromkeys(owned)), tuple(comparisons), length))
     return plans
@@ -185,33 +187,43 @@ def _letters(problem: ParallelSample) -> int:
 
 
 def _comparisons(
-    number: int, pairs: Sequence[tuple[str, str]], contexts: list[str], base: str | None, forced: bool
+    version: Callable[..., Version],
+    number: int,
+    pairs: Sequence[tuple[str, str]],
+    contexts: list[str],
+    base: str | None,
+    forced: bool,
 ) -> Iterator[Comparison]:
     other: dict[str, str] = {}
     for context, question in pairs:
         if context == question:
             continue
-        left = Version(number, context, question)
-        yield Comparison(left, Version(number, context, context), "observed", True)
+        left = version(number, context, question)
+        yield Comparison(left, version(number, context, context), "observed", True)
         if base not in (None, context):
-            yield Comparison(left, Version(number, base, base), "observed", False)
+            yield Comparison(left, version(number, base, base), "observed", False)
         if forced:
-            right = Version(number, context, context, other.setdefault(context, question))
+            right = version(number, context, context, other.setdefault(context, question))
             yield Comparison(left, right, "forced", True)
     for context in contexts:
         if base not in (None, context):
-            yield Comparison(Version(number, context, context), Version(number, base, base), "observed", False)
+            yield Comparison(version(number, context, context), version(number, base, base), "observed", False)
 
 
 def _controls(
-    number: int, contexts: list[str], floor: int | None, chance: int | None, group: str
+    version: Callable[..., Version],
+    number: int,
+    contexts: list[str],
+    floor: int | None,
+    chance: int | None,
+    group: str,
 ) -> Iterator[Comparison]:
     for context in contexts:
-        left = Version(number, context, context)
+        left = version(number, context, context)
         if floor is not None:
-            yield Comparison(left, Version(floor, context, context), "floor", True)
+            yield Comparison(left, version(floor, context, context), "floor", True)
         if chance is not None:
-            yield Comparison(left, Version(chance, context, context), "chance", True, group)
+            yield Comparison(left, version(chance, context, context), "chance", True, group)
 
 
 def paired_batches(
