@@ -183,7 +183,7 @@ def _size(problem: ParallelSample) -> tuple[int, int]:
 
 def _letters(problem: ParallelSample) -> int:
     """Return the letters of a problem in the language in which it has most."""
-    return max(sum(map(len, problem.context[code])) + len(problem.question[code]) for code in problem.languages)
+    return max(sum(map(len, problem.context[code])) + len(problem.question.get(code, "")) for code in problem.languages)
 
 
 def _comparisons(
