@@ -183,9 +183,10 @@ class CheckpointRun:
 
     def _sink(self, target: Any, means: InstabilityMeans) -> Sink:
         """Return what takes the readers' values: the table, and the means that instability is made of."""
+        wanted = "instability" in self.checked.names
 
         def sink(values: np.ndarray[Any, Any], labels: Mapping[str, Any], **more: Any) -> None:
-            if more["metric"] == "js_stability":
+            if wanted and more["metric"] == "js_stability":
                 means.add(values, labels, more)
             layer = more.pop("layer")
             if more["metric"] in self.checked.names:
